@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// NumPy arrays in and out of the kernels: views without copies, outputs from our allocator.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include "core/shape.h"
+#include "ops/run.h"
+
+namespace gradsmith::bindings {
+
+namespace py = pybind11;
+
+bool is_array(py::handle object);
+
+// A view of a NumPy array. TypeError if it is no array, has a dtype gradsmith lacks, foreign byte
+// order or strides that are no multiple of the item size.
+Array view(py::handle array, const char* op, const char* argument);
+
+Shape shape_from(const py::tuple& sizes, const char* op);  // ValueError for a negative size
+py::object empty(const Shape& shape, DType dtype);                // contiguous, not initialised
+py::object zeros(const Shape& shape, DType dtype);                // contiguous
+py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument);
+py::object as_contiguous(py::object array, const char* op, const char* argument);
+DType dtype_from(py::handle dtype, const char* op);  // a NumPy dtype object; TypeError otherwise
+py::object numpy_dtype(DType dtype);
+
+// A writable view for kernels that write into an array they are given.
+Array writable_view(py::handle array, const char* op, const char* argument);
+
+// An input array in C order with the dtype asked for, kept alive while its view is used.
+struct Input {
+  py::object object;
+  Array view;
+};
+Input contiguous_input(py::handle array, const char* op, const char* argument);
+
+// Below this many elements of work, releasing the GIL costs more than it gives others.
+constexpr std::int64_t kReleaseWork = 16384;
+
+template <class Params>
+void run_released(const Slot<Params>& slot, const Params& params, std::int64_t work) {
+  if (work < kReleaseWork) return run(slot, params);
+  py::gil_scoped_release release;
+  run(slot, params);
+}
+
+}  // namespace gradsmith::bindings

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// One Python function per line of the elementwise lists. An operand is an array or a Python scalar;
+// a scalar becomes a stride-0 operand on the stack, so no array is made for it.
+#include "bindings/array.h"
+#include "bindings/families.h"
+#include "core/error.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+// An operand of a binary op: an array's view, or a scalar held here.
+struct Operand {
+  Array view;
+  py::object owner;
+  bool is_array;
+  double floating = 0;
+  std::int64_t integer = 0;
+  alignas(8) unsigned char bytes[8];
+
+  Operand(py::handle source, const char* op, const char* argument)
+      : owner(py::reinterpret_borrow<py::object>(source)),
+        is_array(bindings::is_array(source)) {
+    PyObject* object = source.ptr();
+    if (is_array) {
+      view = bindings::view(source, op, argument);
+      return;
+    }
+    view.shape.ndim = 0;
+    if (PyBool_Check(object)) {
+      view.dtype = DType::boolean;
+      integer = object == Py_True;
+    } else if (PyFloat_Check(object)) {
+      view.dtype = DType::float64;
+      floating = PyFloat_AS_DOUBLE(object);
+    } else if (PyLong_Check(object)) {
+      view.dtype = DType::int64;
+      int overflow = 0;
+      integer = PyLong_AsLongLongAndOverflow(object, &overflow);
+      GS_CHECK(overflow == 0, op, ": ", argument, " does not fit in int64");
+    } else {
+      throw TypeError(concatenate(op, ": ", argument, " is a ", Py_TYPE(object)->tp_name,
+                                  ", expected a tensor or a number"));
+    }
+    if (view.dtype != DType::float64) floating = static_cast<double>(integer);
+  }
+
+  Operand(const Operand&) = delete;
+  Operand& operator=(const Operand&) = delete;
+
+  PromotionOperand promotion() const {
+    return {view.dtype, !is_array || view.shape.ndim == 0};
+  }
+
+  // Makes the operand of `dtype`: an array is converted, a scalar written in place.
+  void become(DType dtype, const char* op, const char* argument) {
+    if (is_array) {
+      if (view.dtype == dtype) return;
+      owner = as_dtype(owner, dtype, op, argument);
+      view = bindings::view(owner, op, argument);
+      return;
+    }
+    view.dtype = dtype;
+    view.data = bytes;
+    switch (dtype) {
+      case DType::float32:
+        *reinterpret_cast<float*>(bytes) = static_cast<float>(floating);
+        return;
+      case DType::float64:
+        *reinterpret_cast<double*>(bytes) = floating;
+        return;
+      case DType::bfloat16:
+        *reinterpret_cast<bfloat16*>(bytes) = bfloat16(floating);
+        return;
+      case DType::int64:
+        *reinterpret_cast<std::int64_t*>(bytes) = integer;
+        return;
+      case DType::int32:
+        GS_CHECK(integer >= INT32_MIN && integer <= INT32_MAX, op, ": ", argument, " ", integer,
+                 " does not fit in int32");
+        *reinterpret_cast<std::int32_t*>(bytes) = static_cast<std::int32_t>(integer);
+        return;
+      case DType::uint8:
+        GS_CHECK(integer >= 0 && integer <= 255, op, ": ", argument, " ", integer,
+                 " does not fit in uint8");
+        bytes[0] = static_cast<unsigned char>(integer);
+        return;
+      case DType::boolean:
+        bytes[0] = integer != 0;
+        return;
+    }
+  }
+};
+
+// The output given by `out`, or a new one; `out` must have the result's shape and dtype.
+py::object output_for(const char* op, py::handle out, const Shape& shape, DType dtype) {
+  if (out.is_none()) return empty(shape, dtype);
+  const Array target = writable_view(out, op, "out");
+  GS_CHECK(target.shape == shape, op, ": out has shape ", to_string(target.shape), ", expected ",
+           to_string(shape));
+  GS_CHECK_TYPE(target.dtype == dtype, op, ": out is ", name_of(target.dtype), ", the result is ",
+                name_of(dtype));
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+py::object call_unary(UnaryOp op, py::handle x, double option0, double option1, py::handle out) {
+  const OpName& info = kUnaryOps[static_cast<int>(op)];
+  py::object source = py::reinterpret_borrow<py::object>(x);
+  Array input = view(source, info.name, "input");
+  const DType dtype = compute_dtype(info, input.dtype);
+  if (dtype != input.dtype) {
+    source = as_dtype(source, dtype, info.name, "input");
+    input = view(source, info.name, "input");
+  }
+  py::object result = output_for(info.name, out, input.shape, dtype);
+  const Array target = view(result, info.name, "out");
+  const Array* inputs[] = {&input};
+  ElementwiseParams p;
+  p.op = static_cast<int>(op);
+  p.dtype = p.out_dtype = dtype;
+  p.option[0] = option0;
+  p.option[1] = option1;
+  set_layout(p, target, inputs, 1);
+  run_released(table().unary, p, p.count);
+  return result;
+}
+
+// bool arithmetic is logic, as in PyTorch: + is or, * is and.
+BinaryOp for_bool(BinaryOp op) {
+  switch (op) {
+    case BinaryOp::add:
+    case BinaryOp::maximum:
+      return BinaryOp::logical_or;
+    case BinaryOp::mul:
+    case BinaryOp::minimum:
+      return BinaryOp::logical_and;
+    default:
+      return op;
+  }
+}
+
+py::object call_binary(BinaryOp op, py::handle a_object, py::handle b_object, double option0,
+                       double option1, py::handle out) {
+  const char* name = kBinaryOps[static_cast<int>(op)].name;
+  Operand a(a_object, name, "input");
+  Operand b(b_object, name, "other");
+  GS_CHECK_TYPE(a.is_array || b.is_array, name, ": expected at least one tensor");
+  const DType common = promote_operands(a.promotion(), b.promotion());
+  if (common == DType::boolean) op = for_bool(op);
+  const OpName& info = kBinaryOps[static_cast<int>(op)];
+  const DType dtype = compute_dtype(info, common);
+  a.become(dtype, name, "input");
+  b.become(dtype, name, "other");
+  if (!is_floating(dtype)) check_integer_operand(op, b.view);
+  const Shape shape = a.view.shape == b.view.shape
+                          ? a.view.shape
+                          : broadcast_shapes(name, a.view.shape, b.view.shape);
+  const bool compares = info.category == Category::comparison;
+  const DType out_dtype = compares ? DType::boolean : dtype;
+  py::object result = output_for(name, out, shape, out_dtype);
+  const Array target = view(result, name, "out");
+  const Array* inputs[] = {&a.view, &b.view};
+  ElementwiseParams p;
+  p.op = static_cast<int>(op);
+  p.dtype = dtype;
+  p.out_dtype = out_dtype;
+  p.option[0] = option0;
+  p.option[1] = option1;
+  set_layout(p, target, inputs, 2);
+  run_released(compares ? table().compare : table().binary, p, p.count);
+  return result;
+}
+
+py::object call_where(py::handle condition, py::handle a_object, py::handle b_object) {
+  constexpr const char* kName = "where";
+  const Array mask = view(condition, kName, "condition");
+  GS_CHECK_TYPE(mask.dtype == DType::boolean, kName, ": condition is ", name_of(mask.dtype),
+                ", expected bool");
+  Operand a(a_object, kName, "input");
+  Operand b(b_object, kName, "other");
+  DType dtype = promote_operands(a.promotion(), b.promotion());
+  if (!a.is_array && !b.is_array && dtype == DType::float64) dtype = DType::float32;
+  a.become(dtype, kName, "input");
+  b.become(dtype, kName, "other");
+  const Shape shape = broadcast_shapes(
+      kName, mask.shape, broadcast_shapes(kName, a.view.shape, b.view.shape));
+  py::object result = empty(shape, dtype);
+  const Array target = view(result, kName, "out");
+  const Array* inputs[] = {&mask, &a.view, &b.view};
+  ElementwiseParams p;
+  p.op = 0;
+  p.dtype = p.out_dtype = dtype;
+  set_layout(p, target, inputs, 3);
+  run_released(table().select, p, p.count);
+  return result;
+}
+
+// Writes src, broadcast and converted, into out.
+void call_copy(py::handle out, py::handle src) {
+  constexpr const char* kName = "copy_";
+  const Array target = writable_view(out, kName, "out");
+  Operand source(src, kName, "src");
+  if (!source.is_array) source.become(target.dtype, kName, "src");
+  const Shape shape = broadcast_shapes(kName, target.shape, source.view.shape);
+  GS_CHECK(shape == target.shape, kName, ": src of shape ", to_string(source.view.shape),
+           " does not fit into shape ", to_string(target.shape));
+  const Array* inputs[] = {&source.view};
+  ElementwiseParams p{};
+  p.dtype = source.view.dtype;
+  p.out_dtype = target.dtype;
+  set_layout(p, target, inputs, 1);
+  run_released(table().convert, p, p.count);
+}
+
+// A copy in C order, in memory of its own.
+py::object copy_of(py::handle x) {
+  const Array source = view(x, "clone", "input");
+  py::object result = empty(source.shape, source.dtype);
+  call_copy(result, x);
+  return result;
+}
+
+py::object full(const py::tuple& shape, py::handle value, py::handle dtype) {
+  py::object result = empty(shape_from(shape, "full"), dtype_from(dtype, "full"));
+  call_copy(result, value);
+  return result;
+}
+
+}  // namespace
+
+void bind_elementwise(py::module_& m) {
+  for (int i = 0; i < static_cast<int>(std::size(kUnaryOps)); ++i) {
+    const UnaryOp op = static_cast<UnaryOp>(i);
+    m.def(
+        kUnaryOps[i].name,
+        [op](py::handle x, double option0, double option1, py::handle out) {
+          return call_unary(op, x, option0, option1, out);
+        },
+        py::arg("x"), py::arg("option0") = 0.0, py::arg("option1") = 0.0,
+        py::arg("out") = py::none());
+  }
+  for (int i = 0; i < static_cast<int>(std::size(kBinaryOps)); ++i) {
+    const BinaryOp op = static_cast<BinaryOp>(i);
+    m.def(
+        kBinaryOps[i].name,
+        [op](py::handle a, py::handle b, double option0, double option1, py::handle out) {
+          return call_binary(op, a, b, option0, option1, out);
+        },
+        py::arg("a"), py::arg("b"), py::arg("option0") = 0.0, py::arg("option1") = 0.0,
+        py::arg("out") = py::none());
+  }
+  m.def("where", &call_where, py::arg("condition"), py::arg("a"), py::arg("b"));
+  m.def("copy", &call_copy, py::arg("out"), py::arg("src"));
+  m.def(
+      "cast",
+      [](py::object x, py::handle dtype) {
+        return as_dtype(std::move(x), dtype_from(dtype, "to"), "to", "input");
+      },
+      py::arg("x"), py::arg("dtype"));
+  m.def("copy_of", &copy_of, py::arg("x"));
+  m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
+  m.def(
+      "zeros",
+      [](const py::tuple& shape, py::handle dtype) {
+        return zeros(shape_from(shape, "zeros"), dtype_from(dtype, "zeros"));
+      },
+      py::arg("shape"), py::arg("dtype"));
+  m.def(
+      "empty",
+      [](const py::tuple& shape, py::handle dtype) {
+        return empty(shape_from(shape, "empty"), dtype_from(dtype, "empty"));
+      },
+      py::arg("shape"), py::arg("dtype"));
+  m.def(
+      "contiguous", [](py::object x) { return as_contiguous(std::move(x), "contiguous", "input"); },
+      py::arg("x"));
+}
+
+}  // namespace gradsmith::bindings

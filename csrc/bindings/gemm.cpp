@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/array.h"
+#include "bindings/families.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+py::object call_gemm(py::handle a, py::handle b, py::handle bias) {
+  const Array a_view = view(a, "matmul", "input");
+  const Array b_view = view(b, "matmul", "other");
+  Input bias_input;
+  if (!bias.is_none()) bias_input = contiguous_input(bias, "matmul", "bias");
+  Shape shape;
+  GemmParams p = gemm_params(a_view, b_view, bias.is_none() ? nullptr : &bias_input.view, &shape);
+  py::object c = empty(shape, p.dtype);
+  p.c = view(c, "matmul", "out").data;
+  run_released(table().gemm, p, checked_count(shape) * (p.k / 16 + 1));
+  return c;
+}
+
+}  // namespace
+
+void bind_gemm(py::module_& m) {
+  m.def("gemm", &call_gemm, py::arg("a"), py::arg("b"), py::arg("bias") = py::none());
+}
+
+}  // namespace gradsmith::bindings

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/array.h"
+#include "bindings/families.h"
+#include "core/error.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+struct ReduceName {
+  const char* name;
+  ReduceOp op;
+};
+constexpr ReduceName kReductions[] = {
+    {"sum", ReduceOp::sum},       {"mean", ReduceOp::mean},     {"prod", ReduceOp::prod},
+    {"amax", ReduceOp::max},      {"amin", ReduceOp::min},      {"any", ReduceOp::any},
+    {"all", ReduceOp::all},       {"argmax", ReduceOp::argmax}, {"argmin", ReduceOp::argmin},
+};
+
+Axes axes_from(const char* op, py::handle dim) {
+  Axes axes;
+  if (dim.is_none()) {
+    axes.all = true;
+    return axes;
+  }
+  if (py::isinstance<py::int_>(dim)) {
+    axes.list.append(dim.cast<std::int64_t>());
+    return axes;
+  }
+  GS_CHECK_TYPE(PySequence_Check(dim.ptr()), op, ": dim is a ", Py_TYPE(dim.ptr())->tp_name,
+                ", expected an int, a tuple of ints or None");
+  for (const py::handle axis : dim) {
+    GS_CHECK_TYPE(py::isinstance<py::int_>(axis), op, ": dim holds a ",
+                  Py_TYPE(axis.ptr())->tp_name, ", expected ints");
+    axes.list.append(axis.cast<std::int64_t>());
+  }
+  return axes;
+}
+
+// Sums and products of bool and small integers are int64, as in PyTorch.
+DType accumulation_dtype(ReduceOp op, DType dtype) {
+  const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod;
+  if (accumulates && !is_floating(dtype)) return DType::int64;
+  const bool orders = op != ReduceOp::any && op != ReduceOp::all && op != ReduceOp::mean;
+  return orders && dtype == DType::boolean ? DType::uint8 : dtype;
+}
+
+py::object call_reduce(const ReduceName& info, py::object x, py::handle dim, bool keepdim) {
+  const DType given = view(x, info.name, "input").dtype;
+  x = as_dtype(x, accumulation_dtype(info.op, given), info.name, "input");
+  Shape shape;
+  ReduceParams p = reduce_params(info.op, info.name, view(x, info.name, "input"),
+                                 axes_from(info.name, dim), keepdim, &shape);
+  py::object y = empty(shape, p.out_dtype);
+  p.y = view(y, info.name, "out").data;
+  const bool finds_index = info.op == ReduceOp::argmax || info.op == ReduceOp::argmin;
+  run_released(finds_index ? table().arg_reduce : table().reduce, p,
+               p.kept_count * p.reduced_count);
+  const bool is_bool_extreme =
+      given == DType::boolean && (info.op == ReduceOp::max || info.op == ReduceOp::min);
+  return is_bool_extreme ? as_dtype(y, DType::boolean, info.name, "out") : y;
+}
+
+py::object call_scan(ScanOp op, const char* name, py::object x, std::int64_t dim) {
+  const DType given = view(x, name, "input").dtype;
+  if (!is_floating(given)) x = as_dtype(x, DType::int64, name, "input");
+  const Input input = contiguous_input(x, name, "input");
+  ScanParams p = scan_params(op, name, input.view, dim);
+  py::object y = empty(input.view.shape, input.view.dtype);
+  p.y = view(y, name, "out").data;
+  run_released(table().scan, p, p.outer * p.length * p.inner);
+  return y;
+}
+
+}  // namespace
+
+void bind_reduce(py::module_& m) {
+  for (const ReduceName& info : kReductions) {
+    m.def(
+        info.name,
+        [info](py::object x, py::handle dim, bool keepdim) {
+          return call_reduce(info, std::move(x), dim, keepdim);
+        },
+        py::arg("x"), py::arg("dim") = py::none(), py::arg("keepdim") = false);
+  }
+  m.def(
+      "cumsum",
+      [](py::object x, std::int64_t dim) {
+        return call_scan(ScanOp::cumsum, "cumsum", std::move(x), dim);
+      },
+      py::arg("x"), py::arg("dim"));
+  m.def(
+      "cumprod",
+      [](py::object x, std::int64_t dim) {
+        return call_scan(ScanOp::cumprod, "cumprod", std::move(x), dim);
+      },
+      py::arg("x"), py::arg("dim"));
+}
+
+}  // namespace gradsmith::bindings

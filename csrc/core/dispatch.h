@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only dtype switch. `visit_floating(dtype, body)` calls body(T{}) with T one of the floating
+// types; the contract in csrc/ops has already refused every dtype outside the visited group.
+#pragma once
+
+#include "core/dtype.h"
+
+namespace gradsmith {
+
+template <class Body>
+GS_INLINE void visit_floating(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::float32:
+      return body(float{});
+    case DType::float64:
+      return body(double{});
+    case DType::bfloat16:
+      return body(bfloat16{});
+    default:
+      __builtin_unreachable();
+  }
+}
+
+template <class Body>
+GS_INLINE void visit_integer(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::uint8:
+      return body(std::uint8_t{});
+    case DType::int32:
+      return body(std::int32_t{});
+    case DType::int64:
+      return body(std::int64_t{});
+    default:
+      __builtin_unreachable();
+  }
+}
+
+// uint8, int32, int64 and the floating types.
+template <class Body>
+GS_INLINE void visit_number(DType dtype, const Body& body) {
+  if (is_floating(dtype)) return visit_floating(dtype, body);
+  return visit_integer(dtype, body);
+}
+
+template <class Body>
+GS_INLINE void visit_any(DType dtype, const Body& body) {
+  if (dtype == DType::boolean) return body(bool{});
+  return visit_number(dtype, body);
+}
+
+}  // namespace gradsmith

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/shape.h"
+
+#include "core/error.h"
+
+namespace gradsmith {
+
+bool Shape::operator==(const Shape& other) const {
+  if (ndim != other.ndim) return false;
+  for (int i = 0; i < ndim; ++i) {
+    if (dims[i] != other.dims[i]) return false;
+  }
+  return true;
+}
+
+void Shape::append(std::int64_t size) {
+  GS_CHECK(ndim < kMaxDims, "a tensor has at most ", kMaxDims, " dimensions");
+  dims[ndim++] = size;
+}
+
+bool Array::is_contiguous() const {
+  std::int64_t expected = 1;
+  for (int i = shape.ndim - 1; i >= 0; --i) {
+    if (shape[i] == 0) return true;
+    if (shape[i] != 1 && stride[i] != expected) return false;
+    expected *= shape[i];
+  }
+  return true;
+}
+
+std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
+  std::int64_t product;
+  GS_CHECK_AS(MemoryError, !__builtin_mul_overflow(a, b, &product), "size ", a, " x ", b,
+              " does not fit in 64 bits");
+  return product;
+}
+
+std::int64_t checked_count(const Shape& shape, std::int64_t item_size) {
+  std::int64_t bytes = item_size;
+  bool overflow = false;
+  bool empty = false;
+  for (int i = 0; i < shape.ndim; ++i) {
+    GS_CHECK(shape[i] >= 0, "shape ", to_string(shape), " has a negative dimension");
+    empty = empty || shape[i] == 0;
+    overflow = __builtin_mul_overflow(bytes, shape[i], &bytes) || overflow;
+  }
+  if (empty) return 0;
+  GS_CHECK_AS(MemoryError, !overflow, "a tensor of shape ", to_string(shape),
+              " is larger than memory can be");
+  return bytes / item_size;
+}
+
+Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
+  Shape result;
+  result.ndim = a.ndim > b.ndim ? a.ndim : b.ndim;
+  for (int i = 1; i <= result.ndim; ++i) {
+    const std::int64_t from_a = i <= a.ndim ? a[a.ndim - i] : 1;
+    const std::int64_t from_b = i <= b.ndim ? b[b.ndim - i] : 1;
+    GS_CHECK(from_a == from_b || from_a == 1 || from_b == 1, op, ": shapes ", to_string(a),
+             " and ", to_string(b), " cannot be broadcast together (", from_a, " against ", from_b,
+             " in dimension ", -i, ")");
+    result[result.ndim - i] = from_a == 1 ? from_b : from_a;
+  }
+  return result;
+}
+
+std::string to_string(const Shape& shape) {
+  std::string text = "(";
+  for (int i = 0; i < shape.ndim; ++i) {
+    if (i > 0) text += ", ";
+    text += std::to_string(shape[i]);
+  }
+  return text + (shape.ndim == 1 ? ",)" : ")");
+}
+
+}  // namespace gradsmith

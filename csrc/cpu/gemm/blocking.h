@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Block sizes of matrix products, one row of data per ISA and compute type T, and the problem as
+// the loops see it. A micro-tile is `rows` x `vectors` registers of sums; it leaves room for one row
+// of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A `depth` x
+// `rows` sliver of A stays in L1, a `depth` x `row_block` block of A in half of L2.
+#pragma once
+
+#include "core/dtype.h"
+#include "cpu/simd/simd.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+struct Blocking {
+  int rows, vectors;                      // of a packed micro-tile
+  int unpacked_rows, unpacked_vectors;    // of one that reads A and B where they lie
+  std::int64_t depth;                     // terms summed in registers before C is touched
+  std::int64_t row_block, column_block;   // multiples of the micro-tile
+};
+
+template <class T>
+constexpr Blocking kBlocking{};
+#if defined(__AVX512F__)
+template <>
+constexpr Blocking kBlocking<float>{14, 2, 6, 4, 384, 24 * 14, 96 * 32};
+template <>
+constexpr Blocking kBlocking<double>{8, 3, 6, 4, 256, 32 * 8, 96 * 24};
+#else
+template <>
+constexpr Blocking kBlocking<float>{6, 2, 6, 2, 320, 32 * 6, 192 * 16};
+template <>
+constexpr Blocking kBlocking<double>{4, 3, 6, 2, 256, 40 * 4, 160 * 12};
+#endif
+
+// Rows of a micro-tile and of a sliver of A; columns of a micro-tile and of a panel of B.
+template <class T>
+constexpr int kTileRows = kBlocking<T>.rows;
+template <class T>
+constexpr int kTileColumns = kBlocking<T>.vectors * Vec<T>::kWidth;
+
+// One product, S being the element type in memory: C = A B (+ bias) (+ C), strides in elements.
+template <class S>
+struct Product {
+  std::int64_t m, n, k;
+  const S* a;
+  std::int64_t a_row, a_depth;
+  const S* b;
+  std::int64_t b_depth, b_column;
+  S* c;
+  std::int64_t c_row;
+  const S* bias;  // one per column, or null
+  bool accumulate;
+};
+
+// Multiplications that pay for waking another thread.
+constexpr std::int64_t kWorkPerThread = 1 << 17;
+
+GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
+GS_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// How many items of `work` multiplications each (at least 1) a thread should take at least.
+GS_INLINE std::int64_t grain_of(std::int64_t work) {
+  return larger(1, kWorkPerThread / larger(1, work));
+}
+
+}  // namespace
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

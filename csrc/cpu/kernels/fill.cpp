@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The overlay of one ISA: what each family's kernels push in front of the reference.
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+
+void fill_elementwise(OpTable& table);
+void fill_gemm(OpTable& table);
+
+void fill(OpTable& table) {
+  fill_elementwise(table);
+  // fill_gemm(table);
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

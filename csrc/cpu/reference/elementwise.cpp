@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elementwise functions as plain loops over any strides. bfloat16 computes in float and rounds once.
+// Compiled with the baseline flags and without contraction: the same bits on every x86-64 machine.
+#include "core/dispatch.h"
+#include "cpu/elementwise_loop.h"
+#include "cpu/reference/reference.h"
+#include "ops/functors.h"
+
+namespace gradsmith::cpu::reference {
+namespace {
+
+template <class Functor, class T>
+void run_unary(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  const std::int64_t out_step = p.out_stride[inner];
+  const std::int64_t x_step = p.in_stride[0][inner];
+  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    T* out = static_cast<T*>(p.out) + out_offset;
+    const T* x = static_cast<const T*>(p.in[0]) + in[0];
+    for (std::int64_t i = 0; i < n; ++i) {
+      const compute_t<T> value = x[i * x_step];
+      out[i * out_step] = static_cast<T>(Functor::apply(value, p.option));
+    }
+  });
+}
+
+template <class Functor, class T, class Out>
+void run_binary(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  const std::int64_t out_step = p.out_stride[inner];
+  const std::int64_t a_step = p.in_stride[0][inner];
+  const std::int64_t b_step = p.in_stride[1][inner];
+  for_each_run<2>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    Out* out = static_cast<Out*>(p.out) + out_offset;
+    const T* a = static_cast<const T*>(p.in[0]) + in[0];
+    const T* b = static_cast<const T*>(p.in[1]) + in[1];
+    for (std::int64_t i = 0; i < n; ++i) {
+      const compute_t<T> left = a[i * a_step];
+      const compute_t<T> right = b[i * b_step];
+      out[i * out_step] = static_cast<Out>(Functor::apply(left, right, p.option));
+    }
+  });
+}
+
+// A float outside the integer's range, or NaN, has no defined conversion in C++: it saturates, NaN
+// gives 0.
+template <class To, class From>
+To convert_value(From value) {
+  if constexpr (is_integer<To> && !is_integer<From> && !__is_same(From, bool)) {
+    const double x = static_cast<double>(static_cast<compute_t<From>>(value));
+    constexpr double kLow = __is_same(To, std::uint8_t)   ? 0.0
+                            : __is_same(To, std::int32_t) ? -2147483648.0
+                                                          : -9223372036854775808.0;
+    constexpr double kHigh = __is_same(To, std::uint8_t)   ? 256.0
+                             : __is_same(To, std::int32_t) ? 2147483648.0
+                                                           : 9223372036854775808.0;
+    if (x != x) return 0;
+    if (x <= kLow) return static_cast<To>(kLow);
+    if (x >= kHigh) return static_cast<To>(~(To{1} << (sizeof(To) * 8 - 1)) | To{kLow == 0.0});
+    return static_cast<To>(x);
+  } else if constexpr (__is_same(To, bool)) {
+    return static_cast<compute_t<From>>(value) != compute_t<From>(0);
+  } else if constexpr (__is_same(To, bfloat16)) {
+    return bfloat16(static_cast<float>(value));
+  } else {
+    return static_cast<To>(static_cast<compute_t<From>>(value));
+  }
+}
+
+template <class To, class From>
+void run_convert(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  const std::int64_t out_step = p.out_stride[inner];
+  const std::int64_t x_step = p.in_stride[0][inner];
+  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    To* out = static_cast<To*>(p.out) + out_offset;
+    const From* x = static_cast<const From*>(p.in[0]) + in[0];
+    for (std::int64_t i = 0; i < n; ++i) {
+      if constexpr (__is_same(To, From)) {
+        out[i * out_step] = x[i * x_step];
+      } else {
+        out[i * out_step] = convert_value<To>(x[i * x_step]);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void unary(const ElementwiseParams& p) {
+  switch (static_cast<UnaryOp>(p.op)) {
+#define NUMBER(name)                                                               \
+  case UnaryOp::name:                                                              \
+    return visit_number(p.dtype, [&](auto t) { run_unary<name##_of, decltype(t)>(p); });
+#define FLOAT(name)                                                                \
+  case UnaryOp::name:                                                              \
+    return visit_floating(p.dtype, [&](auto t) { run_unary<name##_of, decltype(t)>(p); });
+#include "ops/unary_list.inc"
+#undef NUMBER
+#undef FLOAT
+  }
+}
+
+void binary(const ElementwiseParams& p) {
+  switch (static_cast<BinaryOp>(p.op)) {
+#define NUMBER(name)                                                                         \
+  case BinaryOp::name:                                                                       \
+    return visit_number(p.dtype,                                                             \
+                        [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
+#define FLOAT(name)                                                                          \
+  case BinaryOp::name:                                                                       \
+    return visit_floating(p.dtype,                                                           \
+                          [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
+#define COMPARE(name)   \
+  case BinaryOp::name: \
+    break;
+#include "ops/binary_list.inc"
+#undef NUMBER
+#undef FLOAT
+#undef COMPARE
+  }
+}
+
+void compare(const ElementwiseParams& p) {
+  switch (static_cast<BinaryOp>(p.op)) {
+#define NUMBER(name)   \
+  case BinaryOp::name: \
+    break;
+#define FLOAT(name) NUMBER(name)
+#define COMPARE(name)                                                                         \
+  case BinaryOp::name:                                                                        \
+    return visit_number(p.dtype, [&](auto t) { run_binary<name##_of, decltype(t), bool>(p); });
+#include "ops/binary_list.inc"
+#undef NUMBER
+#undef FLOAT
+#undef COMPARE
+  }
+}
+
+void select(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  visit_any(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+      T* out = static_cast<T*>(p.out) + out_offset;
+      const bool* mask = static_cast<const bool*>(p.in[0]) + in[0];
+      const T* yes = static_cast<const T*>(p.in[1]) + in[1];
+      const T* no = static_cast<const T*>(p.in[2]) + in[2];
+      for (std::int64_t i = 0; i < n; ++i) {
+        out[i * p.out_stride[inner]] = mask[i * p.in_stride[0][inner]]
+                                           ? yes[i * p.in_stride[1][inner]]
+                                           : no[i * p.in_stride[2][inner]];
+      }
+    });
+  });
+}
+
+void convert(const ElementwiseParams& p) {
+  visit_any(p.out_dtype, [&](auto to) {
+    visit_any(p.dtype, [&](auto from) { run_convert<decltype(to), decltype(from)>(p); });
+  });
+}
+
+}  // namespace gradsmith::cpu::reference

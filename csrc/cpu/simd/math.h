@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elementary functions of Vec<float> and Vec<double>, one source for every ISA. Each reduces its
+// argument to a short interval and takes a minimax polynomial there. All of IEEE's special values
+// come out as C's functions define them, results may be denormal, and -0 keeps its sign where the
+// function is odd. Largest errors found (every exponent, ULP, float / double) stand at each one;
+// csrc/cpu/check measures them.
+#pragma once
+
+#include "cpu/simd/coefficients.h"
+#include "cpu/simd/huge_angle.h"
+#include "cpu/simd/simd.h"
+
+namespace gradsmith::cpu::GS_SIMD {
+
+// The one of two constants, or arrays, that belongs to T.
+template <class T, class Single, class Double>
+GS_INLINE constexpr const auto& choose(const Single& single, const Double& twice) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return single;
+  } else {
+    return twice;
+  }
+}
+
+// Sum of terms[i] x^i by Horner's rule.
+template <class T, int kTerms>
+GS_INLINE Vec<T> polynomial(Vec<T> x, const T (&terms)[kTerms]) {
+  Vec<T> sum(terms[kTerms - 1]);
+#pragma GCC unroll 32
+  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, x, Vec<T>(terms[i]));
+  return sum;
+}
+
+// log(2) as a sum of two.
+template <class T>
+constexpr T kLog2High = choose<T>(0.693147182464599609f, 0.693147180559945286);
+template <class T>
+constexpr T kLog2Low = choose<T>(-1.90465421212593355e-9f, 2.31904681384629956e-17);
+constexpr double kLog2OfE = 1.44269504088896340736;
+
+// x = exponent log(2) + high + low with |high| <= log(2) / 2; high is exact, low corrects it.
+template <class T>
+struct ReducedExponent {
+  Vec<T> exponent, high, low;
+};
+
+template <class T>
+GS_INLINE ReducedExponent<T> reduce_exponent(Vec<T> x) {
+  const Vec<T> n = round(x * Vec<T>(static_cast<T>(kLog2OfE)));
+  const Vec<T> exact = fnma(n, Vec<T>(kLog2High<T>), x);
+  const Vec<T> high = fnma(n, Vec<T>(kLog2Low<T>), exact);
+  return {n, high, fnma(n, Vec<T>(kLog2Low<T>), exact - high)};
+}
+
+template <class T>
+GS_INLINE Vec<T> exp(Vec<T> x) {
+  // Outside these the result is 0 or infinite. A NaN survives as the second operand.
+  const Vec<T> bounded =
+      max(Vec<T>(choose<T>(-105.0f, -746.0)), min(Vec<T>(choose<T>(89.0f, 710.0)), x));
+  const ReducedExponent<T> reduced = reduce_exponent(bounded);
+  const Vec<T> r = reduced.high;
+  const Vec<T> tail = fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), r);
+  return ldexp(Vec<T>(T(1)) + tail, reduced.exponent);
+}
+
+// e^x - 1 = 2^n (e^r - 1) + (2^n - 1), halved throughout so that 2^n stays in range, the sum of its
+// two leading parts with its rounding error.
+template <class T>
+GS_INLINE Vec<T> expm1(Vec<T> x) {
+  const Vec<T> half(T(0.5));
+  const Vec<T> bounded =
+      max(Vec<T>(choose<T>(-20.0f, -40.0)), min(Vec<T>(choose<T>(89.0f, 710.0)), x));
+  const ReducedExponent<T> reduced = reduce_exponent(bounded);
+  const Vec<T> r = reduced.high;
+  const Vec<T> tail =
+      fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), reduced.low);
+  const Vec<T> scale = ldexp(half, reduced.exponent);
+  const Vec<T> base = scale - half;
+  const Vec<T> sum = fma(scale, r, base);
+  const Vec<T> rest = fma(scale, tail, fma(scale, r, base - sum));
+  const Vec<T> result = sum + rest;
+  // Halving a denormal would lose a bit, and -0 its sign.
+  return select(abs(x) < Vec<T>(choose<T>(0x1p-26f, 0x1p-55)), x, result + result);
+}
+
+// exponent log(2) + log(1 + f) + correction for sqrt(1/2) <= 1 + f <= sqrt(2).
+template <class T>
+GS_INLINE Vec<T> log_of_parts(Vec<T> exponent, Vec<T> f, Vec<T> correction) {
+  const Vec<T> square = f * f;
+  const Vec<T> cubic = f * square * polynomial(f, choose<T>(kLogFloat, kLogDouble));
+  const Vec<T> tail = fma(exponent, Vec<T>(kLog2Low<T>), correction) + cubic;
+  return fma(exponent, Vec<T>(kLog2High<T>), f + fnma(Vec<T>(T(0.5)), square, tail));
+}
+
+// x = 2^exponent mantissa with sqrt(1/2) <= mantissa <= sqrt(2).
+template <class T>
+struct CentredMantissa {
+  Vec<T> exponent, mantissa;
+};
+
+template <class T>
+GS_INLINE CentredMantissa<T> centred_mantissa(Vec<T> x) {
+  const Vec<T> m = mantissa(x);
+  const Mask<T> upper = m > Vec<T>(static_cast<T>(1.41421356237309504880));
+  return {exponent(x) + select(upper, Vec<T>(T(1)), Vec<T>(T(0))),
+          select(upper, m * Vec<T>(T(0.5)), m)};
+}
+
+// A logarithm's values at the ends of its domain and outside.
+template <class T>
+GS_INLINE Vec<T> log_specials(Vec<T> x, Mask<T> inside, Mask<T> at_pole, Vec<T> result) {
+  const Vec<T> infinity(static_cast<T>(__builtin_inf()));
+  const Vec<T> outside =
+      select(at_pole, -infinity, Vec<T>(static_cast<T>(__builtin_nan(""))));
+  return select(x == infinity, x, select(inside, result, outside));
+}
+
+template <class T>
+GS_INLINE Vec<T> log(Vec<T> x) {
+  const Vec<T> zero(T(0));
+  const CentredMantissa<T> parts = centred_mantissa(x);
+  const Vec<T> result = log_of_parts(parts.exponent, parts.mantissa - Vec<T>(T(1)), zero);
+  return log_specials(x, x > zero, x == zero, result);
+}
+
+// The logarithm of u = fl(1 + x) plus the first-order effect of u's rounding error; near 0, where u
+// is not scaled, of x itself.
+template <class T>
+GS_INLINE Vec<T> log1p(Vec<T> x) {
+  const Vec<T> zero(T(0));
+  const Vec<T> one(T(1));
+  const Vec<T> u = one + x;
+  const CentredMantissa<T> parts = centred_mantissa(u);
+  const Mask<T> unscaled = parts.exponent == zero;
+  const Vec<T> rounding = select(x > one, one - (u - x), x - (u - one));
+  const Vec<T> f = select(unscaled, x, parts.mantissa - one);
+  const Vec<T> correction = select(unscaled, zero, rounding / u);
+  const Vec<T> result = log_of_parts(parts.exponent, f, correction);
+  const Mask<T> tiny = abs(x) < Vec<T>(choose<T>(0x1p-26f, 0x1p-55));
+  return log_specials(x, x > -one, x == -one, select(tiny, x, result));
+}
+
+// Odd polynomial near 0, else 1 - 2 / (e^2x + 1).
+template <class T>
+GS_INLINE Vec<T> tanh(Vec<T> x) {
+  const Vec<T> one(T(1));
+  const Vec<T> a = abs(x);
+  const Vec<T> square = a * a;
+  const Vec<T> near_zero =
+      fma(a * square, polynomial(square, choose<T>(kTanhFloat, kTanhDouble)), a);
+  const Vec<T> far = one - Vec<T>(T(2)) / (exp(a + a) + one);
+  return copy_sign(select(a < Vec<T>(T(0.625)), near_zero, far), x);
+}
+
+// 1 / (1 + e^-x); for x < 0 as e^x / (1 + e^x), so that small results keep their digits. The last
+// step takes back what rounding the sum did.
+template <class T>
+GS_INLINE Vec<T> sigmoid(Vec<T> x) {
+  const Vec<T> one(T(1));
+  const Vec<T> e = exp(-abs(x));
+  const Vec<T> sum = one + e;
+  const Vec<T> quotient = select(x < Vec<T>(T(0)), e, one) / sum;
+  const Vec<T> lost = e - (sum - one);
+  return fnma(quotient, lost, quotient);
+}
+
+// Odd polynomial below 1, else 1 - e^(-x^2) erfcx(x) up to where erf rounds to 1.
+template <class T>
+GS_INLINE Vec<T> erf(Vec<T> x) {
+  const Vec<T> one(T(1));
+  const Vec<T> a = abs(x);
+  const Vec<T> near_zero = fma(a, polynomial(a * a, choose<T>(kErfFloat, kErfDouble)), a);
+  const Vec<T> t = min(Vec<T>(choose<T>(4.0f, 6.0)), a);
+  const Vec<T> erfcx =
+      polynomial(t - Vec<T>(choose<T>(2.0f, 2.5)), choose<T>(kErfcxFloat, kErfcxDouble));
+  const Vec<T> far = fnma(exp(-(t * t)), erfcx, one);
+  return copy_sign(select(a < one, near_zero, far), x);
+}
+
+// angle = quadrant pi / 2 + rest modulo 2 pi, |rest| <= pi / 4, for angle >= 0.
+template <class T>
+struct VectorAngle {
+  Vec<T> rest, quadrant;
+};
+
+// Three parts of pi / 2 with fma: the first difference is exact, and the parts reach far enough
+// below it for the closest any angle under the limit comes to a multiple of pi / 2.
+template <class T>
+GS_INLINE VectorAngle<T> reduce_angle(Vec<T> angle) {
+  const Vec<T> limit(choose<T>(32768.0f, 1073741824.0));
+  const Vec<T> n = round(angle * Vec<T>(static_cast<T>(0.63661977236758134308)));
+  Vec<T> rest = fnma(n, Vec<T>(choose<T>(1.57079637050628662f, 1.57079632679489656)), angle);
+  rest = fnma(n, Vec<T>(choose<T>(-4.37113882867379289e-8f, 6.12323399573676604e-17)), rest);
+  rest = fnma(n, Vec<T>(choose<T>(-1.71512451000588187e-15f, -1.49738490485916983e-33)), rest);
+  Vec<T> quadrant = fnma(Vec<T>(T(4)), floor(n * Vec<T>(T(0.25))), n);
+
+  const Mask<T> huge = !(angle <= limit);
+  if (GS_UNLIKELY(any(huge))) {
+    constexpr int kWidth = Vec<T>::kWidth;
+    T angles[kWidth], rests[kWidth] = {}, quadrants[kWidth] = {};
+    angle.store(angles);
+    for (int i = 0; i < kWidth; ++i) {
+      if (angles[i] <= choose<T>(32768.0f, 1073741824.0)) continue;
+      const ReducedAngle reduced = reduce_huge_angle(static_cast<double>(angles[i]));
+      rests[i] = static_cast<T>(reduced.rest);
+      quadrants[i] = static_cast<T>(reduced.quadrant);
+    }
+    rest = select(huge, Vec<T>::load(rests), rest);
+    quadrant = select(huge, Vec<T>::load(quadrants), quadrant);
+  }
+  return {rest, quadrant};
+}
+
+template <class T>
+GS_INLINE Vec<T> sin_near_zero(Vec<T> r) {
+  const Vec<T> square = r * r;
+  return fma(r * square, polynomial(square, choose<T>(kSinFloat, kSinDouble)), r);
+}
+
+template <class T>
+GS_INLINE Vec<T> cos_near_zero(Vec<T> r) {
+  const Vec<T> square = r * r;
+  const Vec<T> tail = square * square * polynomial(square, choose<T>(kCosFloat, kCosDouble));
+  return fnma(Vec<T>(T(0.5)), square, Vec<T>(T(1))) + tail;
+}
+
+template <class T>
+GS_INLINE Vec<T> sin(Vec<T> x) {
+  const VectorAngle<T> angle = reduce_angle(abs(x));
+  const Vec<T> q = angle.quadrant;
+  const Mask<T> use_cos = (q == Vec<T>(T(1))) | (q == Vec<T>(T(3)));
+  const Vec<T> y = select(use_cos, cos_near_zero(angle.rest), sin_near_zero(angle.rest));
+  return flip_sign(select(q >= Vec<T>(T(2)), -y, y), x);
+}
+
+template <class T>
+GS_INLINE Vec<T> cos(Vec<T> x) {
+  const VectorAngle<T> angle = reduce_angle(abs(x));
+  const Vec<T> q = angle.quadrant;
+  const Mask<T> use_sin = (q == Vec<T>(T(1))) | (q == Vec<T>(T(3)));
+  const Vec<T> y = select(use_sin, sin_near_zero(angle.rest), cos_near_zero(angle.rest));
+  return select((q == Vec<T>(T(1))) | (q == Vec<T>(T(2))), -y, y);
+}
+
+}  // namespace gradsmith::cpu::GS_SIMD

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of the widest unit this translation unit is compiled for, as Vec<T> and Mask<T> with T
+// float or double, in namespace gradsmith::cpu::GS_SIMD (avx512, avx2 or scalar). Together with
+// math.h these are the only words kernels outside cpu/gemm use for SIMD.
+//
+//   Vec<T>::kWidth, ::Scalar   lanes, T                Vec<T>(x)           x in every lane
+//   load(p) store(p)           any alignment; p may be bfloat16* for float (rounds to nearest even)
+//   load_tail(p, n) store_tail(p, n)   the first n of kWidth lanes, touching nothing else; others 0
+//   Mask<T>::load, load_tail, store, store_tail        the same from and to bool
+//   + - * / and unary -        IEEE, lane by lane
+//   fma(a, b, c)  fnma(a, b, c)        c + a b, c - a b with one rounding
+//   min max                    b if either is NaN      minimum maximum     NaN if either is NaN
+//   abs sqrt floor ceil trunc  IEEE                    round               ties to even
+//   copy_sign(x, s) flip_sign(x, s)    x with the sign of s; x negated where s is negative
+//   == != < <= > >=            Mask, false for NaN but for !=              is_nan
+//   & | ! and != of masks      and, or, not, exclusive or                  any(mask)
+//   select(mask, yes, no)      lane by lane, both sides evaluated
+//   ldexp(x, n)                x 2^n rounded once for 1/2 <= |x| <= 2, n whole, |n| <= 250 (2000)
+//   exponent(x) mantissa(x)    x = mantissa 2^exponent, 1 <= |mantissa| < 2, x finite and not 0
+//   first_lane reduce_add      lane 0; the sum in an order fixed by the width
+//   reduce_max reduce_min      NaN if any lane is NaN
+#pragma once
+
+#if defined(__AVX512F__)
+#include "cpu/simd/avx512.h"
+#define GS_SIMD avx512
+#elif defined(__AVX2__)
+#include "cpu/simd/avx2.h"
+#define GS_SIMD avx2
+#else
+#include "cpu/simd/scalar.h"
+#define GS_SIMD scalar
+#endif
+
+namespace gradsmith::cpu::GS_SIMD {
+
+template <class T>
+GS_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) {
+  return Vec<T>(a.v + b.v);
+}
+template <class T>
+GS_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) {
+  return Vec<T>(a.v - b.v);
+}
+template <class T>
+GS_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) {
+  return Vec<T>(a.v * b.v);
+}
+template <class T>
+GS_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
+  return Vec<T>(a.v / b.v);
+}
+template <class T>
+GS_INLINE Vec<T> operator-(Vec<T> a) {
+  return Vec<T>(-a.v);
+}
+template <class T>
+GS_INLINE Mask<T> is_nan(Vec<T> a) {
+  return a != a;
+}
+template <class T>
+GS_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) {
+  return select(is_nan(a), a, min(a, b));
+}
+template <class T>
+GS_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) {
+  return select(is_nan(a), a, max(a, b));
+}
+template <class T>
+GS_INLINE T reduce_min(Vec<T> a) {
+  return any(is_nan(a)) ? static_cast<T>(__builtin_nan("")) : reduce_min_ordered(a);
+}
+template <class T>
+GS_INLINE T reduce_max(Vec<T> a) {
+  return any(is_nan(a)) ? static_cast<T>(__builtin_nan("")) : reduce_max_ordered(a);
+}
+
+}  // namespace gradsmith::cpu::GS_SIMD

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/elementwise.h"
+
+#include "core/dispatch.h"
+#include "core/error.h"
+
+namespace gradsmith {
+namespace {
+
+int kind_of(DType dtype) { return dtype == DType::boolean ? 0 : is_floating(dtype) ? 2 : 1; }
+
+// The default floating type stands in where a weak float meets integers.
+DType default_of_kind(const PromotionOperand& operand) {
+  return operand.dtype == DType::float64 && operand.is_weak ? DType::float32 : operand.dtype;
+}
+
+}  // namespace
+
+DType promote_operands(const PromotionOperand& a, const PromotionOperand& b) {
+  if (a.is_weak == b.is_weak) return promote(a.dtype, b.dtype);
+  const PromotionOperand& weak = a.is_weak ? a : b;
+  const PromotionOperand& strong = a.is_weak ? b : a;
+  return kind_of(weak.dtype) > kind_of(strong.dtype) ? default_of_kind(weak) : strong.dtype;
+}
+
+DType compute_dtype(const OpName& op, DType dtype) {
+  if (op.category == Category::floating && !is_floating(dtype)) return DType::float32;
+  if (op.category == Category::comparison && dtype == DType::boolean) return DType::uint8;
+  GS_CHECK_TYPE(dtype != DType::boolean, op.name,
+                ": not defined for bool (expected a number; convert with .to(dtype))");
+  return dtype;
+}
+
+void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inputs, int count) {
+  p.inputs = count;
+  p.out = out.data;
+  p.count = checked_count(out.shape);
+  for (int i = 0; i < count; ++i) p.in[i] = inputs[i]->data;
+  // Dimensions are gathered innermost first, then reversed.
+  std::int64_t shape[kMaxDims];
+  std::int64_t stride[4][kMaxDims];  // operand 3 is the output
+  int ndim = 0;
+  for (int d = out.ndim() - 1; d >= 0; --d) {
+    if (out.size(d) == 1) continue;
+    std::int64_t step[4];
+    step[3] = out.stride[d];
+    for (int i = 0; i < count; ++i) {
+      const int axis = d - (out.ndim() - inputs[i]->ndim());
+      step[i] = axis < 0 || inputs[i]->size(axis) == 1 ? 0 : inputs[i]->stride[axis];
+    }
+    bool merges = ndim > 0 && step[3] == stride[3][ndim - 1] * shape[ndim - 1];
+    for (int i = 0; i < count; ++i) {
+      merges = merges && step[i] == stride[i][ndim - 1] * shape[ndim - 1];
+    }
+    if (merges) {
+      shape[ndim - 1] *= out.size(d);
+      continue;
+    }
+    shape[ndim] = out.size(d);
+    stride[3][ndim] = step[3];
+    for (int i = 0; i < count; ++i) stride[i][ndim] = step[i];
+    ++ndim;
+  }
+  if (ndim == 0) {
+    shape[0] = 1;
+    for (int i = 0; i < 4; ++i) stride[i][0] = 0;
+    ndim = 1;
+  }
+  p.ndim = ndim;
+  for (int d = 0; d < ndim; ++d) {
+    p.shape[d] = shape[ndim - 1 - d];
+    p.out_stride[d] = stride[3][ndim - 1 - d];
+    for (int i = 0; i < count; ++i) p.in_stride[i][d] = stride[i][ndim - 1 - d];
+  }
+}
+
+void check_integer_operand(BinaryOp op, const Array& divisor) {
+  if (is_floating(divisor.dtype)) return;
+  const bool divides =
+      op == BinaryOp::floor_divide || op == BinaryOp::remainder || op == BinaryOp::fmod;
+  if (!divides && op != BinaryOp::pow) return;
+  const std::int64_t count = checked_count(divisor.shape);
+  bool refused = false;
+  visit_integer(divisor.dtype, [&](auto t) {
+    using T = decltype(t);
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::int64_t offset = 0;
+      std::int64_t rest = i;
+      for (int d = divisor.ndim() - 1; d >= 0; --d) {
+        offset += (rest % divisor.size(d)) * divisor.stride[d];
+        rest /= divisor.size(d);
+      }
+      const T value = divisor.as<const T>()[offset];
+      refused = refused || (divides ? value == 0 : value < 0);
+    }
+  });
+  GS_CHECK(!refused, kBinaryOps[static_cast<int>(op)].name,
+           divides ? ": integer division by zero" : ": integers to negative integer powers are not "
+                                                    "integers (convert to a floating dtype first)");
+}
+
+std::string problem(const ElementwiseParams& p) {
+  std::string text = name_of(p.dtype);
+  if (p.inputs == 1 && p.dtype != p.out_dtype) text += std::string("->") + name_of(p.out_dtype);
+  text += p.inputs == 2 ? std::string(" ") + kBinaryOps[p.op].name : "";
+  text += " ";
+  for (int d = 0; d < p.ndim; ++d) text += (d > 0 ? "x" : "") + std::to_string(p.shape[d]);
+  return text;
+}
+
+}  // namespace gradsmith

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elementwise functions with NumPy broadcasting. The contract promotes dtypes, infers the shape and
+// coalesces dimensions; kernels see up to three operands as strided runs over the same index space.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace gradsmith {
+
+enum class UnaryOp : std::uint8_t {
+#define NUMBER(name) name,
+#define FLOAT(name) name,
+#include "ops/unary_list.inc"
+#undef NUMBER
+#undef FLOAT
+};
+
+enum class BinaryOp : std::uint8_t {
+#define NUMBER(name) name,
+#define FLOAT(name) name,
+#define COMPARE(name) name,
+#include "ops/binary_list.inc"
+#undef NUMBER
+#undef FLOAT
+#undef COMPARE
+};
+
+// unary:   out = f(in[0])
+// binary:  out = f(in[0], in[1])
+// compare: out = f(in[0], in[1]), out is bool
+// select:  out = in[0] ? in[1] : in[2], in[0] is bool
+// convert: out = cast(in[0]), dtypes differ or the layouts do
+struct ElementwiseParams {
+  int op;              // UnaryOp or BinaryOp
+  DType dtype;         // of the inputs (of in[1], in[2] for select)
+  DType out_dtype;
+  int inputs;
+  int ndim;            // after coalescing; the innermost dimension is the last, ndim >= 1
+  std::int64_t count;  // elements of the output
+  std::int64_t shape[kMaxDims];
+  void* out;
+  std::int64_t out_stride[kMaxDims];  // in elements
+  const void* in[3];
+  std::int64_t in_stride[3][kMaxDims];  // 0 where broadcast
+  double option[2];
+};
+
+// What an op of the lists takes and gives.
+enum class Category : std::uint8_t { number, floating, comparison };
+struct OpName {
+  const char* name;
+  Category category;
+};
+constexpr OpName kUnaryOps[] = {
+#define NUMBER(name) {#name, Category::number},
+#define FLOAT(name) {#name, Category::floating},
+#include "ops/unary_list.inc"
+#undef NUMBER
+#undef FLOAT
+};
+constexpr OpName kBinaryOps[] = {
+#define NUMBER(name) {#name, Category::number},
+#define FLOAT(name) {#name, Category::floating},
+#define COMPARE(name) {#name, Category::comparison},
+#include "ops/binary_list.inc"
+#undef NUMBER
+#undef FLOAT
+#undef COMPARE
+};
+
+// An operand's part in type promotion: a Python scalar or 0-d array yields to an array of the same
+// or a higher kind (bool < integer < floating), as in PyTorch.
+struct PromotionOperand {
+  DType dtype;
+  bool is_weak;
+};
+DType promote_operands(const PromotionOperand& a, const PromotionOperand& b);
+
+// The dtype a unary or binary op computes in, given its operands' common type; TypeError where the
+// op is not defined for it.
+DType compute_dtype(const OpName& op, DType dtype);
+
+// Sets shape, strides and pointers from the output and its inputs (which broadcast to it), dropping
+// dimensions of size 1 and merging those that are adjacent in every operand.
+void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inputs, int count);
+
+// Refuses what integers cannot do: division by zero, negative exponents.
+void check_integer_operand(BinaryOp op, const Array& divisor);
+
+std::string problem(const ElementwiseParams& params);  // "float32 add 32x100"
+
+}  // namespace gradsmith

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products: C[i] = A[i] B[i] (+ bias) (+ C[i]) for every i of a batch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace gradsmith {
+
+struct GemmParams {
+  DType dtype;              // of A, B, bias and C; bfloat16 accumulates in float32
+  std::int64_t m, n, k;     // A is m x k, B is k x n, C is m x n; any may be 0
+  const void* a;            // element (row, depth) at row * a_row + depth * a_depth
+  std::int64_t a_row, a_depth;
+  const void* b;            // element (depth, column) at depth * b_depth + column * b_column
+  std::int64_t b_depth, b_column;
+  void* c;                  // rows c_row apart, columns adjacent
+  std::int64_t c_row;
+  const void* bias;         // [n], added to every row, or null
+  bool accumulate;          // add to what C holds
+  // The batch: its dimensions, outermost first, and each operand's strides in elements (0 where the
+  // operand is broadcast).
+  int batch_ndim;
+  std::int64_t batch[kMaxDims];
+  std::int64_t a_batch[kMaxDims], b_batch[kMaxDims], c_batch[kMaxDims];
+};
+
+// a is (..., m, k), b is (..., k, n), bias (n) or null; leading dimensions broadcast. Fills all of
+// the params but c and gives the shape of C, (..., m, n), which is contiguous.
+GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape* c_shape);
+
+std::string problem(const GemmParams& params);  // "float32 b8 m32n64k128"
+
+}  // namespace gradsmith

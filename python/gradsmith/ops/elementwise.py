@@ -1,0 +1,444 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Elementwise arithmetic of two tensors with broadcasting, comparisons, choice and casts.
+
+Each function stands beside its backward rule. Rules are written in the functions themselves, so
+they serve derivatives of any order. Operands are tensors or Python numbers; types promote as in
+PyTorch: a number or 0-d tensor yields to a tensor of the same or a higher kind.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradsmith.autograd import Node, is_grad_enabled, record
+from gradsmith.backend import EXTENSIONS, FLOATING, as_dtype, get_default_dtype
+from gradsmith.ops.reduce import sum_to
+from gradsmith.tensor import Tensor, wrap
+
+Operand = Tensor | float | int | bool
+
+
+def _binary(name: str, a: Any, b: Any, backward: Any, saves: bool = True) -> Tensor:
+    """Run the kernel ``name`` and record it; saves both operands where the rule needs them."""
+    if isinstance(a, Tensor):
+        left = a._array
+        right = b._array if isinstance(b, Tensor) else _constant(name, b)
+        extension = EXTENSIONS[type(left)]
+    else:
+        left = _constant(name, a)
+        right = b._array
+        extension = EXTENSIONS[type(right)]
+    array = getattr(extension, name)(left, right)
+    if not is_grad_enabled():
+        return wrap(array)
+    recorded_a = _as_recorded(a, array)
+    recorded_b = _as_recorded(b, array)
+    return record(
+        backward, array, (recorded_a, recorded_b), (recorded_a, recorded_b) if saves else ()
+    )
+
+
+def _constant(name: str, value: Any) -> Any:
+    """Return what the kernels take for an operand that is no tensor."""
+    if isinstance(value, (bool, int, float, np.ndarray)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{name}: got a {type(value).__name__}, expected a tensor or a number")
+
+
+def _as_recorded(x: Any, result: Any) -> Any:
+    """Return the operand as the tape should see it: converted to the result's dtype."""
+    if isinstance(x, Tensor):
+        if x.requires_grad and x._array.dtype is not result.dtype and x.dtype != result.dtype:
+            return to(x, result.dtype)
+        return x
+    return wrap(x) if isinstance(x, np.ndarray) else x
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return x._array.shape if isinstance(x, Tensor) else ()
+
+
+def _reduced(node: Node, index: int, x: Any, grad: Tensor) -> Tensor | None:
+    return sum_to(grad, _shape(x)) if node.needs(index) else None
+
+
+def _add_backward(node: Node, dy: Tensor) -> Any:
+    return dy, dy
+
+
+def _add_broadcast_backward(node: Node, dy: Tensor) -> Any:
+    a_shape, b_shape = node.saved
+    da = sum_to(dy, a_shape) if node.needs(0) else None
+    return da, sum_to(dy, b_shape) if node.needs(1) else None
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """Return ``input + alpha * other``."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    if type(input) is Tensor and type(other) is Tensor:
+        # The commonest case, equal shapes and dtypes, in as few steps as Python allows.
+        left, right = input._array, other._array
+        array = EXTENSIONS[type(left)].add(left, right)
+        if not (input.requires_grad or other.requires_grad):
+            return wrap(array)
+        if left.shape == right.shape and left.dtype is right.dtype:
+            return record(_add_backward, array, (input, other))
+    out = _binary("add", input, other, _add_backward, saves=False)
+    _use_shapes(out, input, other, _add_broadcast_backward)
+    return out
+
+
+def _use_shapes(out: Tensor, a: Any, b: Any, backward: Any) -> None:
+    """Give the node of a sum or difference the operands' shapes if they were broadcast."""
+    node = out._node
+    if node is None or (_shape(a) == out.shape and _shape(b) == out.shape):
+        return
+    node.backward = backward
+    node.save((_shape(a), _shape(b)), (out,))
+
+
+def _sub_backward(node: Node, dy: Tensor) -> Any:
+    return dy, neg(dy) if node.needs(1) else None
+
+
+def _sub_broadcast_backward(node: Node, dy: Tensor) -> Any:
+    a_shape, b_shape = node.saved
+    da = sum_to(dy, a_shape) if node.needs(0) else None
+    return da, neg(sum_to(dy, b_shape)) if node.needs(1) else None
+
+
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """Return ``input - alpha * other``."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    out = _binary("sub", input, other, _sub_backward, saves=False)
+    _use_shapes(out, input, other, _sub_broadcast_backward)
+    return out
+
+
+def rsub(input: Any, other: Any) -> Tensor:
+    """Return ``other - input``."""
+    return sub(other, input)
+
+
+def _mul_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    da = sum_to(mul(dy, b), _shape(a)) if node.needs(0) else None
+    return da, sum_to(mul(dy, a), _shape(b)) if node.needs(1) else None
+
+
+def mul(input: Any, other: Any) -> Tensor:
+    """Return ``input * other``."""
+    return _binary("mul", input, other, _mul_backward)
+
+
+def _div_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    da = div(dy, b)
+    db = sum_to(neg(div(mul(da, a), b)), _shape(b)) if node.needs(1) else None
+    return sum_to(da, _shape(a)) if node.needs(0) else None, db
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Return ``input / other``; integers divide to floating.
+
+    Args:
+        input: dividend.
+        other: divisor.
+        rounding_mode: None, ``"trunc"`` (towards zero) or ``"floor"``.
+
+    Raises:
+        ValueError: the rounding mode is unknown, or integers are rounded after division by zero.
+    """
+    if rounding_mode is None:
+        return _binary("div", input, other, _div_backward)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        from gradsmith.ops.elementwise_math import trunc
+
+        return trunc(_binary("div", input, other, _div_backward))
+    raise ValueError(
+        f"div: rounding_mode is {rounding_mode!r}, expected None, 'trunc' or 'floor'"
+    )
+
+
+def rdiv(input: Any, other: Any) -> Tensor:
+    """Return ``other / input``."""
+    return div(other, input)
+
+
+def _flat_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    zero = mul(dy, 0.0)
+    return _reduced(node, 0, a, zero), _reduced(node, 1, b, zero)
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """Return ``floor(input / other)``; its gradient is zero almost everywhere."""
+    return _binary("floor_divide", input, other, _flat_backward)
+
+
+def _remainder_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    db = neg(mul(dy, floor_divide(a, b))) if node.needs(1) else None
+    return _reduced(node, 0, a, dy), None if db is None else sum_to(db, _shape(b))
+
+
+def remainder(input: Any, other: Any) -> Tensor:
+    """Return ``input - other * floor(input / other)``: Python's ``%``, signed as the divisor."""
+    return _binary("remainder", input, other, _remainder_backward)
+
+
+def _fmod_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.elementwise_math import trunc
+
+    a, b = node.saved
+    db = neg(mul(dy, trunc(div(a, b)))) if node.needs(1) else None
+    return _reduced(node, 0, a, dy), None if db is None else sum_to(db, _shape(b))
+
+
+def fmod(input: Any, other: Any) -> Tensor:
+    """Return C's remainder, signed as the dividend."""
+    return _binary("fmod", input, other, _fmod_backward)
+
+
+def _pow_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.elementwise_math import log
+
+    base, exponent = node.saved
+    dbase = dexponent = None
+    if node.needs(0):
+        slope = mul(pow(base, sub(exponent, 1)), exponent)
+        # 0 ** -1 is infinite, yet the slope of x ** 0 is 0 everywhere.
+        if isinstance(exponent, Tensor):
+            slope = where(eq(exponent, 0), 0.0, slope)
+        elif exponent == 0:
+            slope = mul(base, 0.0)
+        dbase = sum_to(mul(dy, slope), _shape(base))
+    if node.needs(1):
+        result = pow(base, exponent)
+        logarithm = log(base) if isinstance(base, Tensor) else math.log(base) if base > 0 else 0.0
+        slope = mul(result, logarithm)
+        if isinstance(base, Tensor):
+            slope = where(logical_and(eq(base, 0), ge(exponent, 0)), 0.0, slope)
+        dexponent = sum_to(mul(dy, slope), _shape(exponent))
+    return dbase, dexponent
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """Return ``input ** exponent``.
+
+    Raises:
+        ValueError: integers to a negative integer power.
+    """
+    if isinstance(exponent, (int, float)) and exponent == 2 and isinstance(input, Tensor):
+        from gradsmith.ops.elementwise_math import square
+
+        return square(input)
+    return _binary("pow", input, exponent, _pow_backward)
+
+
+def rpow(input: Any, other: Any) -> Tensor:
+    """Return ``other ** input``."""
+    return pow(other, input)
+
+
+def _atan2_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    scale = div(dy, add(mul(a, a), mul(b, b)))
+    da = sum_to(mul(scale, b), _shape(a)) if node.needs(0) else None
+    return da, sum_to(neg(mul(scale, a)), _shape(b)) if node.needs(1) else None
+
+
+def atan2(input: Any, other: Any) -> Tensor:
+    """Return the angle of the point (other, input), in radians in [-pi, pi]."""
+    return _binary("atan2", input, other, _atan2_backward)
+
+
+def _extreme_backward(better: Any, node: Node, dy: Tensor) -> Any:
+    """Ties share the gradient evenly, as in PyTorch."""
+    a, b = node.saved
+    half = mul(dy, 0.5)
+    tie = eq(a, b)
+    da = where(tie, half, where(better(a, b), dy, 0.0)) if node.needs(0) else None
+    db = where(tie, half, where(better(b, a), dy, 0.0)) if node.needs(1) else None
+    return (
+        None if da is None else sum_to(da, _shape(a)),
+        None if db is None else sum_to(db, _shape(b)),
+    )
+
+
+def _maximum_backward(node: Node, dy: Tensor) -> Any:
+    return _extreme_backward(gt, node, dy)
+
+
+def maximum(input: Any, other: Any) -> Tensor:
+    """Return the larger of each pair; NaN where either is NaN."""
+    return _binary("maximum", input, other, _maximum_backward)
+
+
+def _minimum_backward(node: Node, dy: Tensor) -> Any:
+    return _extreme_backward(lt, node, dy)
+
+
+def minimum(input: Any, other: Any) -> Tensor:
+    """Return the smaller of each pair; NaN where either is NaN."""
+    return _binary("minimum", input, other, _minimum_backward)
+
+
+# ---- comparisons: bool, off the tape -------------------------------------------------------------
+
+
+def _compare(name: str, a: Any, b: Any) -> Tensor:
+    left = a._array if isinstance(a, Tensor) else _constant(name, a)
+    right = b._array if isinstance(b, Tensor) else _constant(name, b)
+    extension = EXTENSIONS[type(left if isinstance(a, Tensor) else right)]
+    return wrap(getattr(extension, name)(left, right))
+
+
+def eq(input: Any, other: Any) -> Tensor:
+    """Return ``input == other``, elementwise."""
+    return _compare("eq", input, other)
+
+
+def ne(input: Any, other: Any) -> Tensor:
+    """Return ``input != other``, elementwise."""
+    return _compare("ne", input, other)
+
+
+def lt(input: Any, other: Any) -> Tensor:
+    """Return ``input < other``, elementwise."""
+    return _compare("lt", input, other)
+
+
+def le(input: Any, other: Any) -> Tensor:
+    """Return ``input <= other``, elementwise."""
+    return _compare("le", input, other)
+
+
+def gt(input: Any, other: Any) -> Tensor:
+    """Return ``input > other``, elementwise."""
+    return _compare("gt", input, other)
+
+
+def ge(input: Any, other: Any) -> Tensor:
+    """Return ``input >= other``, elementwise."""
+    return _compare("ge", input, other)
+
+
+def logical_and(input: Any, other: Any) -> Tensor:
+    """Return where both are nonzero."""
+    return _compare("logical_and", input, other)
+
+
+def logical_or(input: Any, other: Any) -> Tensor:
+    """Return where either is nonzero."""
+    return _compare("logical_or", input, other)
+
+
+def logical_xor(input: Any, other: Any) -> Tensor:
+    """Return where exactly one is nonzero."""
+    return _compare("logical_xor", input, other)
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Return where the input is zero."""
+    return _compare("eq", input, 0)
+
+
+def isnan(input: Tensor) -> Tensor:
+    """Return where the input is NaN."""
+    return _compare("ne", input, input)
+
+
+def isinf(input: Tensor) -> Tensor:
+    """Return where the input is infinite."""
+    return logical_or(eq(input, math.inf), eq(input, -math.inf))
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """Return where the input is neither NaN nor infinite."""
+    return logical_and(lt(input, math.inf), gt(input, -math.inf))
+
+
+# ---- choice, casts, sign -------------------------------------------------------------------------
+
+
+def _where_backward(node: Node, dy: Tensor) -> Any:
+    condition, a_shape, b_shape = node.saved
+    da = sum_to(where(condition, dy, 0.0), a_shape) if node.needs(0) else None
+    return da, sum_to(where(condition, 0.0, dy), b_shape) if node.needs(1) else None
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    """Return ``input`` where ``condition`` (bool), else ``other``; all three broadcast.
+
+    Raises:
+        TypeError: the condition is not bool.
+        ValueError: the shapes do not broadcast.
+    """
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where: condition is a {type(condition).__name__}, expected a bool tensor")
+    left = input._array if isinstance(input, Tensor) else _constant("where", input)
+    right = other._array if isinstance(other, Tensor) else _constant("where", other)
+    array = EXTENSIONS[type(condition._array)].where(condition._array, left, right)
+    if not is_grad_enabled():
+        return wrap(array)
+    return record(
+        _where_backward,
+        array,
+        (_as_recorded(input, array), _as_recorded(other, array)),
+        (condition, _shape(input), _shape(other)),
+    )
+
+
+def _neg_backward(node: Node, dy: Tensor) -> Any:
+    return (neg(dy),)
+
+
+def neg(input: Tensor) -> Tensor:
+    """Return ``-input``."""
+    array = EXTENSIONS[type(input._array)].neg(input._array)
+    return record(_neg_backward, array, (input,))
+
+
+def _to_backward(node: Node, dy: Tensor) -> Any:
+    (dtype,) = node.saved
+    return (to(dy, dtype),)
+
+
+def to(input: Tensor, dtype: Any) -> Tensor:
+    """Return the tensor converted to ``dtype``; itself if it has that dtype."""
+    wanted = as_dtype(dtype)
+    if input._array.dtype == wanted:
+        return input
+    array = EXTENSIONS[type(input._array)].cast(input._array, wanted)
+    if wanted not in FLOATING:
+        return wrap(array)
+    return record(_to_backward, array, (input,), (input._array.dtype,))
+
+
+def as_floating(input: Tensor) -> Tensor:
+    """Return the tensor itself, or converted to the default dtype if it holds integers."""
+    return input if input._array.dtype in FLOATING else to(input, get_default_dtype())
+
+
+def _clone_backward(node: Node, dy: Tensor) -> Any:
+    return (dy,)
+
+
+def clone(input: Tensor) -> Tensor:
+    """Return a copy in memory of its own, on the tape."""
+    return record(_clone_backward, EXTENSIONS[type(input._array)].copy_of(input._array), (input,))
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """Return the tensor in C order: itself if it is, else a copy."""
+    return input if input.is_contiguous() else clone(input)

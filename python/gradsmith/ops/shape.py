@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views and rearrangements: reshape, permute, expand, slices, joining and splitting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS
+from gradsmith.tensor import Tensor
+
+
+def _view(backward: Any, array: Any, base: Tensor, saved: tuple[Any, ...]) -> Tensor:
+    """Record a result that shares the base's memory, and its count of in-place changes."""
+    out = record(backward, array, (base,), saved)
+    out._version = version = base._shared_version()
+    out._view_of = version.rebased
+    return out
+
+
+def sizes(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a shape given as ints or as one sequence of ints.
+
+    Raises:
+        TypeError: a size is no integer.
+    """
+    if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
+        shape = tuple(shape[0])
+    for size in shape:
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
+            raise TypeError(f"{name}: size {size!r} is a {type(size).__name__}, expected an int")
+    return tuple(int(size) for size in shape)
+
+
+def axis_of(name: str, dim: int, ndim: int) -> int:
+    """Return ``dim`` in [0, ndim).
+
+    Raises:
+        IndexError: it is out of range.
+    """
+    limit = max(ndim, 1)
+    if not isinstance(dim, (int, np.integer)) or not -limit <= dim < limit:
+        raise IndexError(
+            f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions (expected "
+            f"{-limit} to {limit - 1})"
+        )
+    return int(dim) % limit
+
+
+def _reshape_backward(node: Node, dy: Tensor) -> Any:
+    (shape,) = node.saved
+    return (reshape(dy, shape),)
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """Return the elements in another shape; one size may be -1. A view where memory allows.
+
+    Raises:
+        ValueError: the number of elements differs.
+    """
+    wanted = sizes("reshape", shape)
+    array = input._array
+    if array.shape == wanted:
+        return _view(_reshape_backward, array, input, (array.shape,))
+    try:
+        result = array.reshape(wanted)
+    except ValueError:
+        raise ValueError(
+            f"reshape: a tensor of shape {array.shape} ({array.size} elements) does not fit into "
+            f"shape {wanted}"
+        ) from None
+    if result.base is not None and np.may_share_memory(result, array):
+        return _view(_reshape_backward, result, input, (array.shape,))
+    return record(_reshape_backward, result, (input,), (array.shape,))
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """Return the same memory in another shape.
+
+    Raises:
+        ValueError: the number of elements differs, or the strides allow no view.
+    """
+    out = reshape(input, *shape)
+    if out._view_of is None and out._array.size:
+        raise ValueError(
+            f"view: a tensor of shape {input.shape} and strides {input.stride()} cannot be viewed "
+            f"as {out.shape} without a copy; use reshape"
+        )
+    return out
+
+
+def _permute_backward(node: Node, dy: Tensor) -> Any:
+    (dims,) = node.saved
+    inverse = tuple(sorted(range(len(dims)), key=dims.__getitem__))
+    return (permute(dy, inverse),)
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """Return a view with the dimensions in the order given.
+
+    Raises:
+        ValueError: ``dims`` is no permutation of the tensor's dimensions.
+    """
+    given = sizes("permute", dims)
+    order = tuple(axis_of("permute", dim, input.ndim) for dim in given)
+    if sorted(order) != list(range(input.ndim)):
+        raise ValueError(f"permute: {given} is no permutation of {input.ndim} dimensions")
+    return _view(_permute_backward, input._array.transpose(order), input, (order,))
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Return a view with two dimensions exchanged."""
+    first = axis_of("transpose", dim0, input.ndim)
+    second = axis_of("transpose", dim1, input.ndim)
+    order = list(range(input.ndim))
+    if order:
+        order[first], order[second] = order[second], order[first]
+    return permute(input, tuple(order))
+
+
+def _expand_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.reduce import sum_to
+
+    (shape,) = node.saved
+    return (sum_to(dy, shape),)
+
+
+def expand(input: Tensor, *shape: Any) -> Tensor:
+    """Return a read-only view with dimensions of size 1 repeated; -1 keeps a size.
+
+    Raises:
+        ValueError: the shape cannot be reached by repeating.
+    """
+    wanted = sizes("expand", shape)
+    old = input._array.shape
+    extra = len(wanted) - len(old)
+    full = tuple(
+        old[d - extra] if size == -1 and d >= extra else size for d, size in enumerate(wanted)
+    )
+    try:
+        result = np.broadcast_to(input._array, full)
+    except ValueError:
+        raise ValueError(f"expand: shape {old} cannot be expanded to {wanted}") from None
+    return _view(_expand_backward, result, input, (old,))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """Return a view with a dimension of size 1 inserted at ``dim``."""
+    axis = axis_of("unsqueeze", dim, input.ndim + 1)
+    shape = input._array.shape
+    return reshape(input, (*shape[:axis], 1, *shape[axis:]))
+
+
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Return a view without the dimensions of size 1 (those of ``dim``, or all)."""
+    shape = input._array.shape
+    if dim is None:
+        return reshape(input, tuple(size for size in shape if size != 1))
+    dims = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
+    axes = {axis_of("squeeze", each, input.ndim) for each in dims}
+    return reshape(
+        input, tuple(size for d, size in enumerate(shape) if size != 1 or d not in axes)
+    )
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Return the tensor with dimensions ``start_dim`` to ``end_dim`` merged into one.
+
+    Raises:
+        ValueError: ``start_dim`` lies behind ``end_dim``.
+    """
+    first = axis_of("flatten", start_dim, input.ndim)
+    last = axis_of("flatten", end_dim, input.ndim)
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
+    shape = input._array.shape
+    merged = int(np.prod(shape[first : last + 1], dtype=np.int64))
+    return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
+
+
+def _flip_backward(node: Node, dy: Tensor) -> Any:
+    (dims,) = node.saved
+    return (flip(dy, dims),)
+
+
+def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
+    """Return a copy with the order along ``dims`` reversed."""
+    given = (dims,) if isinstance(dims, int) else tuple(dims)
+    axes = tuple(axis_of("flip", dim, input.ndim) for dim in given)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"flip: dims {given} name a dimension twice")
+    array = np.flip(input._array, axes)
+    copy = EXTENSIONS[type(input._array)].copy_of(array)
+    return record(_flip_backward, copy, (input,), (axes,))

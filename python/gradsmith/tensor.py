@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tensor: one array, its place on the tape, and the bookkeeping of in-place changes.
+
+Its arithmetic lives in `gradsmith.ops`, whose functions are set as methods by `ops.methods`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradsmith import backend
+from gradsmith.backend import CPU, EXTENSIONS, FLOATING, Array, Device, DType
+
+if TYPE_CHECKING:
+    from gradsmith.autograd import Node
+    from gradsmith.tensor_methods import TensorMethods
+else:
+    TensorMethods = object
+
+
+class Version:
+    """Counts the in-place changes of a piece of memory; views of it share the counter.
+
+    ``rebased`` counts those of them that were recorded on the tape.
+    """
+
+    __slots__ = ("number", "rebased")
+
+    def __init__(self) -> None:
+        """Start at zero changes."""
+        self.number = 0
+        self.rebased = 0
+
+
+class Tensor(TensorMethods):
+    """An array on the tape, made by `gradsmith.tensor` and by every op.
+
+    Attributes:
+        requires_grad: whether ops on it are recorded.
+        grad: after a backward pass, the gradient of a leaf (a tensor of the same shape) or None.
+    """
+
+    # Defaults live on the class, so that making a tensor writes one attribute only.
+    _array: Array
+    requires_grad: bool = False
+    grad: Tensor | None = None
+    _node: Node | None = None
+    _index: int = 0
+    _version: Version | None = None  # made when somebody saves or shares the memory
+    _view_of: int | None = None  # Version.rebased at the time this view was made
+    _hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+    __array_ufunc__ = None  # NumPy's operators leave `array + tensor` to the tensor
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        """Make a tensor that shares the memory of an array, or copies a nested list."""
+        self._array = as_array(data)
+        if requires_grad:
+            self.requires_grad_()
+
+    # ---- what it is ------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Element type, a NumPy dtype."""
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return self._array.ndim
+
+    @property
+    def device(self) -> Device:
+        """Where the memory is."""
+        return CPU
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._array.nbytes
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made it; gradients accumulate in leaves."""
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made it, or None for a leaf."""
+        return self._node
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory off the tape; changes through it are not checked (see `detach`)."""
+        return wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if value.dtype not in FLOATING and self.requires_grad:
+            raise TypeError(f"data: got {value.dtype}, expected a floating dtype")
+        self._array = value._array
+
+    def dim(self) -> int:
+        """Return the number of dimensions."""
+        return self._array.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return the shape, or one of its sizes (IndexError if there is no such dimension)."""
+        if dim is None:
+            return self._array.shape
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexError(f"size: dim {dim} is out of range for shape {self.shape}")
+        return self._array.shape[dim]
+
+    def numel(self) -> int:
+        """Return the number of elements."""
+        return self._array.size
+
+    def element_size(self) -> int:
+        """Return the bytes of an element."""
+        return self._array.itemsize
+
+    def stride(self) -> tuple[int, ...]:
+        """Return the strides, in elements."""
+        return tuple(step // self._array.itemsize for step in self._array.strides)
+
+    def is_contiguous(self) -> bool:
+        """Whether the memory is in C order."""
+        return bool(self._array.flags.c_contiguous)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return self._array.dtype in FLOATING
+
+    def data_ptr(self) -> int:
+        """Return the address of the first element."""
+        return int(self._array.__array_interface__["data"][0])
+
+    # ---- to Python and NumPy ---------------------------------------------------------------------
+
+    def numpy(self) -> Array:
+        """Return the array itself; changes to it are seen by the tensor.
+
+        Raises:
+            RuntimeError: the tensor requires a gradient (use ``detach().numpy()``).
+        """
+        if self.requires_grad:
+            raise RuntimeError(
+                "numpy: the tensor requires a gradient, which NumPy would lose; use "
+                "x.detach().numpy()"
+            )
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """Return the only element as a Python number (ValueError if there are others)."""
+        if self._array.size != 1:
+            raise ValueError(f"item: the tensor has shape {self.shape}, expected one element")
+        value = self._array.item()
+        return value if isinstance(value, (bool, int, float)) else float(value)
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers."""
+        if self._array.dtype == backend.bfloat16:
+            return self._array.astype(np.float32).tolist()
+        return self._array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype in FLOATING:
+            raise TypeError(f"a {self.dtype} tensor cannot be an index (expected integers)")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous; use any() or all()"
+            )
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self._array.shape[0]))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("tensors are not pickled; write them with gradsmith.save")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("deepcopy: only leaf tensors can be copied; detach it first")
+        copy = type(self).__new__(type(self))
+        copy._array = self._array.copy()
+        copy.requires_grad = self.requires_grad
+        memo[id(self)] = copy
+        return copy
+
+    def __repr__(self) -> str:
+        text = np.array2string(
+            self._array.astype(np.float32) if self.dtype == backend.bfloat16 else self._array,
+            separator=", ",
+            precision=4,
+            suppress_small=False,
+            threshold=1000,
+            prefix="tensor(",
+        )
+        if 0 in self.shape and self.ndim > 1:
+            text += f", size={self.shape}"
+        plain = (backend.get_default_dtype(), backend.int64, backend.bool_)
+        if self.dtype not in plain or (0 in self.shape and self.dtype != plain[0]):
+            text += f", dtype={self.dtype}"
+        if self._node is not None:
+            text += f", grad_fn=<{self._node.name}>"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return f"tensor({text})"
+
+    # ---- the tape --------------------------------------------------------------------------------
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Switch the recording of ops on this leaf on or off, and return it.
+
+        Raises:
+            TypeError: the dtype is not floating.
+            RuntimeError: switched off on a tensor that a recorded op made.
+        """
+        if requires_grad and self._array.dtype not in FLOATING:
+            raise TypeError(f"requires_grad: got {self.dtype}, expected a floating dtype")
+        if not requires_grad and self._node is not None:
+            raise RuntimeError("requires_grad_: only leaves can be switched off; use x.detach()")
+        self.requires_grad = requires_grad
+        return self
+
+    def detach(self) -> Tensor:
+        """Return the same memory off the tape; in-place changes of it are still noticed."""
+        out = wrap(self._array)
+        out._version = self._shared_version()
+        return out
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradients of this tensor to ``.grad`` of its leaves (see `autograd.backward`)."""
+        from gradsmith import autograd
+
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is known; a result replaces it.
+
+        Raises:
+            RuntimeError: the tensor requires no gradient.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: the tensor does not require a gradient")
+        hooks: list[Any]
+        entry: Any
+        if self._node is None:
+            hooks = self._hooks = self._hooks or []
+            entry = hook
+        else:
+            hooks = self._node.hooks = self._node.hooks or []
+            entry = (self._index, hook)
+        hooks.append(entry)
+        return HookHandle(hooks, entry)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that is no leaf in its ``.grad``."""
+        if self._node is None:
+            return
+        # A strong reference would close a cycle tensor -> node -> hook -> tensor.
+        reference = weakref.ref(self)
+
+        def keep(grad: Tensor) -> None:
+            tensor = reference()
+            if tensor is not None:
+                tensor.grad = grad if tensor.grad is None else tensor.grad + grad
+
+        self.register_hook(keep)
+
+    # ---- in-place bookkeeping --------------------------------------------------------------------
+
+    def _bump(self) -> None:
+        """Note an in-place change; nobody can have seen the memory without a version."""
+        if self._version is not None:
+            self._version.number += 1
+
+    def _shared_version(self) -> Version:
+        version = self._version
+        if version is None:
+            version = self._version = Version()
+        return version
+
+    def _check_view(self) -> None:
+        """Refuse a recorded view whose base was changed by a recorded in-place op since."""
+        if self._version is not None and self._version.rebased != self._view_of:
+            raise RuntimeError(
+                "a view is used after the tensor it was taken from was changed in place on the "
+                "tape; take the view again after the change"
+            )
+
+
+class HookHandle:
+    """Removes a hook again: ``handle.remove()``."""
+
+    def __init__(self, hooks: list[Any], entry: Any) -> None:
+        """Refer to ``entry`` in the list ``hooks``."""
+        self._hooks: list[Any] | None = hooks
+        self._entry = entry
+
+    def remove(self) -> None:
+        """Take the hook away; doing it twice is harmless."""
+        if self._hooks is not None:
+            self._hooks.remove(self._entry)
+            self._hooks = None
+
+
+_new = Tensor.__new__
+
+
+def wrap(array: Array) -> Tensor:
+    """Return a tensor of a kernel's result, off the tape."""
+    tensor = _new(Tensor)
+    tensor._array = array
+    return tensor
+
+
+def as_array(data: Any, dtype: DType | None = None) -> Array:
+    """Return ``data`` as an array of a dtype gradsmith has, copying only where it must.
+
+    Python floats become the default dtype, ints int64; arrays keep their dtype.
+
+    Raises:
+        TypeError: the data is no number, or has a dtype gradsmith lacks.
+        ValueError: nested lists are ragged.
+    """
+    if isinstance(data, Tensor):
+        array = data._array
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    else:
+        array = _array_of_sequence(data)
+        if dtype is None and array.dtype == np.float64:
+            dtype = backend.get_default_dtype()
+    if array.dtype.kind in "iu" and array.dtype not in backend.DTYPES:
+        array = array.astype(np.int64)
+    if dtype is None:
+        dtype = backend.as_dtype(array.dtype)
+    elif array.dtype not in backend.DTYPES:
+        backend.as_dtype(array.dtype)
+    if type(array) is not np.ndarray:
+        array = np.ascontiguousarray(array).view(np.ndarray)
+    if array.dtype != dtype:
+        array = EXTENSIONS[type(array)].cast(np.ascontiguousarray(array), dtype)
+    return array
+
+
+def _array_of_sequence(data: Any) -> Array:
+    if isinstance(data, (list, tuple)) and any(isinstance(each, Tensor) for each in data):
+        data = [each.tolist() if isinstance(each, Tensor) else each for each in data]
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: the nested sequence is ragged: {error}") from None
+    if array.dtype == object or array.dtype.kind in "USOM":
+        raise TypeError(f"tensor: got {type(data).__name__} data, expected numbers")
+    if array.size == 0 and not isinstance(data, np.ndarray):
+        array = array.astype(np.float64)
+    return array

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Softmax and its logarithm over one axis: p_i = exp(x_i) / sum over j of exp(x_j).
+
+x is shifted by its maximum first, which changes no value and avoids overflow.
+"""
+
+import numpy as np
+
+from . import Array
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    exponentials = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return exponentials / np.sum(exponentials, axis=axis, keepdims=True)
+
+
+def softmax_backward(dy: Array, x: Array, axis: int = -1) -> Array:
+    """dx = p (dy - sum dy p)."""
+    p = softmax(x, axis)
+    return p * (dy - np.sum(dy * p, axis=axis, keepdims=True))
+
+
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def log_softmax_backward(dy: Array, x: Array, axis: int = -1) -> Array:
+    """dx = dy - p sum dy."""
+    return dy - softmax(x, axis) * np.sum(dy, axis=axis, keepdims=True)
