@@ -358,6 +358,17 @@ def wrap(array: Array) -> Tensor:
     return tensor
 
 
+def array_of(op: str, x: Any, argument: str = "input") -> Array:
+    """Return the array of a tensor given to ``op``.
+
+    Raises:
+        TypeError: it is no tensor.
+    """
+    if isinstance(x, Tensor):
+        return x._array
+    raise TypeError(f"{op}: {argument} is a {type(x).__name__}, expected a tensor")
+
+
 def as_array(data: Any, dtype: DType | None = None) -> Array:
     """Return ``data`` as an array of a dtype gradsmith has, copying only where it must.
 

@@ -52,6 +52,9 @@ struct Product {
   bool accumulate;
 };
 
+// Rows of B that lie pages apart are fetched this far ahead; the processor does not do it there.
+constexpr std::int64_t kPrefetchedSteps = 16;
+
 // Multiplications that pay for waking another thread.
 constexpr std::int64_t kWorkPerThread = 1 << 17;
 

@@ -4,6 +4,7 @@
 // depth of both. Whichever of the two lies contiguous in memory is read by vectors.
 #pragma once
 
+#include "cpu/gemm/blocking.h"
 #include "cpu/gemm/transpose.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -29,6 +30,7 @@ void pack_adjacent_lanes(const S* from, std::int64_t step_stride, std::int64_t l
   for (std::int64_t step = 0; step < depth; ++step, from += step_stride, to += kPanel) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
+      __builtin_prefetch(from + kPrefetchedSteps * step_stride + j * kWidth);
       if (whole) {
         Vec<T>::load(from + j * kWidth).store(to + j * kWidth);
       } else {
@@ -41,16 +43,18 @@ void pack_adjacent_lanes(const S* from, std::int64_t step_stride, std::int64_t l
   }
 }
 
-// One vector's worth of lanes and of steps, the steps adjacent in memory.
+// One vector's worth of lanes and of steps, the steps adjacent in memory. kWhole: none is missing,
+// but that a sliver of A has fewer lanes than a vector; its last row stands in for the surplus.
 template <int kPanel, bool kWhole, class T, class S>
 GS_INLINE void pack_square(const S* from, std::int64_t lane_stride, std::int64_t lanes,
                            std::int64_t steps, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
+  constexpr int kLanes = kPanel < kWidth ? kPanel : kWidth;
   Vec<T> row[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) {
     if (kWhole) {
-      row[i] = Vec<T>::load(from + i * lane_stride);
+      row[i] = Vec<T>::load(from + (i < kLanes ? i : kLanes - 1) * lane_stride);
     } else {
       row[i] = i < lanes ? Vec<T>::load_tail(from + i * lane_stride, steps) : Vec<T>(T(0));
     }
@@ -67,26 +71,17 @@ template <int kPanel, class T, class S>
 void pack_adjacent_steps(const S* from, std::int64_t lane_stride, std::int64_t lanes,
                          std::int64_t depth, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
+  constexpr int kLanes = kPanel < kWidth ? kPanel : kWidth;
   for (std::int64_t step = 0; step < depth; step += kWidth) {
     const std::int64_t steps = smaller(kWidth, depth - step);
     for (int first = 0; first < kPanel; first += kWidth) {
-      const std::int64_t left = larger(0, lanes - first);
-      const S* square = from + first * lane_stride + step;
+      const std::int64_t left = lanes - first;
+      const S* source = from + first * lane_stride + step;
       T* target = to + step * kPanel + first;
-      if (steps == kWidth && left >= kWidth) {
-        pack_square<kPanel, true>(square, lane_stride, left, steps, target);
-      } else if (steps == kWidth && left >= kPanel) {
-        // Rows of A: fewer than a vector has lanes; the others are surplus and repeat the last.
-        Vec<T> row[kWidth];
-#pragma GCC unroll 16
-        for (int i = 0; i < kWidth; ++i) {
-          row[i] = Vec<T>::load(square + (i < kPanel ? i : kPanel - 1) * lane_stride);
-        }
-        transpose(row);
-#pragma GCC unroll 16
-        for (int i = 0; i < kWidth; ++i) row[i].store(target + i * kPanel);
+      if (steps == kWidth && left >= kLanes) {
+        pack_square<kPanel, true>(source, lane_stride, left, steps, target);
       } else {
-        pack_square<kPanel, false>(square, lane_stride, left, steps, target);
+        pack_square<kPanel, false>(source, lane_stride, left, steps, target);
       }
     }
   }

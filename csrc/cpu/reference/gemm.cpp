@@ -1,41 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products as three loops over any strides; float32 and bfloat16 add up in double.
+// Matrix products as the definition says: for every element of C the sum over the depth, in double,
+// rounded once. Threads take rows.
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
+namespace {
 
-void gemm(const GemmParams& p) {
-  std::int64_t batch = 1;
-  for (int d = 0; d < p.batch_ndim; ++d) batch *= p.batch[d];
-  visit_floating(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    parallel_for(batch * p.m, 1 + 32768 / (p.n * p.k + 1), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t row = i % p.m;
-        std::int64_t rest = i / p.m;
-        const T* a = static_cast<const T*>(p.a) + row * p.a_row;
-        const T* b = static_cast<const T*>(p.b);
-        T* c = static_cast<T*>(p.c) + row * p.c_row;
-        for (int d = p.batch_ndim - 1; d >= 0; --d) {
-          a += (rest % p.batch[d]) * p.a_batch[d];
-          b += (rest % p.batch[d]) * p.b_batch[d];
-          c += (rest % p.batch[d]) * p.c_batch[d];
-          rest /= p.batch[d];
-        }
-        for (std::int64_t column = 0; column < p.n; ++column) {
-          double sum = p.accumulate ? static_cast<double>(c[column]) : 0.0;
-          if (p.bias != nullptr) sum += static_cast<double>(static_cast<const T*>(p.bias)[column]);
-          for (std::int64_t depth = 0; depth < p.k; ++depth) {
-            sum += static_cast<double>(a[depth * p.a_depth]) *
-                   static_cast<double>(b[depth * p.b_depth + column * p.b_column]);
-          }
-          c[column] = static_cast<T>(sum);
-        }
-      }
-    });
+// Multiplications that pay for waking another thread.
+constexpr std::int64_t kWorkPerThread = 16384;
+
+template <class T>
+struct Operands {
+  const T* a;
+  const T* b;
+  T* c;
+};
+
+template <class T>
+Operands<T> operands_at(const GemmParams& p, std::int64_t index) {
+  Operands<T> o{static_cast<const T*>(p.a), static_cast<const T*>(p.b), static_cast<T*>(p.c)};
+  for (int d = p.batch_ndim - 1; d >= 0; --d) {
+    const std::int64_t i = index % p.batch[d];
+    index /= p.batch[d];
+    o.a += i * p.a_batch[d];
+    o.b += i * p.b_batch[d];
+    o.c += i * p.c_batch[d];
+  }
+  return o;
+}
+
+template <class T>
+double value_of(T x) {
+  return static_cast<double>(static_cast<compute_t<T>>(x));
+}
+
+template <class T>
+void multiply_row(const GemmParams& p, const T* a, const T* b, T* c) {
+  const T* bias = static_cast<const T*>(p.bias);
+  for (std::int64_t column = 0; column < p.n; ++column) {
+    double sum = 0.0;
+    for (std::int64_t k = 0; k < p.k; ++k) {
+      sum += value_of(a[k * p.a_depth]) * value_of(b[k * p.b_depth + column * p.b_column]);
+    }
+    if (bias != nullptr) sum += value_of(bias[column]);
+    if (p.accumulate) sum += value_of(c[column]);
+    c[column] = static_cast<T>(sum);
+  }
+}
+
+template <class T>
+void multiply_rows(const GemmParams& p) {
+  std::int64_t batches = 1;
+  for (int d = 0; d < p.batch_ndim; ++d) batches *= p.batch[d];
+  const std::int64_t work = p.n * p.k;
+  const std::int64_t grain = work < kWorkPerThread ? kWorkPerThread / (work + 1) + 1 : 1;
+  parallel_for(batches * p.m, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const Operands<T> o = operands_at<T>(p, i / p.m);
+      const std::int64_t row = i % p.m;
+      multiply_row(p, o.a + row * p.a_row, o.b, o.c + row * p.c_row);
+    }
   });
+}
+
+}  // namespace
+
+void gemm(const GemmParams& params) {
+  visit_floating(params.dtype, [&](auto element) { multiply_rows<decltype(element)>(params); });
 }
 
 }  // namespace gradsmith::cpu::reference

@@ -161,7 +161,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
-        from gradsmith.ops.elementwise_math import trunc
+        from gradsmith.ops.elementwise_round import trunc
 
         return trunc(_binary("div", input, other, _div_backward))
     raise ValueError(
@@ -197,7 +197,7 @@ def remainder(input: Any, other: Any) -> Tensor:
 
 
 def _fmod_backward(node: Node, dy: Tensor) -> Any:
-    from gradsmith.ops.elementwise_math import trunc
+    from gradsmith.ops.elementwise_round import trunc
 
     a, b = node.saved
     db = neg(mul(dy, trunc(div(a, b)))) if node.needs(1) else None

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark driver: checks every result, then times it against peers and physical limits.
+
+python bench/run.py                          all families
+python bench/run.py gemm conv --against torch numpy --json out.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import gradsmith as gs  # noqa: E402
+from bench import limits, timing  # noqa: E402
+from bench.problem import Problem  # noqa: E402
+
+FAMILIES = sorted(p.stem for p in (ROOT / "bench" / "families").glob("[a-z]*.py"))
+
+
+def measure(problem: Problem, limit: dict[str, float], rounds: int) -> dict[str, Any]:
+    """Check and time one problem; return its row."""
+    problem.check(problem.ours())
+    runners = {"gradsmith": problem.ours}
+    for peer, settings in problem.peers.items():
+        runners |= {f"{peer}:{setting}": run for setting, run in settings.items()}
+    samples = timing.interleaved(runners, rounds)
+    ours = timing.median(samples["gradsmith"])
+    row: dict[str, Any] = {
+        "family": problem.family,
+        "problem": problem.name,
+        "microseconds": ours * 1e6,
+        "ratio": {},
+        "peer_microseconds": {},
+    }
+    if problem.flops:
+        row["gflops"] = problem.flops / ours / 1e9
+        row["share_of_fma_peak"] = row["gflops"] / limit["fma_gflops"]
+    elif problem.bytes:
+        row["gbs"] = problem.bytes / ours / 1e9
+        row["share_of_copy"] = row["gbs"] / limit["copy_gbs"]
+    for peer, settings in problem.peers.items():
+        best = min(settings, key=lambda s: timing.median(samples[f"{peer}:{s}"]))
+        theirs = timing.median(samples[f"{peer}:{best}"])
+        row["peer_microseconds"][f"{peer}:{best}"] = theirs * 1e6
+        row["ratio"][peer] = theirs / ours
+    return row
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print one row: time, rate, share of the limit, ratio to each peer (above 1: faster)."""
+    rate = ""
+    if "gflops" in row:
+        rate = f"{row['gflops']:8.1f} GFLOP/s {100 * row['share_of_fma_peak']:4.0f} % of FMA peak"
+    elif "gbs" in row:
+        rate = f"{row['gbs']:8.1f} GB/s    {100 * row['share_of_copy']:4.0f} % of copy    "
+    ratios = "  ".join(f"{peer} {ratio:5.2f}x" for peer, ratio in row["ratio"].items())
+    name = f"{row['family']} {row['problem']}"
+    print(f"{name:46} {row['microseconds']:11.1f} us  {rate:38} {ratios}", flush=True)
+
+
+def geometric_means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return per family and overall, per peer, the geometric mean of the ratios."""
+    means: dict[str, dict[str, float]] = {}
+    for group in [*dict.fromkeys(row["family"] for row in rows), "all"]:
+        chosen = [row for row in rows if group in (row["family"], "all")]
+        peers = dict.fromkeys(peer for row in chosen for peer in row["ratio"])
+        means[group] = {
+            peer: math.exp(
+                sum(math.log(r["ratio"][peer]) for r in chosen if peer in r["ratio"])
+                / sum(peer in r["ratio"] for r in chosen)
+            )
+            for peer in peers
+        }
+    return means
+
+
+def peer_versions(against: list[str]) -> dict[str, str]:
+    """Import each peer, so that a missing one is reported before anything is timed."""
+    return {name: str(importlib.import_module(name).__version__) for name in against}
+
+
+def commit() -> str:
+    """Return the commit that is measured, marked if the tree differs from it."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+def main() -> int:
+    """Run the families asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", metavar="family", help=", ".join(FAMILIES))
+    parser.add_argument("--device", default="cpu", choices=["cpu"])
+    parser.add_argument("--against", nargs="*", default=[], choices=["numpy", "torch"])
+    parser.add_argument("--rounds", type=int, default=11, help="samples per runner (default 11)")
+    parser.add_argument("--json", type=Path, help="write the rows, limits and machine to a file")
+    arguments = parser.parse_args()
+    unknown = set(arguments.families) - set(FAMILIES)
+    if unknown:
+        parser.error(f"unknown family {', '.join(sorted(unknown))} (choose from {FAMILIES})")
+    threads = gs.get_num_threads()
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # the peers get as many threads as we do
+    peers = peer_versions(arguments.against)
+    limit = limits.measure(threads)
+    print(f"limits: {limit['fma_gflops']:.0f} GFLOP/s FMA, {limit['copy_gbs']:.1f} GB/s copy")
+    rows = []
+    for family in arguments.families or FAMILIES:
+        module = importlib.import_module(f"bench.families.{family}")
+        for problem in module.problems(arguments.against):
+            rows.append(measure(problem, limit, arguments.rounds))
+            show(rows[-1])
+    means = geometric_means(rows)
+    for group, ratios in means.items():
+        text = "  ".join(f"{peer} {ratio:5.2f}x" for peer, ratio in ratios.items())
+        print(f"geometric mean {group:20} {text}")
+    if arguments.json:
+        report = {
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            "commit": commit(),
+            "machine": gs.config.config(),
+            "peers": peers,
+            "limits": limit,
+            "geometric_means": means,
+            "rows": rows,
+        }
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

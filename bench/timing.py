@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interleaved timing: rounds of A B A B in one process, judged by medians.
+
+A shared machine changes its speed from second to second; only runs that alternate within one
+process can be compared, and only as a ratio.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+MIN_SAMPLE_SECONDS = 0.004
+
+
+def repeats_for(runner: Callable[[], Any]) -> int:
+    """Return how many runs make a sample long enough for the clock."""
+    runner()
+    start = time.perf_counter()
+    runner()
+    once = max(time.perf_counter() - start, 1e-7)
+    return max(1, round(MIN_SAMPLE_SECONDS / once))
+
+
+def interleaved(runners: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Return per runner the seconds per run of each round; the order alternates."""
+    repeats = {name: repeats_for(runner) for name, runner in runners.items()}
+    samples: dict[str, list[float]] = {name: [] for name in runners}
+    for number in range(rounds):
+        order = list(runners) if number % 2 == 0 else list(reversed(runners))
+        for name in order:
+            runner = runners[name]
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                runner()
+            samples[name].append((time.perf_counter() - start) / repeats[name])
+    return samples
+
+
+def median(samples: list[float]) -> float:
+    """Return the median of the samples."""
+    return statistics.median(samples)

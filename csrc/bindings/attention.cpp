@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/array.h"
+#include "bindings/families.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+constexpr const char* kOp = "scaled_dot_product_attention";
+
+// The inputs both directions take, and the params of the forward pass.
+struct Call {
+  Input q, k, v;
+  Array mask;
+  Shape y_shape, row_shape;
+  AttentionParams params;
+
+  Call(py::handle query, py::handle key, py::handle value, py::handle attn_mask, bool is_causal,
+       double scale)
+      : q(contiguous_input(query, kOp, "query")),
+        k(contiguous_input(key, kOp, "key")),
+        v(contiguous_input(value, kOp, "value")) {
+    const bool has_mask = !attn_mask.is_none();
+    if (has_mask) mask = view(attn_mask, kOp, "attn_mask");
+    params = attention_params(q.view, k.view, v.view, has_mask ? &mask : nullptr, is_causal, scale,
+                              &y_shape, &row_shape);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  std::int64_t work() const {
+    const AttentionProblem& p = params.problem;
+    return p.batch * p.queries * p.keys * (p.features + p.value_features) / 4;
+  }
+};
+
+py::tuple call_forward(py::handle q, py::handle k, py::handle v, py::handle mask, bool is_causal,
+                       double scale) {
+  Call call(q, k, v, mask, is_causal, scale);
+  const DType dtype = call.params.problem.dtype;
+  py::object y = empty(call.y_shape, dtype);
+  py::object log_sum_exp = empty(call.row_shape, log_sum_exp_dtype(dtype));
+  call.params.y = view(y, kOp, "out").data;
+  call.params.log_sum_exp = view(log_sum_exp, kOp, "out").data;
+  run_released(table().attention_forward, call.params, call.work());
+  return py::make_tuple(y, log_sum_exp);
+}
+
+py::tuple call_backward(py::handle dy, py::handle q, py::handle k, py::handle v, py::handle mask,
+                        py::handle y, py::handle log_sum_exp, bool is_causal, double scale) {
+  const Call call(q, k, v, mask, is_causal, scale);
+  const Input dy_in = contiguous_input(dy, kOp, "dy");
+  const Input y_in = contiguous_input(y, kOp, "y");
+  const Input rows_in = contiguous_input(log_sum_exp, kOp, "log_sum_exp");
+  AttentionBackwardParams p =
+      attention_backward_params(call.params, y_in.view, rows_in.view, dy_in.view);
+  const DType dtype = p.problem.dtype;
+  py::object dq = empty(call.q.view.shape, dtype);
+  py::object dk = empty(call.k.view.shape, dtype);
+  py::object dv = empty(call.v.view.shape, dtype);
+  p.dq = view(dq, kOp, "out").data;
+  p.dk = view(dk, kOp, "out").data;
+  p.dv = view(dv, kOp, "out").data;
+  run_released(table().attention_backward, p, call.work() * 2);
+  return py::make_tuple(dq, dk, dv);
+}
+
+}  // namespace
+
+void bind_attention(py::module_& m) {
+  m.def("attention_forward", &call_forward, py::arg("q"), py::arg("k"), py::arg("v"),
+        py::arg("mask"), py::arg("is_causal"), py::arg("scale"));
+  m.def("attention_backward", &call_backward, py::arg("dy"), py::arg("q"), py::arg("k"),
+        py::arg("v"), py::arg("mask"), py::arg("y"), py::arg("log_sum_exp"), py::arg("is_causal"),
+        py::arg("scale"));
+}
+
+}  // namespace gradsmith::bindings

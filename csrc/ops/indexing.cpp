@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/indexing.h"
+
+#include "core/error.h"
+
+namespace gradsmith {
+namespace {
+
+int checked_axis(const char* op, std::int64_t dim, int ndim) {
+  const int limit = ndim == 0 ? 1 : ndim;
+  GS_CHECK_INDEX(dim >= -limit && dim < limit, op, ": dim ", dim,
+                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit, " to ",
+                 limit - 1, ")");
+  return static_cast<int>(dim < 0 ? dim + limit : dim);
+}
+
+void check_index_dtype(const char* op, const Array& index) {
+  GS_CHECK_TYPE(index.dtype == DType::int64, op, ": index is ", name_of(index.dtype),
+                ", expected int64");
+}
+
+// Adds a dimension innermost, merged into the one before it where memory allows.
+void append(std::int64_t size, std::int64_t stride, int* ndim, std::int64_t* shape,
+            std::int64_t* strides) {
+  if (size == 1) return;
+  const int last = *ndim - 1;
+  if (last >= 0 && strides[last] == stride * size) {
+    shape[last] *= size;
+    strides[last] = stride;
+    return;
+  }
+  shape[*ndim] = size;
+  strides[*ndim] = stride;
+  ++*ndim;
+}
+
+// A 0-d array is addressed like a 1-d one with a single element.
+Array at_least_1d(const Array& array) {
+  Array result = array;
+  if (array.ndim() == 0) {
+    result.shape.append(1);
+    result.stride[0] = 1;
+  }
+  return result;
+}
+
+}  // namespace
+
+IndexParams index_params(const char* op, const Array& given, std::int64_t dim, const Array* index,
+                         int indices, bool wraps, Shape* rows_shape) {
+  const Array x = at_least_1d(given);
+  const int first = checked_axis(op, dim, x.ndim());
+  GS_CHECK(indices >= 1 && first + indices <= x.ndim(), op, ": ", indices,
+           " index arrays do not fit into shape ", to_string(x.shape), " from dim ", first);
+  IndexParams p{};
+  p.op = op;
+  p.dtype = x.dtype;
+  p.x = x.data;
+  p.indexed_ndim = indices;
+  p.wraps = wraps;
+  p.outer_count = p.inner_count = 1;
+  p.alpha = 1;
+  rows_shape->ndim = 0;
+  for (int i = 0; i < indices; ++i) {
+    check_index_dtype(op, index[i]);
+    GS_CHECK(index[i].ndim() == 1 && index[i].is_contiguous(), op, ": index has shape ",
+             to_string(index[i].shape), ", expected one contiguous dimension");
+    GS_CHECK(index[i].size(0) == index[0].size(0), op, ": index arrays of ", index[0].size(0),
+             " and ", index[i].size(0), " elements");
+    p.index[i] = index[i].as<const std::int64_t>();
+    p.size[i] = x.size(first + i);
+    p.stride[i] = x.stride[first + i];
+  }
+  p.count = index[0].size(0);
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (d < first) {
+      append(x.size(d), x.stride[d], &p.outer_ndim, p.outer, p.outer_stride);
+      p.outer_count *= x.size(d);
+    } else if (d >= first + indices) {
+      append(x.size(d), x.stride[d], &p.inner_ndim, p.inner, p.inner_stride);
+      p.inner_count *= x.size(d);
+    }
+    if (d == first) rows_shape->append(p.count);
+    if (d < first || d >= first + indices) rows_shape->append(x.size(d));
+  }
+  checked_count(*rows_shape, size_of(p.dtype));
+  return p;
+}
+
+GatherParams gather_params(const char* op, const Array& given, std::int64_t dim,
+                           const Array& given_index, const Array* given_values) {
+  GS_CHECK((given.ndim() <= 1 && given_index.ndim() <= 1) || given.ndim() == given_index.ndim(), op,
+           ": index has shape ", to_string(given_index.shape), ", expected as many dimensions as ",
+           to_string(given.shape), " has");
+  const Array x = at_least_1d(given);
+  const Array index = at_least_1d(given_index);
+  check_index_dtype(op, index);
+  GatherParams p{};
+  p.op = op;
+  p.dtype = x.dtype;
+  p.index = index.as<const std::int64_t>();
+  p.ndim = index.ndim();
+  p.axis = checked_axis(op, dim, given.ndim());
+  p.axis_size = x.size(p.axis);
+  p.count = checked_count(index.shape, size_of(p.dtype));
+  p.x = x.data;
+  std::int64_t contiguous = 1;
+  for (int d = p.ndim - 1; d >= 0; --d) {
+    GS_CHECK(d == p.axis || index.size(d) <= x.size(d), op, ": index has size ", index.size(d),
+             " in dimension ", d, ", expected at most ", x.size(d), " (input has shape ",
+             to_string(given.shape), ")");
+    p.shape[d] = index.size(d);
+    p.x_stride[d] = x.stride[d];
+    p.value_stride[d] = contiguous;
+    contiguous *= index.size(d);
+  }
+  if (given_values == nullptr) return p;
+  GS_CHECK_TYPE(given_values->dtype == x.dtype, op, ": src is ", name_of(given_values->dtype),
+                ", expected ", name_of(x.dtype), " as the input");
+  p.values = given_values->data;
+  if (given_values->ndim() == 0) {
+    for (int d = 0; d < p.ndim; ++d) p.value_stride[d] = 0;
+    return p;
+  }
+  GS_CHECK(given_values->ndim() == p.ndim, op, ": src has shape ", to_string(given_values->shape),
+           ", expected ", p.ndim, " dimensions");
+  for (int d = 0; d < p.ndim; ++d) {
+    GS_CHECK(given_values->size(d) >= p.shape[d], op, ": src has shape ",
+             to_string(given_values->shape), ", expected at least the shape of index, ",
+             to_string(given_index.shape));
+    p.value_stride[d] = given_values->stride[d];
+  }
+  return p;
+}
+
+void check_index_range(const char* op, const std::int64_t* index, std::int64_t count,
+                       std::int64_t size, bool wraps) {
+  const std::int64_t low = wraps ? -size : 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    GS_CHECK_INDEX(index[i] >= low && index[i] < size, op, ": index ", index[i],
+                   " is out of range for a dimension of size ", size);
+  }
+}
+
+std::string problem(const IndexParams& p) {
+  return std::string(name_of(p.dtype)) + " " + p.op + " " + std::to_string(p.outer_count) + "x" +
+         std::to_string(p.count) + "x" + std::to_string(p.inner_count);
+}
+
+std::string problem(const GatherParams& p) {
+  std::string text = std::string(name_of(p.dtype)) + " axis" + std::to_string(p.axis) + " ";
+  for (int d = 0; d < p.ndim; ++d) text += (d > 0 ? "x" : "") + std::to_string(p.shape[d]);
+  return text;
+}
+
+}  // namespace gradsmith

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Losses: elementwise ones of an input and a target of its shape, and classification losses of
+// class indices. The reduction is part of the kernel, so that a loss is one pass over its input.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace gradsmith {
+
+enum class Reduction : std::uint8_t { none, mean, sum };
+
+// The formulas stand in tests/reference/loss.py. `option` is delta of huber and beta of smooth_l1.
+enum class PointwiseLoss : std::uint8_t {
+  mse,
+  l1,
+  huber,
+  smooth_l1,
+  bce,
+  bce_with_logits,
+  kl_div,
+  kl_div_log_target,
+};
+
+struct PointwiseLossParams {
+  PointwiseLoss loss;
+  Reduction reduction;
+  DType dtype;         // of all arrays
+  std::int64_t count;  // elements of x and target
+  double option;
+  const void *x, *target;
+  const void* pos_weight;  // of bce_with_logits: as many elements as x, or null (1)
+  void* y;                 // as many elements as x, or one if reduced
+};
+
+struct PointwiseLossBackwardParams {
+  PointwiseLoss loss;
+  Reduction reduction;
+  DType dtype;
+  std::int64_t count;
+  double option;
+  const void *x, *target, *pos_weight;
+  const void* dy;       // as many elements as y
+  void *dx, *dtarget;  // each null where not wanted
+};
+
+// x is (outer, classes, inner), target [outer * inner]. Position n, of class t, has the loss
+//   nll_loss:      weight[t] * -x[t]
+//   cross_entropy: sum over c of share[c] * -log softmax(x)[c], with
+//                  share[c] = weight[c] * ((c == t) * (1 - smoothing) + smoothing / classes)
+// or 0 if t is ignore_index. The mean divides by the sum of weight[t] over the positions kept.
+struct ClassLossParams {
+  DType dtype;  // of x and y
+  Reduction reduction;
+  std::int64_t outer, classes, inner;
+  std::int64_t ignore_index;
+  double label_smoothing;
+  const void* x;
+  const std::int64_t* target;
+  const void* weight;  // [classes] of the statistics dtype, or null (1)
+  void* y;             // [outer * inner], or one element if reduced
+  // Written for the backward pass. log softmax(x) = x - maximum - log_sum; two numbers, because
+  // their sum loses the digits of log_sum where x is large.
+  void *maximum, *log_sum;  // [outer * inner] of the statistics dtype; cross_entropy only
+  double* total_weight;     // what the mean divides by
+};
+
+struct ClassLossBackwardParams {
+  DType dtype;
+  Reduction reduction;
+  std::int64_t outer, classes, inner;
+  std::int64_t ignore_index;
+  double label_smoothing;
+  const void* x;  // null for nll_loss, which does not need it
+  const std::int64_t* target;
+  const void* weight;
+  const void *maximum, *log_sum;
+  double total_weight;
+  const void* dy;
+  void* dx;
+};
+
+Reduction reduction_from(const char* op, const std::string& name);
+PointwiseLoss pointwise_loss_from(const std::string& op);
+
+// Refuses targets that would broadcast. Fill all of the params but the outputs.
+PointwiseLossParams pointwise_loss_params(const char* op, const Array& x, const Array& target,
+                                          Reduction reduction, double option);
+ClassLossParams class_loss_params(const char* op, const Array& x, const Array& target,
+                                  Reduction reduction, std::int64_t ignore_index,
+                                  double label_smoothing);
+
+std::string problem(const PointwiseLossParams& params);
+std::string problem(const PointwiseLossBackwardParams& params);
+std::string problem(const ClassLossParams& params);
+std::string problem(const ClassLossBackwardParams& params);
+
+}  // namespace gradsmith

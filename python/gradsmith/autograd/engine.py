@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backward pass: `backward` into the leaves and `grad` for chosen inputs, of any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any, cast
+
+from gradsmith.autograd.mode import mode
+from gradsmith.autograd.tape import Hook, Node
+from gradsmith.autograd.tape import wanted as wanted_targets
+from gradsmith.backend import EXTENSIONS
+from gradsmith.tensor import Tensor, wrap
+
+
+class _Pending:
+    """Gradients gathered for one target: per output a tensor, and whether we may add into it."""
+
+    __slots__ = ("grads", "owned", "target")
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        self.grads: dict[int, Tensor] = {}
+        self.owned: set[int] = set()
+
+    def add(self, index: int, grad: Tensor) -> None:
+        held = self.grads.get(index)
+        if held is None:
+            self.grads[index] = grad
+        elif index in self.owned and not mode.enabled:
+            array = held._array
+            EXTENSIONS[type(array)].add(array, grad._array, 0.0, 0.0, array)
+        else:
+            self.grads[index] = held + grad
+            self.owned.add(index)
+
+
+def _run(
+    roots: Iterable[tuple[Tensor, Tensor]],
+    keep: bool,
+    capture: dict[tuple[int, int], Tensor | None] | None,
+) -> list[_Pending]:
+    """Propagate gradients in reverse order of recording; return what arrived at the leaves.
+
+    A node's inputs were recorded before it, so popping the highest sequence number first visits
+    every node after all its consumers: no separate topological sort is needed.
+    """
+    heap: list[int] = []
+    pending: dict[int, _Pending] = {}
+    leaves: dict[int, _Pending] = {}
+    wanted = wanted_targets.ids
+
+    def send(target: Any, index: int, grad: Tensor) -> None:
+        if wanted is not None and id(target) not in wanted:
+            return
+        if type(target) is Node:
+            sequence = target.sequence
+            entry = pending.get(sequence)
+            if entry is None:
+                entry = pending[sequence] = _Pending(target)
+                heappush(heap, -sequence)
+        else:
+            entry = leaves.get(id(target))
+            if entry is None:
+                entry = leaves[id(target)] = _Pending(target)
+        entry.add(index, grad)
+
+    for root, grad in roots:
+        send(root if root._node is None else root._node, root._index, grad)
+    while heap:
+        entry = pending.pop(-heappop(heap))
+        node: Node = entry.target
+        grads = entry.grads
+        if node.hooks is not None:
+            for index, hook in node.hooks:
+                if index in grads:
+                    grads[index] = _after_hook(hook, grads[index])
+        if capture is not None:
+            for index, grad in grads.items():
+                if (id(node), index) in capture:
+                    capture[id(node), index] = grad
+            if wanted is not None and not any(node.needs(i) for i in range(len(node.edges))):
+                continue
+        if len(grads) == 1 and 0 in grads:
+            results = node.backward(node, grads[0])
+        else:
+            results = node.backward(node, *(grads.get(i) for i in range(max(grads) + 1)))
+        if not keep and node.saved_values is not None:
+            node.free()
+        indices = node.indices
+        for position, target in enumerate(node.edges):
+            result = results[position]
+            if target is not None and result is not None:
+                send(target, 0 if indices is None else indices[position], result)
+    for entry in leaves.values():
+        for hook in entry.target._hooks or ():
+            entry.grads[0] = _after_hook(hook, entry.grads[0])
+    return list(leaves.values())
+
+
+def _after_hook(hook: Hook, grad: Tensor) -> Tensor:
+    result = hook(grad)
+    return grad if result is None else result
+
+
+def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
+    if not output.requires_grad:
+        raise RuntimeError(
+            f"{name}: the tensor does not require a gradient and has no grad_fn (was it made "
+            "under no_grad, or detached?)"
+        )
+    if gradient is None:
+        if output._array.size != 1:
+            raise RuntimeError(
+                f"{name}: the gradient of a tensor of shape {tuple(output.shape)} has to be given; "
+                "it is implied for tensors of one element only"
+            )
+        extension = EXTENSIONS[type(output._array)]
+        return wrap(extension.full(output._array.shape, 1.0, output._array.dtype))
+    if gradient.shape != output.shape:
+        raise ValueError(
+            f"{name}: the gradient has shape {tuple(gradient.shape)}, expected "
+            f"{tuple(output.shape)}"
+        )
+    return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
+
+
+def _store(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
+    """Add to ``leaf.grad``; memory that others may hold is copied, never written."""
+    held = leaf.grad
+    if held is None:
+        if create_graph:
+            leaf.grad = grad
+        else:
+            leaf.grad = wrap(EXTENSIONS[type(grad._array)].copy_of(grad._array))
+    elif create_graph or held.requires_grad:
+        leaf.grad = held + grad
+    else:
+        array = held._array
+        EXTENSIONS[type(array)].add(array, grad._array, 0.0, 0.0, array)
+        held._bump()
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of ``tensors`` to ``.grad`` of the leaves they were computed from.
+
+    Args:
+        tensors: outputs to differentiate; all must require a gradient.
+        grad_tensors: the gradient of each output, of its shape; may be None for one element.
+        retain_graph: keep what the graph saved, for another pass (default: ``create_graph``).
+        create_graph: record the pass itself, for higher derivatives.
+        inputs: leaves to accumulate into (default: every leaf).
+
+    Raises:
+        RuntimeError: an output needs no gradient, a saved value was freed or changed in place.
+        ValueError: a gradient's shape differs from its output's.
+    """
+    outputs = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    given: Sequence[Tensor | None]
+    if grad_tensors is None or isinstance(grad_tensors, Tensor):
+        given = (grad_tensors,) * len(outputs)
+    else:
+        given = grad_tensors
+    roots = [(o, _seed(o, g, "backward")) for o, g in zip(outputs, given, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    only = None
+    if inputs is not None:
+        chosen = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        only = {id(x) for x in chosen}
+    previous, mode.enabled = mode.enabled, create_graph
+    try:
+        for entry in _run(roots, keep, None):
+            leaf = entry.target
+            if only is None or id(leaf) in only:
+                _store(leaf, entry.grads[0], create_graph)
+    finally:
+        mode.enabled = previous
+
+
+def _targets_leading_to(roots: Iterable[Tensor], ends: set[int]) -> set[int]:
+    """Ids of the nodes and leaves from which a tensor of ``ends`` (ids) can be reached."""
+    seen: dict[int, Any] = {}
+    stack = [root._node for root in roots if root._node is not None]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen[id(node)] = node
+        stack.extend(edge for edge in node.edges if type(edge) is Node)
+    wanted = set(ends)
+    for node in sorted(seen.values(), key=lambda each: each.sequence):
+        if any(id(edge) in wanted for edge in node.edges if edge is not None):
+            wanted.add(id(node))
+    return wanted
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return the gradients of ``outputs`` with respect to ``inputs``; ``.grad`` stays as it is.
+
+    Only the part of the graph between the two is computed. With ``create_graph`` the results can
+    be differentiated again. An input that the outputs do not depend on raises RuntimeError, or
+    gives None with ``allow_unused``.
+    """
+    outs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    ins = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    given: Sequence[Tensor | None]
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        given = (grad_outputs,) * len(outs)
+    else:
+        given = grad_outputs
+    for position, x in enumerate(ins):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: input {position} does not require a gradient")
+    roots = [(o, _seed(o, g, "grad")) for o, g in zip(outs, given, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    capture: dict[tuple[int, int], Tensor | None] = {
+        (id(x._node), x._index): None for x in ins if x._node is not None
+    }
+    ends = {id(x) if x._node is None else id(x._node) for x in ins}
+    previous_mode, mode.enabled = mode.enabled, create_graph
+    previous_wanted, wanted_targets.ids = wanted_targets.ids, _targets_leading_to(outs, ends)
+    try:
+        leaves = {id(entry.target): entry.grads[0] for entry in _run(roots, keep, capture)}
+    finally:
+        mode.enabled = previous_mode
+        wanted_targets.ids = previous_wanted
+    results = []
+    for position, x in enumerate(ins):
+        found = leaves.get(id(x)) if x._node is None else capture[id(x._node), x._index]
+        if found is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {position}; give allow_unused=True to "
+                "get None for it"
+            )
+        results.append(cast(Tensor, found))
+    return tuple(results)

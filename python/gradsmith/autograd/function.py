@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Custom differentiable functions: a forward and a backward written by the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradsmith.autograd.mode import is_grad_enabled, no_grad
+from gradsmith.autograd.tape import Gradients, Node, Output, record_many
+from gradsmith.tensor import Tensor
+
+
+class FunctionContext:
+    """What a `Function` hands from its forward to its backward."""
+
+    def __init__(self) -> None:
+        """Start with nothing saved."""
+        self.needs_input_grad: tuple[bool, ...] = ()
+        self._to_save: tuple[Tensor | None, ...] = ()
+        self._node: Node | None = None
+        self._constant: tuple[int, ...] = ()
+        self._materialize = True
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs, outputs or other tensors; in-place changes to them are noticed."""
+        self._to_save = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What `save_for_backward` kept (RuntimeError if freed or changed since)."""
+        return () if self._node is None else self._node.saved[1:]
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Give these outputs no gradient."""
+        self._constant = tuple(id(tensor) for tensor in tensors)
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether a missing gradient of an output arrives as zeros (default) or as None."""
+        self._materialize = value
+
+
+class Function:
+    """Base of custom differentiable functions.
+
+    A subclass has two static methods: ``forward(ctx, *args)`` returns a tensor or a tuple of
+    tensors, ``backward(ctx, *grads)`` one gradient (or None) per argument of forward. Call it as
+    ``MyFunction.apply(*args)``. A backward written in differentiable ops can be differentiated
+    again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the result from the arguments."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *args)")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Compute the gradients of the arguments from those of the outputs."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, *grads)")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run forward and put the call on the tape.
+
+        Raises:
+            TypeError: forward returned something else than tensors.
+        """
+        ctx = FunctionContext()
+        ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
+        with no_grad():
+            result = cls.forward(ctx, *args, **kwargs)
+        results = result if isinstance(result, tuple) else (result,)
+        for each in results:
+            if not isinstance(each, Tensor):
+                raise TypeError(
+                    f"{cls.__name__}.forward returned a {type(each).__name__}, expected tensors"
+                )
+        if not (is_grad_enabled() and any(ctx.needs_input_grad)):
+            return result
+        saved = tuple(_as_output(tensor, results) for tensor in ctx._to_save)
+        outs = record_many(
+            _rule(cls),
+            [each._array for each in results],
+            args,
+            (ctx, *saved),
+            materialize=ctx._materialize,
+        )
+        for given, out in zip(results, outs, strict=True):
+            if id(given) in ctx._constant:
+                out.requires_grad = False
+                out._node = None
+        return outs if isinstance(result, tuple) else outs[0]
+
+
+def _as_output(tensor: Tensor | None, results: tuple[Any, ...]) -> Any:
+    """Return a marker for a saved output: holding the tensor itself would close a cycle."""
+    for index, result in enumerate(results):
+        if tensor is result:
+            return Output(index)
+    return tensor
+
+
+def _rule(cls: type[Function]) -> Any:
+    def rule(node: Node, *grads: Tensor | None) -> Gradients:
+        ctx: FunctionContext = node.saved[0]
+        ctx._node = node
+        try:
+            gradients = cls.backward(ctx, *grads)
+        finally:
+            ctx._node = None
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        if len(gradients) != len(node.edges):
+            raise RuntimeError(
+                f"{cls.__name__}.backward returned {len(gradients)} gradients, expected "
+                f"{len(node.edges)}, one per argument of forward"
+            )
+        return tuple(gradients)
+
+    rule.__name__ = cls.__name__
+    return rule

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this build is and what it found on this machine; threads and ISA at run time."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gradsmith import _cpu
+
+
+def get_num_threads() -> int:
+    """Return how many threads a kernel may use."""
+    return _cpu.thread_count()
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a kernel may use; results do not depend on it.
+
+    Raises:
+        ValueError: the count is below 1 or above what a pool can hold.
+    """
+    _cpu.set_thread_count(count)
+
+
+def get_isa() -> str:
+    """Return the instruction set kernels are capped at: reference, avx2 or avx512."""
+    return _cpu.isa()
+
+
+@contextmanager
+def isa(name: str) -> Iterator[None]:
+    """Run the block with kernels of this instruction set or below.
+
+    Raises:
+        ValueError: the name is unknown, or this machine lacks it.
+    """
+    before = _cpu.isa()
+    _cpu.set_isa(name)
+    try:
+        yield
+    finally:
+        _cpu.set_isa(before)
+
+
+def implementations() -> dict[str, list[str]]:
+    """Return the kernels of every slot, in the order in which they are asked."""
+    return _cpu.implementations()
+
+
+def _cuda_state() -> str:
+    if importlib.util.find_spec("gradsmith._cuda") is not None:
+        return "yes"
+    nvcc = "found" if shutil.which("nvcc") else "not found"
+    cupy = "installed" if importlib.util.find_spec("cupy") else "not installed"
+    return f"no: this build has no extension _cuda (nvcc {nvcc}, CuPy {cupy})"
+
+
+def config() -> dict[str, str]:
+    """Return what `show_config` prints, as a dictionary."""
+    return {
+        "gradsmith": importlib.metadata.version("gradsmith"),
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
+        "compiler": _cpu.compiler(),
+        "cpu": _cpu.cpu_name(),
+        "isa": f"{_cpu.isa()} (this machine has {_cpu.highest_isa()})",
+        "threads": str(_cpu.thread_count()),
+        "cuda": _cuda_state(),
+    }
+
+
+def show_config() -> None:
+    """Print compiler, instruction set, threads, and whether CUDA is there or why not."""
+    for name, value in config().items():
+        print(f"{name:10} {value}")

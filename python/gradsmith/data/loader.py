@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DataLoader: batches of a dataset, in an order that (seed, epoch) alone decides."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from gradsmith.backend import Array
+from gradsmith.data.collate import default_collate, default_convert
+from gradsmith.data.dataset import Dataset, IterableDataset, Subset, dataset_length
+from gradsmith.data.keyed_random import as_seed, set_sample
+from gradsmith.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    check_batch_size,
+    set_epoch,
+)
+from gradsmith.data.workers import WorkerInfo, WorkerPool
+
+_END = object()
+
+
+class DataLoader:
+    """Iterates over batches of a dataset; every pass is an epoch.
+
+    The order of an epoch and the augmentations drawn with `sample_generator` depend on
+    (seed, epoch, sample), never on ``num_workers``. Batches come in order. An exception in the
+    dataset reaches the caller as it is, with a note of worker and sample.
+
+    Args:
+        dataset: a `Dataset`, anything with ``__getitem__`` and ``__len__``, or an
+            `IterableDataset`.
+        batch_size: samples per batch; None gives single samples.
+        shuffle: a new random order each epoch.
+        sampler: indices in the order to read them, in place of ``shuffle``.
+        batch_sampler: lists of indices, in place of batch_size, shuffle, sampler and drop_last.
+        num_workers: threads that read ahead; 0 reads in the caller.
+        collate_fn: makes a batch of a list of samples (`default_collate`).
+        pin_memory: accepted for compatibility; host memory is not pinned.
+        drop_last: leave out a last batch that is not full.
+        timeout: seconds to wait for a batch of a worker; 0 waits forever.
+        worker_init_fn: called in each worker with its number.
+        multiprocessing_context: must be None: workers are threads.
+        generator: an int or Generator from which the seed comes; None: the library's generator.
+        prefetch_factor: batches per worker that are read ahead (2).
+        persistent_workers: accepted for compatibility; threads are started for each epoch.
+        seed: an int that fixes the order, in place of ``generator``.
+
+    Attributes:
+        epoch: the number of the next pass; `set_epoch` changes it, as when a run is resumed.
+
+    Raises:
+        ValueError: options contradict each other or are out of range.
+        TypeError: the dataset has no length.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[list[int]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: None = None,
+        generator: Any = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        seed: Any = None,
+    ) -> None:
+        """Check the options and choose the samplers."""
+        if not isinstance(num_workers, int) or num_workers < 0:
+            raise ValueError(f"DataLoader: num_workers is {num_workers!r}, expected an int >= 0")
+        if timeout < 0:
+            raise ValueError(f"DataLoader: timeout is {timeout}, expected >= 0")
+        if prefetch_factor is not None and prefetch_factor < 1:
+            raise ValueError(f"DataLoader: prefetch_factor is {prefetch_factor}, expected >= 1")
+        if multiprocessing_context is not None:
+            raise ValueError("DataLoader: workers are threads, expected no multiprocessing_context")
+        if batch_size is not None:
+            check_batch_size("DataLoader", batch_size)
+        elif drop_last:
+            raise ValueError("DataLoader: drop_last needs a batch_size")
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.prefetch_factor = prefetch_factor or 2
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.pin_memory = pin_memory
+        self.persistent_workers = persistent_workers
+        self.collate_fn = collate_fn
+        self.epoch = 0
+        self._source = generator if seed is None else seed
+        self._seed: int | None = None
+        if isinstance(self._source, int):
+            self._seed = as_seed("DataLoader", self._source)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self._streams = isinstance(dataset, IterableDataset)
+        self._choose_samplers(shuffle, sampler, batch_sampler)
+
+    def _choose_samplers(
+        self,
+        shuffle: bool | None,
+        sampler: Iterable[int] | None,
+        batch_sampler: Iterable[list[int]] | None,
+    ) -> None:
+        if self._streams and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError(
+                "DataLoader: an IterableDataset decides its own order; expected no shuffle, "
+                "sampler or batch_sampler"
+            )
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler and shuffle exclude each other")
+        if batch_sampler is not None:
+            if self.batch_size not in (1, None) or shuffle or sampler is not None or self.drop_last:
+                raise ValueError(
+                    "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last"
+                )
+            self.batch_size = None
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        if self._streams:
+            return
+        if batch_sampler is None:
+            if sampler is None:
+                dataset_length("DataLoader", self.dataset)
+                # The lambda leaves the seed to be drawn when the first epoch begins.
+                self.sampler = (
+                    _LoaderShuffle(self) if shuffle else SequentialSampler(self.dataset)
+                )
+            if self.batch_size is not None:
+                self.batch_sampler = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+
+    @property
+    def seed(self) -> int:
+        """The seed of orders and augmentations, drawn when it is first needed."""
+        if self._seed is None:
+            self._seed = as_seed("DataLoader", self._source)
+        return self._seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say that the next pass is epoch ``epoch``."""
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError(f"DataLoader: epoch is {epoch!r}, expected an int >= 0")
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches (TypeError where the dataset or sampler has no length)."""
+        if not self._streams:
+            return dataset_length(
+                "DataLoader", self.sampler if self.batch_sampler is None else self.batch_sampler
+            )
+        length = dataset_length("DataLoader", self.dataset)
+        if self.batch_size is None:
+            return length
+        return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return an iterator over the batches of the next epoch."""
+        epoch = self.epoch
+        self.epoch += 1
+        if self._streams:
+            batches = self._stream()
+            return batches if self.num_workers == 0 else self._read_ahead(batches)
+        tasks = self._tasks(epoch)
+        if self.num_workers == 0:
+            return itertools.starmap(self._fetch, tasks)
+        return self._spread(tasks)
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def _tasks(self, epoch: int) -> Iterator[tuple[Any, int]]:
+        """Return (indices of a batch or one index, epoch) for each batch."""
+        chosen = self.sampler if self.batch_sampler is None else self.batch_sampler
+        assert chosen is not None
+        set_epoch(chosen, epoch)
+        return ((indices, epoch) for indices in chosen)
+
+    def _fetch(self, indices: Any, epoch: int) -> Any:
+        if self.batch_sampler is None:
+            sample = self._sample(indices, epoch)
+            return default_convert(sample) if self.collate_fn is None else self.collate_fn(sample)
+        if self.collate_fn is None:
+            batch = _take(self.dataset, np.asarray(indices, dtype=np.int64))
+            if batch is not None:
+                return batch
+        samples = [self._sample(index, epoch) for index in indices]
+        return default_collate(samples) if self.collate_fn is None else self.collate_fn(samples)
+
+    def _sample(self, index: Any, epoch: int) -> Any:
+        if isinstance(index, (int, np.integer)) and index >= 0:
+            set_sample((self.seed, epoch, int(index)))
+        try:
+            return self.dataset[index]
+        except Exception as error:
+            error.add_note(f"raised when DataLoader read sample {index!r} of the dataset")
+            raise
+        finally:
+            set_sample(None)
+
+    def _stream(self) -> Iterator[Any]:
+        samples = iter(self.dataset)
+        if self.batch_size is None:
+            yield from map(self.collate_fn or default_convert, samples)
+            return
+        collate = self.collate_fn or default_collate
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield collate(batch)
+
+    # ---- workers ---------------------------------------------------------------------------------
+
+    def _pool(self, count: int) -> WorkerPool:
+        infos = [WorkerInfo(worker, count, self.seed, self.dataset) for worker in range(count)]
+        return WorkerPool(infos, self.worker_init_fn, self.timeout)
+
+    def _spread(self, tasks: Iterator[tuple[Any, int]]) -> Iterator[Any]:
+        """Yield the batches in order while workers read the next ones."""
+        pool = self._pool(self.num_workers)
+        ahead = self.num_workers * self.prefetch_factor
+        pending: deque[Future[Any]] = deque()
+        try:
+            for task in tasks:
+                pending.append(pool.submit(self._fetch, *task))
+                if len(pending) > ahead:
+                    yield pool.result(pending.popleft())
+            while pending:
+                yield pool.result(pending.popleft())
+        finally:
+            pool.close(pending)
+
+    def _read_ahead(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Yield the batches of a stream while one worker reads the next ones."""
+        pool = self._pool(1)
+        ahead = self.num_workers * self.prefetch_factor
+        pending = deque(pool.submit(next, batches, _END) for _ in range(ahead))
+        try:
+            while (batch := pool.result(pending.popleft())) is not _END:
+                pending.append(pool.submit(next, batches, _END))
+                yield batch
+        finally:
+            pool.close(pending)
+
+
+class _LoaderShuffle(RandomSampler):
+    """The order of ``shuffle=True``: its seed is the loader's."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        super().__init__(loader.dataset)
+        self._loader = loader
+
+    @property
+    def seed(self) -> int:
+        """The seed of the loader."""
+        return self._loader.seed
+
+
+def _take(dataset: Any, indices: Array) -> Any:
+    """Return the batch that the dataset reads at once, or None if it cannot."""
+    while isinstance(dataset, Subset):
+        if len(indices) and not -len(dataset) <= indices.min() <= indices.max() < len(dataset):
+            raise IndexError(f"Subset: an index is out of range for {len(dataset)} samples")
+        indices = dataset.indices[indices]
+        dataset = dataset.dataset
+    take = getattr(dataset, "take", None) if isinstance(dataset, Dataset) else None
+    return None if take is None else take(indices)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Magnitude, sign, rounding and bounds of one tensor, each beside its backward rule.
+
+They keep the dtype of any number. Piecewise constant functions have a gradient of zeros.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS, FLOATING, DType, as_dtype, bool_
+from gradsmith.ops.elementwise import gt, lt, mul, to, where
+from gradsmith.ops.elementwise_math import run_slope, run_unary
+from gradsmith.tensor import Tensor, array_of, wrap
+
+
+def zeros_as(x: Tensor) -> Tensor:
+    """Return zeros of the shape and dtype of ``x``: the gradient of what is constant in it."""
+    return wrap(EXTENSIONS[type(x._array)].zeros(x._array.shape, x._array.dtype))
+
+
+def _abs_backward(node: Node, dy: Tensor) -> Any:
+    (x,) = node.saved
+    return (mul(dy, sign(x)),)
+
+
+def abs(input: Tensor) -> Tensor:
+    """Return the magnitude; its slope at 0 is 0."""
+    return record(_abs_backward, run_unary("abs", input), (input,), (input,))
+
+
+def _zero_backward(node: Node, dy: Tensor) -> Any:
+    return (zeros_as(dy),)
+
+
+def sign(input: Tensor) -> Tensor:
+    """Return -1, 0 or 1; 0 for NaN."""
+    return record(_zero_backward, run_unary("sign", input), (input,))
+
+
+def floor(input: Tensor) -> Tensor:
+    """Return the largest integer that is not larger."""
+    return record(_zero_backward, run_unary("floor", input), (input,))
+
+
+def ceil(input: Tensor) -> Tensor:
+    """Return the smallest integer that is not smaller."""
+    return record(_zero_backward, run_unary("ceil", input), (input,))
+
+
+def trunc(input: Tensor) -> Tensor:
+    """Return the integer part."""
+    return record(_zero_backward, run_unary("trunc", input), (input,))
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Return the nearest multiple of ``10 ** -decimals``; halves go to the even one."""
+    if decimals == 0:
+        return record(_zero_backward, run_unary("round", input), (input,))
+    scale = 10.0 ** builtins.abs(decimals)
+    return round(input * scale) / scale if decimals > 0 else round(input / scale) * scale
+
+
+def _clamp_slope_backward(node: Node, ddx: Tensor) -> Any:
+    x, low, high = node.saved
+    return _clamp_slope(ddx, x, low, high), zeros_as(x)
+
+
+def _clamp_slope(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    array = run_slope("clamp_backward", dy, x, low, high)
+    return record(_clamp_slope_backward, array, (dy, x), (x, low, high))
+
+
+def _clamp_backward(node: Node, dy: Tensor) -> Any:
+    x, low, high = node.saved
+    return (_clamp_slope(dy, x, low, high),)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Return the input moved into [min, max]; ``max`` wins where the bounds cross.
+
+    Args:
+        input: tensor of any number.
+        min: lower bound, a number or a tensor that broadcasts; None for none.
+        max: upper bound, likewise.
+
+    Raises:
+        ValueError: there is neither bound, or one does not fit the dtype.
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: got neither min nor max, expected at least one")
+    array = array_of("clamp", input)
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        return _clamp_between(input, min, max)
+    if array.dtype not in FLOATING:
+        if isinstance(min, float) or isinstance(max, float):
+            return clamp(to(input, as_dtype(float)), min, max)
+        if array.dtype != bool_:
+            _check_integer_bounds(array.dtype, min, max)
+    low = -math.inf if min is None else float(min)
+    high = math.inf if max is None else float(max)
+    result = run_unary("clamp", input, low, high)
+    return record(_clamp_backward, result, (input,), (input, low, high))
+
+
+def _check_integer_bounds(dtype: DType, low: int | None, high: int | None) -> None:
+    info = np.iinfo(dtype)
+    if (low is not None and low > info.max) or (high is not None and high < info.min):
+        raise ValueError(f"clamp: bounds {low} and {high} leave no {dtype}")
+
+
+def _clamp_between(input: Tensor, low: Any, high: Any) -> Tensor:
+    out = input if low is None else where(lt(input, low), low, input)
+    return out if high is None else where(gt(out, high), high, out)
+
+
+clip = clamp

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hooks of the test suite: cases are spread over their tests, optional peers are found."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from tests.cases import parametrize
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parametrize(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs something this machine lacks, with the reason."""
+    missing = {}
+    if importlib.util.find_spec("torch") is None:
+        missing["torch"] = "PyTorch is not installed (pip install torch==2.13.0)"
+    if importlib.util.find_spec("cupy") is None:
+        missing["gpu"] = "CuPy is not installed, so no GPU can be used"
+    if importlib.util.find_spec("mpi4py") is None:
+        missing["mpi"] = "mpi4py is not installed"
+    for item in items:
+        for marker, reason in missing.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
