@@ -194,7 +194,12 @@ def test_isa_objects_have_no_weak_symbols() -> None:
         pytest.skip("no build tree here (the package was installed from elsewhere)")
     for path in objects:
         symbols = subprocess.run(["nm", "-C", path], capture_output=True, text=True, check=True)
-        weak = [line for line in symbols.stdout.splitlines() if re.search(r" [VvWwu] ", line)]
+        # The unwinder's pointer is data that is the same for every ISA.
+        weak = [
+            line
+            for line in symbols.stdout.splitlines()
+            if re.search(r" [VvWwu] ", line) and "DW.ref.__gxx_personality_v0" not in line
+        ]
         assert not weak, f"{path.name}: {weak[:3]}"
 
 

@@ -64,9 +64,17 @@ py::tuple call_backward(py::handle dy, py::handle q, py::handle k, py::handle v,
   return py::make_tuple(dq, dk, dv);
 }
 
+void call_check(py::handle q, py::handle k, py::handle v, py::handle mask, bool is_causal,
+                double scale) {
+  const Call call(q, k, v, mask, is_causal, scale);
+}
+
 }  // namespace
 
 void bind_attention(py::module_& m) {
+  // Refuses what attention_forward would refuse, for callers that compute it in another way.
+  m.def("attention_check", &call_check, py::arg("q"), py::arg("k"), py::arg("v"), py::arg("mask"),
+        py::arg("is_causal"), py::arg("scale"));
   m.def("attention_forward", &call_forward, py::arg("q"), py::arg("k"), py::arg("v"),
         py::arg("mask"), py::arg("is_causal"), py::arg("scale"));
   m.def("attention_backward", &call_backward, py::arg("dy"), py::arg("q"), py::arg("k"),

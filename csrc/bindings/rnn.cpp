@@ -104,11 +104,11 @@ py::tuple call_backward(const std::string& name, py::handle dy, py::handle dh_la
   const Input states_in = contiguous_input(states, op, "states");
   const Optional dc_in(dc_last, op, "dc_last"), cells_in(cells, op, "cells");
   const Optional candidate_in(candidate, op, "candidate");
-  RnnBackwardParams p = rnn_backward_params(
-      cell,
-      {&dy_in.view, &dh_in.view, dc_in.view, &w_hh_in.view, &gates_in.view, &states_in.view,
-       cells_in.view, candidate_in.view},
-      reverse);
+  RnnBackwardParams p =
+      rnn_backward_params(cell,
+                          {&dy_in.view, &dh_in.view, dc_in.view, &w_hh_in.view, &gates_in.view,
+                           &states_in.view, cells_in.view, candidate_in.view},
+                          reverse);
   py::object dgates = empty(gates_in.view.shape, p.dtype);
   py::object dhidden = cell == RnnCell::gru ? empty(gates_in.view.shape, p.dtype) : dgates;
   py::object dh0 = empty(dh_in.view.shape, p.dtype);
@@ -130,8 +130,8 @@ void bind_rnn(py::module_& m) {
   m.def("rnn_forward", &call_forward, py::arg("cell"), py::arg("x"), py::arg("h0"), py::arg("c0"),
         py::arg("w_ih"), py::arg("w_hh"), py::arg("b_ih"), py::arg("b_hh"), py::arg("reverse"));
   m.def("rnn_backward", &call_backward, py::arg("cell"), py::arg("dy"), py::arg("dh_last"),
-        py::arg("dc_last"), py::arg("w_hh"), py::arg("gates"), py::arg("states"),
-        py::arg("cells"), py::arg("candidate"), py::arg("reverse"));
+        py::arg("dc_last"), py::arg("w_hh"), py::arg("gates"), py::arg("states"), py::arg("cells"),
+        py::arg("candidate"), py::arg("reverse"));
 }
 
 }  // namespace gradsmith::bindings

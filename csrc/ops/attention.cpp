@@ -25,8 +25,8 @@ std::int64_t group_of(const Array& q, const Array& k, const Array& v) {
              ", expected ", q.size(d), " in dimension ", d, " as query has");
   }
   if (last < 0 || q.size(last) == k.size(last)) return 1;
-  GS_CHECK(k.size(last) > 0 && q.size(last) % k.size(last) == 0, kOp, ": query has ",
-           q.size(last), " heads, expected a multiple of the ", k.size(last), " heads of key");
+  GS_CHECK(k.size(last) > 0 && q.size(last) % k.size(last) == 0, kOp, ": query has ", q.size(last),
+           " heads, expected a multiple of the ", k.size(last), " heads of key");
   return q.size(last) / k.size(last);
 }
 
@@ -45,8 +45,7 @@ void set_mask(AttentionProblem& p, const Array& q, const Array& mask) {
   const auto stride = [&](int d) {
     return d < missing || mask.size(d - missing) == 1 ? 0 : mask.stride[d - missing];
   };
-  p.mask_kind =
-      mask.dtype == DType::boolean ? AttentionMask::boolean : AttentionMask::additive;
+  p.mask_kind = mask.dtype == DType::boolean ? AttentionMask::boolean : AttentionMask::additive;
   p.mask = mask.data;
   p.mask_ndim = scores.ndim - 2;
   for (int d = 0; d < p.mask_ndim; ++d) {

@@ -245,8 +245,8 @@ ConvParams conv_backward_weight_params(const ConvOptions& o, const Array& x, con
 }
 
 std::int64_t multiplications(const ConvParams& p) {
-  double count = static_cast<double>(p.batch * p.out_channels) *
-                 static_cast<double>(p.in_channels / p.groups);
+  double count =
+      static_cast<double>(p.batch * p.out_channels) * static_cast<double>(p.in_channels / p.groups);
   for (int d = 0; d < kSpatialDims; ++d) {
     count *= static_cast<double>(p.out[d]) * static_cast<double>(p.kernel[d]);
   }

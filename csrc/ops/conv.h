@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution (cross-correlation) over one to three spatial dimensions and its two adjoints:
-//   y[n, o, t] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, t * stride - pad + k * dilation]
+//   y[n, o, t] = bias[o] + sum over c, k of weight[o, c, k] x[n, c, t * stride - pad + k *
+//   dilation]
 // with zeros outside x and c running over the channels of o's group. A transposed convolution is
-// conv_backward_input of its input, so it needs no slot; each derivative of the three is one of them.
+// conv_backward_input of its input, so it needs no slot; each derivative of the three is one of
+// them.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,8 @@ namespace gradsmith {
 
 enum class Reduction : std::uint8_t { none, mean, sum };
 
-// The formulas stand in tests/reference/loss.py. `option` is delta of huber and beta of smooth_l1.
+// The formulas stand in tests/reference/loss.py. `option` is delta of huber, beta of
+// smooth_l1, and not 0 if the target of kl_div holds logarithms.
 enum class PointwiseLoss : std::uint8_t {
   mse,
   l1,
@@ -43,7 +44,7 @@ struct PointwiseLossBackwardParams {
   std::int64_t count;
   double option;
   const void *x, *target, *pos_weight;
-  const void* dy;       // as many elements as y
+  const void* dy;      // as many elements as y
   void *dx, *dtarget;  // each null where not wanted
 };
 
@@ -84,7 +85,7 @@ struct ClassLossBackwardParams {
 };
 
 Reduction reduction_from(const char* op, const std::string& name);
-PointwiseLoss pointwise_loss_from(const std::string& op);
+PointwiseLoss pointwise_loss_from(const std::string& op, double option);
 
 // Refuses targets that would broadcast. Fill all of the params but the outputs.
 PointwiseLossParams pointwise_loss_params(const char* op, const Array& x, const Array& target,

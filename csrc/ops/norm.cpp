@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -84,8 +85,8 @@ RowView group_norm_view(const char* op, const Array& x, std::int64_t num_groups)
   GS_CHECK(channels % num_groups == 0, op, ": input of shape ", to_string(x.shape), " has ",
            channels, " channels, expected a multiple of num_groups ", num_groups);
   const RowView view{x.size(0) * num_groups, num_groups, channels / num_groups, count_from(x, 2)};
-  GS_CHECK(x.size(0) * view.channels * view.inner != 1, op, ": input of shape ",
-           to_string(x.shape), " has one value per group, expected more than one");
+  GS_CHECK(x.size(0) * view.channels * view.inner != 1, op, ": input of shape ", to_string(x.shape),
+           " has one value per group, expected more than one");
   return view;
 }
 
@@ -94,7 +95,13 @@ ChannelWindowParams channel_window_params(const char* op, const Array& x, std::i
   check_input(op, x, 2);
   GS_CHECK(before >= 0 && after >= 0, op, ": the window reaches ", before, " channels back and ",
            after, " on, expected no negative reach");
-  return {x.dtype, {x.size(0), x.size(1), count_from(x, 2)}, before, after, x.data, nullptr};
+  const std::int64_t channels = x.size(1);
+  return {x.dtype,
+          {x.size(0), channels, count_from(x, 2)},
+          std::min(before, channels),
+          std::min(after, channels),
+          x.data,
+          nullptr};
 }
 
 void check_parameter(const char* op, const char* argument, const Array& parameter,
@@ -113,8 +120,8 @@ void check_gradient(const char* op, const Array& dy, const Array& x) {
                 name_of(x.dtype));
 }
 
-void check_statistics(const char* op, const char* argument, const Array& values,
-                      std::int64_t count, DType dtype) {
+void check_statistics(const char* op, const char* argument, const Array& values, std::int64_t count,
+                      DType dtype) {
   GS_CHECK(values.ndim() == 1 && values.size(0) == count && values.is_contiguous(), op, ": ",
            argument, " has shape ", to_string(values.shape), ", expected (", count, ",)");
   GS_CHECK_TYPE(values.dtype == statistics_dtype(dtype), op, ": ", argument, " is ",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisation: batch norm with statistics per channel, row norm (layer, group, instance, RMS) with
-// statistics per row, and the window sum of local response norm. Statistics, weights and their
+// Normalisation: batch norm with statistics per channel, row norm (layer, group, instance, RMS)
+// with statistics per row, and the window sum of local response norm. Statistics, weights and their
 // gradients have the statistics dtype: float64 for float64, float32 for the others.
 #pragma once
 
@@ -95,8 +95,8 @@ void check_parameter(const char* op, const char* argument, const Array& paramete
                      const Shape& expected, DType dtype);
 // What a backward function is given besides x: of x's shape and dtype, of [count] statistics.
 void check_gradient(const char* op, const Array& dy, const Array& x);
-void check_statistics(const char* op, const char* argument, const Array& values,
-                      std::int64_t count, DType dtype);
+void check_statistics(const char* op, const char* argument, const Array& values, std::int64_t count,
+                      DType dtype);
 void check_eps(const char* op, double eps);
 
 std::string problem(const BatchNormParams& params);

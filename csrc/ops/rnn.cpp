@@ -58,6 +58,8 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse) {
                 ", expected a floating dtype");
   GS_CHECK(x.ndim() == 3, op, ": input has shape ", to_string(x.shape),
            ", expected 3 dimensions (steps, batch, features)");
+  GS_CHECK(x.size(0) > 0, op, ": input has shape ", to_string(x.shape),
+           ", expected at least one step");
   GS_CHECK(w_hh.ndim() == 2, op, ": w_hh has shape ", to_string(w_hh.shape),
            ", expected 2 dimensions");
   RnnParams p{};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block sizes of matrix products, one row of data per ISA and compute type T, and the problem as
-// the loops see it. A micro-tile is `rows` x `vectors` registers of sums; it leaves room for one row
-// of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A `depth` x
-// `rows` sliver of A stays in L1, a `depth` x `row_block` block of A in half of L2.
+// the loops see it. A micro-tile is `rows` x `vectors` registers of sums; it leaves room for one
+// row of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A `depth`
+// x `rows` sliver of A stays in L1, a `depth` x `row_block` block of A in half of L2.
 #pragma once
 
 #include "core/dtype.h"
@@ -12,10 +12,10 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 struct Blocking {
-  int rows, vectors;                      // of a packed micro-tile
-  int unpacked_rows, unpacked_vectors;    // of one that reads A and B where they lie
-  std::int64_t depth;                     // terms summed in registers before C is touched
-  std::int64_t row_block, column_block;   // multiples of the micro-tile
+  int rows, vectors;                     // of a packed micro-tile
+  int unpacked_rows, unpacked_vectors;   // of one that reads A and B where they lie
+  std::int64_t depth;                    // terms summed in registers before C is touched
+  std::int64_t row_block, column_block;  // multiples of the micro-tile
 };
 
 template <class T>

@@ -29,8 +29,8 @@ struct MatrixVector {
 template <class S>
 GS_INLINE MatrixVector<S> matrix_vector_of(const Product<S>& p) {
   if (p.n == 1) {
-    return {p.m, p.k, p.a, p.a_row, p.a_depth, p.b, p.b_depth, p.c, p.c_row, p.bias, 0,
-            p.accumulate};
+    return {p.m,       p.k, p.a,     p.a_row, p.a_depth, p.b,
+            p.b_depth, p.c, p.c_row, p.bias,  0,         p.accumulate};
   }
   return {p.n, p.k, p.b, p.b_column, p.b_depth, p.a, p.a_depth, p.c, 1, p.bias, 1, p.accumulate};
 }
@@ -66,16 +66,16 @@ GS_INLINE T dot(const S* row, const T* x, std::int64_t depth) {
     sum[0] = fma(Vec<T>::load(row + k), Vec<T>::load(x + k), sum[0]);
   }
   if (k < depth) {
-    sum[1] = fma(Vec<T>::load_tail(row + k, depth - k), Vec<T>::load_tail(x + k, depth - k),
-                 sum[1]);
+    sum[1] =
+        fma(Vec<T>::load_tail(row + k, depth - k), Vec<T>::load_tail(x + k, depth - k), sum[1]);
   }
   return reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 // sums[i] += the terms [k, k + kTerms) of row i, i in [0, rows).
 template <int kTerms, class T, class S>
-GS_INLINE void add_terms(const S* column, std::int64_t depth_stride, const T* x,
-                         std::int64_t rows, T* sums) {
+GS_INLINE void add_terms(const S* column, std::int64_t depth_stride, const T* x, std::int64_t rows,
+                         T* sums) {
   constexpr int kWidth = Vec<T>::kWidth;
   Vec<T> factor[kTerms];
 #pragma GCC unroll 8

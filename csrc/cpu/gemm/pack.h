@@ -35,8 +35,7 @@ void pack_adjacent_lanes(const S* from, std::int64_t step_stride, std::int64_t l
         Vec<T>::load(from + j * kWidth).store(to + j * kWidth);
       } else {
         const std::int64_t left = smaller(kWidth, larger(0, lanes - j * kWidth));
-        const Vec<T> value =
-            left > 0 ? Vec<T>::load_tail(from + j * kWidth, left) : Vec<T>(T(0));
+        const Vec<T> value = left > 0 ? Vec<T>::load_tail(from + j * kWidth, left) : Vec<T>(T(0));
         value.store(to + j * kWidth);
       }
     }

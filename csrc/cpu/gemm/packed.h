@@ -80,8 +80,8 @@ GS_INLINE void multiply_panel(const T* slivers, const T* panel, std::int64_t dep
 // Rows [begin, end) of C times the panels of columns [first, first + columns), packed by depth
 // blocks. With few columns one sliver at a time, while it is still in L1.
 template <class T, class S>
-void multiply_rows(const Product<S>& p, const T* packed_b, std::int64_t first,
-                   std::int64_t columns, std::int64_t begin, std::int64_t end) {
+void multiply_rows(const Product<S>& p, const T* packed_b, std::int64_t first, std::int64_t columns,
+                   std::int64_t begin, std::int64_t end) {
   constexpr int kRows = kTileRows<T>;
   constexpr int kColumns = kTileColumns<T>;
   constexpr Blocking kBlock = kBlocking<T>;
@@ -121,13 +121,13 @@ void multiply_by_rows(const Product<S>& p) {
   const std::int64_t column_block =
       larger(4, smaller(kBlock.column_block, smaller(p.n, affordable)) / kColumns) * kColumns;
   const std::int64_t slivers = divide_up(p.m, kRows);
-  const Workspace packed_b(bytes_of<T>(smaller(column_block, divide_up(p.n, kColumns) * kColumns) * p.k));
+  const Workspace packed_b(
+      bytes_of<T>(smaller(column_block, divide_up(p.n, kColumns) * kColumns) * p.k));
   for (std::int64_t first = 0; first < p.n; first += column_block) {
     const std::int64_t columns = smaller(column_block, p.n - first);
     const std::int64_t panels = divide_up(columns, kColumns);
     const std::int64_t depth_blocks = divide_up(p.k, kBlock.depth);
-    const std::int64_t pack_grain =
-        larger(1, kPackGrain / (kColumns * smaller(kBlock.depth, p.k)));
+    const std::int64_t pack_grain = larger(1, kPackGrain / (kColumns * smaller(kBlock.depth, p.k)));
     parallel_for(panels * depth_blocks, pack_grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t start = i / panels * kBlock.depth;
@@ -139,8 +139,7 @@ void multiply_by_rows(const Product<S>& p) {
     });
     const std::int64_t grain = grain_of(kRows * columns * p.k);
     parallel_for(slivers, grain, [&](std::int64_t begin, std::int64_t end) {
-      multiply_rows(p, packed_b.as<T>(), first, columns, begin * kRows,
-                    smaller(end * kRows, p.m));
+      multiply_rows(p, packed_b.as<T>(), first, columns, begin * kRows, smaller(end * kRows, p.m));
     });
   }
 }
@@ -162,9 +161,9 @@ void multiply_by_columns(const Product<S>& p) {
       const std::int64_t start = i / slivers * kBlock.depth;
       const std::int64_t depth = smaller(kBlock.depth, p.k - start);
       const std::int64_t sliver = i % slivers;
-      pack_a_sliver(p, sliver * kRows, start, depth,
-                    packed_a.as<T>() + i / slivers * block_size +
-                        sliver * panel_size<T, kRows>(depth));
+      pack_a_sliver(
+          p, sliver * kRows, start, depth,
+          packed_a.as<T>() + i / slivers * block_size + sliver * panel_size<T, kRows>(depth));
     }
   });
   const std::int64_t grain = grain_of(kColumns * p.m * p.k);

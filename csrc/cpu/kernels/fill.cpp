@@ -9,7 +9,7 @@ void fill_gemm(OpTable& table);
 
 void fill(OpTable& table) {
   fill_elementwise(table);
-  // fill_gemm(table);
+  fill_gemm(table);
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -2,12 +2,13 @@
 // Batched matrix products: folds what it can of the batch into rows, picks the algorithm by shape
 // and strides alone, and gives threads whole products where there are enough, parts of one where
 // there are not. bfloat16 is converted where operands are packed and summed in float.
+#include "ops/gemm.h"
+
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/gemm/gemv.h"
 #include "cpu/gemm/packed.h"
 #include "cpu/gemm/unpacked.h"
-#include "ops/gemm.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -40,9 +41,18 @@ void multiply_one(const Product<S>& p) {
 
 template <class S>
 Product<S> first_product(const GemmParams& p) {
-  return {p.m,     p.n,      p.k,        static_cast<const S*>(p.a),
-          p.a_row, p.a_depth, static_cast<const S*>(p.b), p.b_depth,
-          p.b_column, static_cast<S*>(p.c), p.c_row, static_cast<const S*>(p.bias),
+  return {p.m,
+          p.n,
+          p.k,
+          static_cast<const S*>(p.a),
+          p.a_row,
+          p.a_depth,
+          static_cast<const S*>(p.b),
+          p.b_depth,
+          p.b_column,
+          static_cast<S*>(p.c),
+          p.c_row,
+          static_cast<const S*>(p.bias),
           p.accumulate};
 }
 

@@ -224,8 +224,7 @@ void backward_head(const AttentionBackwardParams& params, std::int64_t kv_head, 
 template <class T>
 void backward(const AttentionBackwardParams& params) {
   const AttentionProblem& p = params.problem;
-  const std::int64_t work =
-      p.group * p.queries * p.keys * 2 * (p.features + p.value_features) + 1;
+  const std::int64_t work = p.group * p.queries * p.keys * 2 * (p.features + p.value_features) + 1;
   parallel_for(p.kv_batch, kWorkPerThread / work + 1, [&](std::int64_t begin, std::int64_t end) {
     const Workspace memory(bytes_of(Buffers::size(p)));
     const Buffers buffers(p, memory.as<double>());

@@ -2,6 +2,8 @@
 // Reading, writing and adding by index as plain loops. Every index is checked before anything is
 // written. Writes are split over the outer dimensions and over stretches of the inner ones, never
 // over the indices: equal indices meet in one thread, in their order, for any thread count.
+#include <type_traits>
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
@@ -104,12 +106,13 @@ void for_indexed_runs(const IndexParams& p, const Visit& visit) {
   });
 }
 
+// a + b; integers wrap around.
 template <class T>
-T plus(T a, T b) {
-  if constexpr (is_integer<T>) {
+T plus(T a, compute_t<T> b) {
+  if constexpr (std::is_integral_v<T>) {
     return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
   } else {
-    return static_cast<T>(static_cast<compute_t<T>>(a) + static_cast<compute_t<T>>(b));
+    return static_cast<T>(static_cast<compute_t<T>>(a) + b);
   }
 }
 
@@ -195,10 +198,15 @@ void index_put(const IndexParams& p) {
 void index_add(const IndexParams& p) {
   visit_number(p.dtype, [&](auto t) {
     using T = decltype(t);
-    const compute_t<T> alpha = static_cast<compute_t<T>>(p.alpha);
-    for_indexed_runs<T>(p, [alpha](T* x, std::int64_t step, const T* rows, std::int64_t n) {
+    [[maybe_unused]] const compute_t<T> alpha = static_cast<compute_t<T>>(p.alpha);
+    for_indexed_runs<T>(p, [&](T* x, std::int64_t step, const T* rows, std::int64_t n) {
       for (std::int64_t i = 0; i < n; ++i) {
-        x[i * step] = plus(x[i * step], static_cast<T>(alpha * static_cast<compute_t<T>>(rows[i])));
+        const compute_t<T> row = rows[i];
+        if constexpr (std::is_integral_v<T>) {
+          x[i * step] = plus(x[i * step], row);
+        } else {
+          x[i * step] = plus(x[i * step], alpha * row);
+        }
       }
     });
   });

@@ -14,8 +14,8 @@
 namespace gradsmith::cpu::reference {
 namespace {
 
-constexpr std::int64_t kRows = 4;                // batch rows that share a pass over the weights
-constexpr std::int64_t kWorkPerThread = 32768;   // multiplications worth another thread
+constexpr std::int64_t kRows = 4;               // batch rows that share a pass over the weights
+constexpr std::int64_t kWorkPerThread = 32768;  // multiplications worth another thread
 
 template <class T>
 double value_of(T x) {
@@ -134,9 +134,7 @@ void forward_rows(const RnnParams& p, const double* weights, std::int64_t first,
   const std::int64_t h = p.hidden, width = gate_count(p.cell) * h;
   const Workspace workspace(bytes_of(count * width));
   double* from_state = workspace.as<double>();
-  const auto offset = [&](std::int64_t time, std::int64_t r) {
-    return time * p.batch + first + r;
-  };
+  const auto offset = [&](std::int64_t time, std::int64_t r) { return time * p.batch + first + r; };
   const T* b_hh = static_cast<const T*>(p.b_hh);
   for (std::int64_t index = 0; index < p.steps; ++index) {
     const Step step(index, p.steps, p.reverse);
@@ -264,9 +262,7 @@ void backward_rows(const RnnBackwardParams& p, const double* weights, std::int64
   double* dh = workspace.as<double>();
   double* dc = dh + count * h;
   double* da = dc + count * h;
-  const auto offset = [&](std::int64_t time, std::int64_t r) {
-    return time * p.batch + first + r;
-  };
+  const auto offset = [&](std::int64_t time, std::int64_t r) { return time * p.batch + first + r; };
   for (std::int64_t r = 0; r < count; ++r) {
     const T* dh_last = at<T>(p.dh_last, offset(0, r) * h);
     const T* dc_last = at<T>(p.dc_last, offset(0, r) * h);

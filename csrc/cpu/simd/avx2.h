@@ -123,8 +123,7 @@ struct Vec<float> {
         _mm256_add_epi32(word, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
     const __m256i quiet = _mm256_or_si256(word, _mm256_set1_epi32(0x00400000));
     const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    const __m256i halves =
-        _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
+    const __m256i halves = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
     return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
   }
 };
@@ -166,8 +165,7 @@ GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
   const __m256i half = _mm256_srai_epi32(power, 1);
   const __m256i bias = _mm256_set1_epi32(127);
   const __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
-  const __m256i rest =
-      _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(power, half), bias), 23);
+  const __m256i rest = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(power, half), bias), 23);
   return Vec<float>(a.v * _mm256_castsi256_ps(first) * _mm256_castsi256_ps(rest));
 }
 GS_INLINE Mask<float> is_denormal(Vec<float> a) {
@@ -176,14 +174,12 @@ GS_INLINE Mask<float> is_denormal(Vec<float> a) {
 GS_INLINE Vec<float> exponent(Vec<float> a) {
   const Mask<float> denormal = is_denormal(a);
   const Vec<float> scaled = select(denormal, Vec<float>(a.v * _mm256_set1_ps(0x1p23f)), a);
-  const __m256i biased =
-      _mm256_srli_epi32(_mm256_slli_epi32(_mm256_castps_si256(scaled.v), 1), 24);
+  const __m256i biased = _mm256_srli_epi32(_mm256_slli_epi32(_mm256_castps_si256(scaled.v), 1), 24);
   const Vec<float> bias = select(denormal, Vec<float>(127.0f + 23.0f), Vec<float>(127.0f));
   return Vec<float>(_mm256_cvtepi32_ps(biased) - bias.v);
 }
 GS_INLINE Vec<float> mantissa(Vec<float> a) {
-  const Vec<float> scaled =
-      select(is_denormal(a), Vec<float>(a.v * _mm256_set1_ps(0x1p23f)), a);
+  const Vec<float> scaled = select(is_denormal(a), Vec<float>(a.v * _mm256_set1_ps(0x1p23f)), a);
   const __m256 kept = _mm256_and_ps(
       scaled.v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0x807fffffu))));
   return Vec<float>(_mm256_or_ps(kept, _mm256_set1_ps(1.0f)));
@@ -262,35 +258,33 @@ GS_INLINE Mask<double> is_denormal(Vec<double> a) {
 GS_INLINE Vec<double> exponent(Vec<double> a) {
   const Mask<double> denormal = is_denormal(a);
   const Vec<double> scaled = select(denormal, Vec<double>(a.v * _mm256_set1_pd(0x1p52)), a);
-  const __m256i biased =
-      _mm256_srli_epi64(_mm256_slli_epi64(_mm256_castpd_si256(scaled.v), 1), 53);
+  const __m256i biased = _mm256_srli_epi64(_mm256_slli_epi64(_mm256_castpd_si256(scaled.v), 1), 53);
   const __m256d shifted = _mm256_or_pd(_mm256_castsi256_pd(biased), _mm256_set1_pd(0x1p52));
   const Vec<double> bias =
       select(denormal, Vec<double>(0x1p52 + 1023.0 + 52.0), Vec<double>(0x1p52 + 1023.0));
   return Vec<double>(shifted - bias.v);
 }
 GS_INLINE Vec<double> mantissa(Vec<double> a) {
-  const Vec<double> scaled =
-      select(is_denormal(a), Vec<double>(a.v * _mm256_set1_pd(0x1p52)), a);
+  const Vec<double> scaled = select(is_denormal(a), Vec<double>(a.v * _mm256_set1_pd(0x1p52)), a);
   const __m256d kept = _mm256_and_pd(
-      scaled.v, _mm256_castsi256_pd(_mm256_set1_epi64x(
-                    static_cast<long long>(0x800fffffffffffffull))));
+      scaled.v,
+      _mm256_castsi256_pd(_mm256_set1_epi64x(static_cast<long long>(0x800fffffffffffffull))));
   return Vec<double>(_mm256_or_pd(kept, _mm256_set1_pd(1.0)));
 }
 GS_INLINE double first_lane(Vec<double> a) { return _mm256_cvtsd_f64(a.v); }
 
 // Lane i with lane i + half the width, then again until one is left.
-#define GS_REDUCE(verb, combine)                                                           \
-  GS_INLINE float verb(Vec<float> a) {                                                     \
-    const __m128 half =                                                                    \
-        _mm_##combine##_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));    \
-    const __m128 pair = _mm_##combine##_ps(half, _mm_movehl_ps(half, half));               \
-    return _mm_cvtss_f32(_mm_##combine##_ss(pair, _mm_movehdup_ps(pair)));                 \
-  }                                                                                        \
-  GS_INLINE double verb(Vec<double> a) {                                                   \
-    const __m128d pair =                                                                   \
-        _mm_##combine##_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));    \
-    return _mm_cvtsd_f64(_mm_##combine##_sd(pair, _mm_unpackhi_pd(pair, pair)));           \
+#define GS_REDUCE(verb, combine)                                                        \
+  GS_INLINE float verb(Vec<float> a) {                                                  \
+    const __m128 half =                                                                 \
+        _mm_##combine##_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1)); \
+    const __m128 pair = _mm_##combine##_ps(half, _mm_movehl_ps(half, half));            \
+    return _mm_cvtss_f32(_mm_##combine##_ss(pair, _mm_movehdup_ps(pair)));              \
+  }                                                                                     \
+  GS_INLINE double verb(Vec<double> a) {                                                \
+    const __m128d pair =                                                                \
+        _mm_##combine##_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1)); \
+    return _mm_cvtsd_f64(_mm_##combine##_sd(pair, _mm_unpackhi_pd(pair, pair)));        \
   }
 GS_REDUCE(reduce_add, add)
 GS_REDUCE(reduce_max_ordered, max)
@@ -299,33 +293,33 @@ GS_REDUCE(reduce_min_ordered, min)
 
 // ---- masks ------------------------------------------------------------------------------------
 
-#define GS_MASK_VERBS(T, suffix)                                                             \
-  GS_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) {                                        \
-    return {_mm256_and_##suffix(a.bits, b.bits)};                                          \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) {                                        \
-    return {_mm256_or_##suffix(a.bits, b.bits)};                                           \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator!=(Mask<T> a, Mask<T> b) {                                       \
-    return {_mm256_xor_##suffix(a.bits, b.bits)};                                          \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator==(Vec<T> a, Vec<T> b) {                                         \
-    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_EQ_OQ)};                                    \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator!=(Vec<T> a, Vec<T> b) {                                         \
-    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_NEQ_UQ)};                                   \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator<(Vec<T> a, Vec<T> b) {                                          \
-    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_LT_OQ)};                                    \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator<=(Vec<T> a, Vec<T> b) {                                         \
-    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_LE_OQ)};                                    \
-  }                                                                                          \
-  GS_INLINE Mask<T> operator>(Vec<T> a, Vec<T> b) { return b < a; }                          \
-  GS_INLINE Mask<T> operator>=(Vec<T> a, Vec<T> b) { return b <= a; }                        \
-  GS_INLINE Mask<T> operator!(Mask<T> a) {                                                   \
-    const __m256i ones = _mm256_set1_epi32(-1);                                              \
-    return {_mm256_xor_##suffix(a.bits, _mm256_castsi256_##suffix(ones))};                 \
+#define GS_MASK_VERBS(T, suffix)                                           \
+  GS_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) {                      \
+    return {_mm256_and_##suffix(a.bits, b.bits)};                          \
+  }                                                                        \
+  GS_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) {                      \
+    return {_mm256_or_##suffix(a.bits, b.bits)};                           \
+  }                                                                        \
+  GS_INLINE Mask<T> operator!=(Mask<T> a, Mask<T> b) {                     \
+    return {_mm256_xor_##suffix(a.bits, b.bits)};                          \
+  }                                                                        \
+  GS_INLINE Mask<T> operator==(Vec<T> a, Vec<T> b) {                       \
+    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_EQ_OQ)};                    \
+  }                                                                        \
+  GS_INLINE Mask<T> operator!=(Vec<T> a, Vec<T> b) {                       \
+    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_NEQ_UQ)};                   \
+  }                                                                        \
+  GS_INLINE Mask<T> operator<(Vec<T> a, Vec<T> b) {                        \
+    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_LT_OQ)};                    \
+  }                                                                        \
+  GS_INLINE Mask<T> operator<=(Vec<T> a, Vec<T> b) {                       \
+    return {_mm256_cmp_##suffix(a.v, b.v, _CMP_LE_OQ)};                    \
+  }                                                                        \
+  GS_INLINE Mask<T> operator>(Vec<T> a, Vec<T> b) { return b < a; }        \
+  GS_INLINE Mask<T> operator>=(Vec<T> a, Vec<T> b) { return b <= a; }      \
+  GS_INLINE Mask<T> operator!(Mask<T> a) {                                 \
+    const __m256i ones = _mm256_set1_epi32(-1);                            \
+    return {_mm256_xor_##suffix(a.bits, _mm256_castsi256_##suffix(ones))}; \
   }
 GS_MASK_VERBS(float, ps)
 GS_MASK_VERBS(double, pd)

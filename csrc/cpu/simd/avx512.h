@@ -52,16 +52,16 @@ struct Mask<float> : MaskOf<float, __mmask16> {};
 template <>
 struct Mask<double> : MaskOf<double, __mmask8> {};
 
-#define GS_MASK_OPERATORS(T, Bits)                                           \
-  GS_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) {                        \
-    return {{static_cast<Bits>(a.bits & b.bits)}};                           \
-  }                                                                          \
-  GS_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) {                        \
-    return {{static_cast<Bits>(a.bits | b.bits)}};                           \
-  }                                                                          \
-  GS_INLINE Mask<T> operator!=(Mask<T> a, Mask<T> b) {                       \
-    return {{static_cast<Bits>(a.bits ^ b.bits)}};                           \
-  }                                                                          \
+#define GS_MASK_OPERATORS(T, Bits)                                                  \
+  GS_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) {                               \
+    return {{static_cast<Bits>(a.bits & b.bits)}};                                  \
+  }                                                                                 \
+  GS_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) {                               \
+    return {{static_cast<Bits>(a.bits | b.bits)}};                                  \
+  }                                                                                 \
+  GS_INLINE Mask<T> operator!=(Mask<T> a, Mask<T> b) {                              \
+    return {{static_cast<Bits>(a.bits ^ b.bits)}};                                  \
+  }                                                                                 \
   GS_INLINE Mask<T> operator!(Mask<T> a) { return {{static_cast<Bits>(~a.bits)}}; } \
   GS_INLINE bool any(Mask<T> a) { return a.bits != 0; }
 GS_MASK_OPERATORS(float, __mmask16)
@@ -118,12 +118,12 @@ struct Vec<float> {
   }
 };
 
-#define GS_COMPARE(verb, predicate)                             \
-  GS_INLINE Mask<float> verb(Vec<float> a, Vec<float> b) {      \
-    return {{_mm512_cmp_ps_mask(a.v, b.v, predicate)}};         \
-  }                                                             \
-  GS_INLINE Mask<double> verb(Vec<double> a, Vec<double> b) {   \
-    return {{_mm512_cmp_pd_mask(a.v, b.v, predicate)}};         \
+#define GS_COMPARE(verb, predicate)                           \
+  GS_INLINE Mask<float> verb(Vec<float> a, Vec<float> b) {    \
+    return {{_mm512_cmp_ps_mask(a.v, b.v, predicate)}};       \
+  }                                                           \
+  GS_INLINE Mask<double> verb(Vec<double> a, Vec<double> b) { \
+    return {{_mm512_cmp_pd_mask(a.v, b.v, predicate)}};       \
   }
 
 GS_INLINE Vec<float> select(Mask<float> mask, Vec<float> yes, Vec<float> no) {

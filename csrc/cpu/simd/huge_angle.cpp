@@ -57,8 +57,8 @@ ReducedAngle reduce_huge_angle(double angle) {
   const int zeros = upper != 0 ? __builtin_clzll(upper)
                                : 64 + __builtin_clzll(static_cast<std::uint64_t>(fraction));
   const double leading = static_cast<double>(static_cast<std::uint64_t>((fraction << zeros) >> 64));
-  const double scale = __builtin_bit_cast(
-      double, static_cast<std::uint64_t>(1023 - 62 - zeros) << 52);
+  const double scale =
+      __builtin_bit_cast(double, static_cast<std::uint64_t>(1023 - 62 - zeros) << 52);
   const double rest = leading * scale * kHalfPi;
   return {negative ? -rest : rest, static_cast<double>(quadrant & 3u)};
 }

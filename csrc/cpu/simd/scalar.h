@@ -76,10 +76,10 @@ GS_INLINE Vec<T> select(Mask<T> mask, Vec<T> yes, Vec<T> no) {
   return mask.bits ? yes : no;
 }
 
-#define GS_COMPARE(op)                                 \
-  template <class T>                                   \
-  GS_INLINE Mask<T> operator op(Vec<T> a, Vec<T> b) {  \
-    return {a.v op b.v};                               \
+#define GS_COMPARE(op)                                \
+  template <class T>                                  \
+  GS_INLINE Mask<T> operator op(Vec<T> a, Vec<T> b) { \
+    return {a.v op b.v};                              \
   }
 GS_COMPARE(==)
 GS_COMPARE(!=)
@@ -110,7 +110,7 @@ GS_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
   return a.v > b.v ? a : b;
 }
 
-#define GS_UNARY(verb, builtin)                                                              \
+#define GS_UNARY(verb, builtin)                                                               \
   GS_INLINE Vec<float> verb(Vec<float> a) { return Vec<float>(__builtin_##builtin##f(a.v)); } \
   GS_INLINE Vec<double> verb(Vec<double> a) { return Vec<double>(__builtin_##builtin(a.v)); }
 GS_UNARY(abs, fabs)

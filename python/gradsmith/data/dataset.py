@@ -80,7 +80,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         self.tensors = tuple(x if isinstance(x, Tensor) else wrap(as_array(x)) for x in tensors)
         for which, tensor in enumerate(self.tensors):
             if tensor.ndim == 0:
-                raise ValueError(f"TensorDataset: tensor {which} has no dimensions, expected N, ...")
+                raise ValueError(
+                    f"TensorDataset: tensor {which} has no dimensions, expected (N, ...)"
+                )
             if tensor.shape[0] != self.tensors[0].shape[0]:
                 raise ValueError(
                     f"TensorDataset: tensor {which} has {tensor.shape[0]} samples, tensor 0 has "
@@ -253,8 +255,10 @@ def random_split(
     total = dataset_length("random_split", dataset)
     if any(length < 0 for length in lengths):
         raise ValueError(f"random_split: lengths are {list(lengths)}, expected none below 0")
-    if math.isclose(sum(lengths), 1) and sum(lengths) <= total and any(
-        isinstance(length, float) for length in lengths
+    if (
+        math.isclose(sum(lengths), 1)
+        and sum(lengths) <= total
+        and any(isinstance(length, float) for length in lengths)
     ):
         sizes = _lengths_of_fractions(lengths, total)
     elif all(isinstance(length, (int, np.integer)) for length in lengths):

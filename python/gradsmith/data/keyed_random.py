@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.backend import Array
+from gradsmith.random import Generator, default_generator
 
 ORDER, SPLIT, SAMPLE = 0, 1, 2  # what a stream is for: its part of the counter
 
@@ -50,13 +51,29 @@ def as_seed(op: str, seed: Any) -> int:
         if not 0 <= seed < 2**64:
             raise ValueError(f"{op}: seed is {seed}, expected 0 <= seed < 2**64")
         return int(seed)
-    from gradsmith.ops import random
+    generator = default_generator if seed is None else seed
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"{op}: seed is a {type(seed).__name__}, expected an int, a Generator or None"
+        )
+    return int(np.random.Philox(key=np.array(generator.take(1), dtype=np.uint64)).random_raw())
 
-    if seed is None or isinstance(seed, random.Generator):
-        return int(random.randint(0, 2**62, (1,), generator=seed).item())
-    raise TypeError(
-        f"{op}: seed is a {type(seed).__name__}, expected an int, a Generator or None"
-    )
+
+class LazySeed:
+    """A seed that is drawn when it is first needed; a loader and its sampler share one."""
+
+    def __init__(self, op: str, source: Any) -> None:
+        """Remember the source; an int is checked at once (see `as_seed`)."""
+        self._op = op
+        self._source = source
+        self._value = as_seed(op, source) if isinstance(source, int) else None
+
+    @property
+    def value(self) -> int:
+        """The seed."""
+        if self._value is None:
+            self._value = as_seed(self._op, self._source)
+        return self._value
 
 
 class _Current(threading.local):

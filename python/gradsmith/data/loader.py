@@ -14,7 +14,7 @@ import numpy as np
 from gradsmith.backend import Array
 from gradsmith.data.collate import default_collate, default_convert
 from gradsmith.data.dataset import Dataset, IterableDataset, Subset, dataset_length
-from gradsmith.data.keyed_random import as_seed, set_sample
+from gradsmith.data.keyed_random import LazySeed, set_sample
 from gradsmith.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -103,10 +103,7 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.collate_fn = collate_fn
         self.epoch = 0
-        self._source = generator if seed is None else seed
-        self._seed: int | None = None
-        if isinstance(self._source, int):
-            self._seed = as_seed("DataLoader", self._source)
+        self._seed = LazySeed("DataLoader", generator if seed is None else seed)
         self.batch_size = batch_size
         self.drop_last = drop_last
         self._streams = isinstance(dataset, IterableDataset)
@@ -138,9 +135,10 @@ class DataLoader:
         if batch_sampler is None:
             if sampler is None:
                 dataset_length("DataLoader", self.dataset)
-                # The lambda leaves the seed to be drawn when the first epoch begins.
                 self.sampler = (
-                    _LoaderShuffle(self) if shuffle else SequentialSampler(self.dataset)
+                    RandomSampler(self.dataset, seed=self._seed)
+                    if shuffle
+                    else SequentialSampler(self.dataset)
                 )
             if self.batch_size is not None:
                 self.batch_sampler = BatchSampler(self.sampler, self.batch_size, self.drop_last)
@@ -148,9 +146,7 @@ class DataLoader:
     @property
     def seed(self) -> int:
         """The seed of orders and augmentations, drawn when it is first needed."""
-        if self._seed is None:
-            self._seed = as_seed("DataLoader", self._source)
-        return self._seed
+        return self._seed.value
 
     def set_epoch(self, epoch: int) -> None:
         """Say that the next pass is epoch ``epoch``."""
@@ -254,19 +250,6 @@ class DataLoader:
                 yield batch
         finally:
             pool.close(pending)
-
-
-class _LoaderShuffle(RandomSampler):
-    """The order of ``shuffle=True``: its seed is the loader's."""
-
-    def __init__(self, loader: DataLoader) -> None:
-        super().__init__(loader.dataset)
-        self._loader = loader
-
-    @property
-    def seed(self) -> int:
-        """The seed of the loader."""
-        return self._loader.seed
 
 
 def _take(dataset: Any, indices: Array) -> Any:

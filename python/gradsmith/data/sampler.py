@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.data.dataset import dataset_length, index_array
-from gradsmith.data.keyed_random import as_seed, permutation, uniform
+from gradsmith.data.keyed_random import LazySeed, permutation, uniform
 from gradsmith.tensor import as_array
 
 T_co = TypeVar("T_co", covariant=True)
@@ -49,18 +49,15 @@ class KeyedSampler(Sampler[int]):
 
     def __init__(self, generator: Any, seed: Any) -> None:
         """Keep where the seed comes from: ``seed`` or, without it, ``generator``."""
-        self._source = generator if seed is None else seed
-        self._seed: int | None = None
+        source = generator if seed is None else seed
+        lazy = isinstance(source, LazySeed)
+        self._seed = source if lazy else LazySeed(type(self).__name__, source)
         self.epoch = 0
-        if isinstance(self._source, int):
-            self._seed = as_seed(type(self).__name__, self._source)
 
     @property
     def seed(self) -> int:
         """The seed in use."""
-        if self._seed is None:
-            self._seed = as_seed(type(self).__name__, self._source)
-        return self._seed
+        return self._seed.value
 
     def set_epoch(self, epoch: int) -> None:
         """Say that the next pass is epoch ``epoch``."""

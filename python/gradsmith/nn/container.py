@@ -166,6 +166,23 @@ class ModuleList(_Numbered):
         super().__init__()
         self.extend(() if modules is None else modules)
 
+    def __repr__(self) -> str:
+        """Show equal neighbours once, as ``(0-2): 3 x Linear(...)``."""
+        texts = [repr(module) for module in self._values()]
+        lines = []
+        start = 0
+        for end in range(1, len(texts) + 1):
+            if end < len(texts) and texts[end] == texts[start]:
+                continue
+            text = texts[start].replace("\n", "\n  ")
+            if end - start == 1:
+                lines.append(f"({start}): {text}")
+            else:
+                lines.append(f"({start}-{end - 1}): {end - start} x {text}")
+            start = end
+        name = type(self).__name__
+        return f"{name}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{name}()"
+
 
 class ParameterList(_Numbered):
     """A list of parameters that are registered; tensors become parameters."""

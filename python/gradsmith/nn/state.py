@@ -46,7 +46,7 @@ def load(module: Module, given: Any, strict: bool, assign: bool) -> Incompatible
     sources, mismatched = {}, []
     for key, target in own.items():
         if key in given:
-            source, problem = _source(given[key], target)
+            source, problem = _source(given[key], target, assign)
             if problem:
                 mismatched.append(f"{key}: {problem}")
             else:
@@ -62,7 +62,7 @@ def load(module: Module, given: Any, strict: bool, assign: bool) -> Incompatible
     return keys
 
 
-def _source(value: Any, target: Tensor) -> tuple[Tensor, str]:
+def _source(value: Any, target: Tensor, keep_dtype: bool) -> tuple[Tensor, str]:
     """Return what to copy into ``target``, or why it cannot be."""
     if isinstance(value, Tensor):
         source = value.detach()
@@ -77,7 +77,7 @@ def _source(value: Any, target: Tensor) -> tuple[Tensor, str]:
         return target, f"has shape {source.shape}, expected {target.shape}"
     if source.dtype in FLOATING and target.dtype not in FLOATING:
         return target, f"has dtype {source.dtype}, expected {target.dtype}"
-    return source, ""
+    return (source if keep_dtype else source.to(target.dtype)), ""
 
 
 def _assign(module: Module, key: str, target: Tensor, source: Tensor) -> None:

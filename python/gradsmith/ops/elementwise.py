@@ -164,9 +164,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         from gradsmith.ops.elementwise_round import trunc
 
         return trunc(_binary("div", input, other, _div_backward))
-    raise ValueError(
-        f"div: rounding_mode is {rounding_mode!r}, expected None, 'trunc' or 'floor'"
-    )
+    raise ValueError(f"div: rounding_mode is {rounding_mode!r}, expected None, 'trunc' or 'floor'")
 
 
 def rdiv(input: Any, other: Any) -> Tensor:
@@ -215,7 +213,7 @@ def _pow_backward(node: Node, dy: Tensor) -> Any:
     base, exponent = node.saved
     dbase = dexponent = None
     if node.needs(0):
-        slope = mul(pow(base, sub(exponent, 1)), exponent)
+        slope = mul(pow(base, exponent - 1), exponent)
         # 0 ** -1 is infinite, yet the slope of x ** 0 is 0 everywhere.
         if isinstance(exponent, Tensor):
             slope = where(eq(exponent, 0), 0.0, slope)

@@ -314,7 +314,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         ValueError: the size of ``dim`` is odd.
         IndexError: there is no such dimension.
     """
-    from gradsmith.ops.shape import axis_of, chunk
+    from gradsmith.ops.shape import axis_of
+    from gradsmith.ops.shape_pieces import chunk
 
     array = array_of("glu", input)
     axis = axis_of("glu", dim, array.ndim)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reductions over dimensions, running sums and products, and the reverse of broadcasting."""
+"""Reductions over dimensions, running sums and products, and the reverse of broadcasting.
+
+Moments are in `reduce_moments`, what needs an order of the elements in `reduce_order`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.backend import EXTENSIONS, as_dtype
-from gradsmith.tensor import Tensor, wrap
+from gradsmith.tensor import Tensor, array_of, wrap
 
 Dim = int | Sequence[int] | None
 
 
-def _axes(dim: Dim, ndim: int) -> tuple[int, ...]:
+def axes_of(dim: Dim, ndim: int) -> tuple[int, ...]:
     """Return the reduced axes, each in [0, ndim); the kernel has checked them."""
     if dim is None:
         return tuple(range(ndim))
@@ -23,11 +26,11 @@ def _axes(dim: Dim, ndim: int) -> tuple[int, ...]:
 
 def _kept_shape(shape: tuple[int, ...], dim: Dim) -> tuple[int, ...]:
     """Return the shape with 1 in place of each reduced dimension."""
-    axes = _axes(dim, len(shape))
+    axes = axes_of(dim, len(shape))
     return tuple(1 if d in axes else size for d, size in enumerate(shape))
 
 
-def _spread(grad: Tensor, shape: tuple[int, ...], dim: Dim) -> Tensor:
+def spread(grad: Tensor, shape: tuple[int, ...], dim: Dim) -> Tensor:
     """Return the gradient of a reduction's result, broadcast over what was reduced."""
     from gradsmith.ops.shape import expand, reshape
 
@@ -35,12 +38,13 @@ def _spread(grad: Tensor, shape: tuple[int, ...], dim: Dim) -> Tensor:
 
 
 def _reduce(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Any:
-    return getattr(EXTENSIONS[type(x._array)], name)(x._array, dim, keepdim)
+    array = array_of(name, x)
+    return getattr(EXTENSIONS[type(array)], name)(array, dim, keepdim)
 
 
 def _sum_backward(node: Node, dy: Tensor) -> Any:
     shape, dim = node.saved
-    return (_spread(dy, shape, dim),)
+    return (spread(dy, shape, dim),)
 
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -77,9 +81,9 @@ def sum_to(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _mean_backward(node: Node, dy: Tensor) -> Any:
     shape, dim = node.saved
     count = 1
-    for axis in _axes(dim, len(shape)):
+    for axis in axes_of(dim, len(shape)):
         count *= shape[axis] if shape else 1
-    return (_spread(dy / count if count else dy, shape, dim),)
+    return (spread(dy / count if count else dy, shape, dim),)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -98,9 +102,9 @@ def _amax_backward(node: Node, dy: Tensor) -> Any:
     from gradsmith.ops.elementwise import eq, where
 
     x, y, dim = node.saved
-    hit = eq(x, _spread(y.detach(), x.shape, dim))
+    hit = eq(x, spread(y.detach(), x.shape, dim))
     count = sum(hit, dim, keepdim=True)
-    return (where(hit, _spread(dy, x.shape, dim) / count, 0.0),)
+    return (where(hit, spread(dy, x.shape, dim) / count, 0.0),)
 
 
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -144,30 +148,173 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def _cumsum_backward(node: Node, dy: Tensor) -> Any:
-    from gradsmith.ops.shape import flip
+    from gradsmith.ops.shape_copy import flip
 
     (dim,) = node.saved
     return (flip(cumsum(flip(dy, (dim,)), dim), (dim,)),)
 
 
-def cumsum(input: Tensor, dim: int) -> Tensor:
-    """Return the running sum along ``dim``; integers add up in int64."""
-    array = EXTENSIONS[type(input._array)].cumsum(input._array, dim)
-    return record(_cumsum_backward, array, (input,), (dim,))
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Return the running sum along ``dim``; integers add up in int64.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    x, array = _typed_scan("cumsum", input, dim, dtype)
+    return record(_cumsum_backward, array, (x,), (dim,))
 
 
-def var(input: Tensor, dim: Dim = None, *, correction: int = 1, keepdim: bool = False) -> Tensor:
-    """Return the variance over ``dim``: squared deviations over (count - correction)."""
-    centred = input - mean(input, dim, keepdim=True)
-    count = 1
-    for axis in _axes(dim, input.ndim):
-        count *= input.shape[axis] if input.ndim else 1
-    total = sum(centred * centred, dim, keepdim)
-    return total / (count - correction) if count > correction else total / 0.0
+def _typed_scan(name: str, input: Tensor, dim: int, dtype: Any) -> tuple[Tensor, Any]:
+    array_of(name, input)
+    x = _typed(input, dtype)
+    return x, getattr(EXTENSIONS[type(x._array)], name)(x._array, dim)
 
 
-def std(input: Tensor, dim: Dim = None, *, correction: int = 1, keepdim: bool = False) -> Tensor:
-    """Return the standard deviation over ``dim`` (see `var`)."""
-    from gradsmith.ops.elementwise_math import sqrt
+def _prod_backward(node: Node, dy: Tensor) -> Any:
+    """dx_k = dy times the product of the others: y / x_k where no element is 0."""
+    from gradsmith.ops.elementwise import eq, mul
 
-    return sqrt(var(input, dim, correction=correction, keepdim=keepdim))
+    x, y, dim = node.saved
+    shape = x._array.shape
+    dy = spread(dy, shape, dim)
+    if not any(eq(y, 0)).item():
+        return (mul(dy, spread(y, shape, dim) / x),)
+    return (mul(dy, _product_of_others(x, axes_of(dim, len(shape)))),)
+
+
+def _product_of_others(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return for each element the product of all others along ``axes``, without division."""
+    from gradsmith.ops.joining import cat
+    from gradsmith.ops.shape import permute, reshape
+    from gradsmith.ops.shape_copy import flip
+    from gradsmith.ops.shape_pieces import narrow
+
+    kept = tuple(d for d in range(x.ndim) if d not in axes)
+    order = (*kept, *axes)
+    moved = permute(x, order)
+    rows = reshape(moved, (*(x.shape[d] for d in kept), -1))
+    last = rows.ndim - 1
+    length = rows.shape[last]
+    one = wrap(EXTENSIONS[type(x._array)].full((*rows.shape[:-1], 1), 1.0, x.dtype))
+
+    def products_before(values: Tensor) -> Tensor:
+        return cumprod(cat((one, narrow(values, last, 0, length - 1)), last), last)
+
+    others = products_before(rows) * flip(products_before(flip(rows, last)), last)
+    inverse = tuple(sorted(range(x.ndim), key=order.__getitem__))
+    return permute(reshape(others, moved.shape), inverse)
+
+
+def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Return the product over ``dim`` (all by default). Integers and bool multiply in int64.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    x = _typed(input, dtype)
+    array = _reduce("prod", x, dim, keepdim)
+    return record(_prod_backward, array, (x,), (x, OUTPUT, dim))
+
+
+def _cumprod_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.elementwise import eq, mul
+    from gradsmith.ops.shape_copy import flip
+
+    x, y, dim = node.saved
+    if not any(eq(y, 0)).item():
+        return (flip(cumsum(flip(mul(dy, y), dim), dim), dim) / x,)
+    return (_cumprod_slope(dy, x, dim),)
+
+
+def _cumprod_slope(dy: Tensor, x: Tensor, dim: int) -> Tensor:
+    """Without division: dx_k = (x_0 ... x_(k-1)) s_k with s_k = dy_k + x_(k+1) s_(k+1)."""
+    from gradsmith.ops.joining import stack
+    from gradsmith.ops.shape_pieces import unbind
+
+    if x.ndim == 0:
+        return dy
+    values, slopes = unbind(x, dim), list(unbind(dy, dim))
+    for k in range(len(values) - 2, -1, -1):
+        slopes[k] = slopes[k] + values[k + 1] * slopes[k + 1]
+    product = values[0]
+    for k in range(1, len(values)):
+        slopes[k] = product * slopes[k]
+        product = product * values[k]
+    return stack(slopes, dim)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Return the running product along ``dim``; integers multiply in int64.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    x, array = _typed_scan("cumprod", input, dim, dtype)
+    return record(_cumprod_backward, array, (x,), (x, OUTPUT, dim))
+
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """Return how many elements along ``dim`` are not 0 (int64)."""
+    from gradsmith.ops.elementwise import ne
+
+    array_of("count_nonzero", input)
+    return sum(ne(input, 0), dim)
+
+
+class ValuesAndIndices(NamedTuple):
+    """Elements that were chosen along a dimension, and where they were (int64)."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _chosen(input: Tensor, indices: Tensor, dim: int, keepdim: bool) -> ValuesAndIndices:
+    """Return the elements at ``indices``, which kept the dimension."""
+    from gradsmith.ops.indexing import gather
+    from gradsmith.ops.shape import squeeze
+
+    if input.ndim == 0:
+        return ValuesAndIndices(input, indices)
+    values = gather(input, dim, indices)
+    if keepdim:
+        return ValuesAndIndices(values, indices)
+    return ValuesAndIndices(squeeze(values, dim), squeeze(indices, dim))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the maximum of all elements, or along ``dim``, or of each pair.
+
+    Args:
+        input: any tensor.
+        dim: None for the maximum of all; an int for the maxima along it and their indices, as a
+            named tuple (of equal ones the first; the gradient goes to the chosen element); a
+            tensor for the larger of each pair (see `maximum`).
+        keepdim: keep the dimension with size 1.
+
+    Raises:
+        ValueError: there is nothing to take the maximum of.
+        IndexError: there is no such dimension.
+    """
+    if isinstance(dim, Tensor):
+        from gradsmith.ops.elementwise import maximum
+
+        return maximum(input, dim)
+    if dim is None:
+        return amax(input)
+    return _chosen(input, argmax(input, dim, keepdim=True), dim, keepdim)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the minimum of all elements, or along ``dim``, or of each pair (see `max`).
+
+    Raises:
+        ValueError: there is nothing to take the minimum of.
+        IndexError: there is no such dimension.
+    """
+    if isinstance(dim, Tensor):
+        from gradsmith.ops.elementwise import minimum
+
+        return minimum(input, dim)
+    if dim is None:
+        return amin(input)
+    return _chosen(input, argmin(input, dim, keepdim=True), dim, keepdim)

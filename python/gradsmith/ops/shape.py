@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views and rearrangements: reshape, permute, expand, slices, joining and splitting."""
+"""Views: the same memory in another shape or order, expanded, or in pieces.
+
+Where strides allow no view, `reshape` copies. What always copies is in `shape_copy`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import EXTENSIONS
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 
 def _view(backward: Any, array: Any, base: Tensor, saved: tuple[Any, ...]) -> Tensor:
@@ -161,9 +164,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
         return reshape(input, tuple(size for size in shape if size != 1))
     dims = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
     axes = {axis_of("squeeze", each, input.ndim) for each in dims}
-    return reshape(
-        input, tuple(size for d, size in enumerate(shape) if size != 1 or d not in axes)
-    )
+    return reshape(input, tuple(size for d, size in enumerate(shape) if size != 1 or d not in axes))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -181,17 +182,110 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
 
 
-def _flip_backward(node: Node, dy: Tensor) -> Any:
-    (dims,) = node.saved
-    return (flip(dy, dims),)
+# ---- other names and orders ----------------------------------------------------------------------
 
 
-def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
-    """Return a copy with the order along ``dims`` reversed."""
-    given = (dims,) if isinstance(dims, int) else tuple(dims)
-    axes = tuple(axis_of("flip", dim, input.ndim) for dim in given)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"flip: dims {given} name a dimension twice")
-    array = np.flip(input._array, axes)
-    copy = EXTENSIONS[type(input._array)].copy_of(array)
-    return record(_flip_backward, copy, (input,), (axes,))
+def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Return a view with the dimensions ``source`` moved to ``destination``.
+
+    Raises:
+        ValueError: the two differ in length or name a dimension twice.
+    """
+    ndim = array_of("movedim", input).ndim
+    moved = [axis_of("movedim", dim, ndim) for dim in sizes("movedim", _as_tuple(source))]
+    targets = [axis_of("movedim", dim, ndim) for dim in sizes("movedim", _as_tuple(destination))]
+    if len(moved) != len(targets) or len(set(moved)) < len(moved) or len(set(targets)) < len(moved):
+        raise ValueError(
+            f"movedim: source {source} and destination {destination} are no pairs of distinct "
+            "dimensions"
+        )
+    place = dict(zip(targets, moved, strict=True))
+    others = iter(dim for dim in range(ndim) if dim not in moved)
+    return permute(input, tuple(place[d] if d in place else next(others) for d in range(ndim)))
+
+
+def _as_tuple(dims: int | Sequence[int]) -> tuple[int, ...]:
+    return (dims,) if isinstance(dims, (int, np.integer)) else tuple(dims)
+
+
+def t(input: Tensor) -> Tensor:
+    """Return the transposed view of a matrix; fewer dimensions stay as they are.
+
+    Raises:
+        ValueError: there are more than two dimensions.
+    """
+    if array_of("t", input).ndim > 2:
+        raise ValueError(f"t: got shape {input.shape}, expected at most 2 dimensions")
+    return permute(input, tuple(range(input.ndim))[::-1])
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Return the tensor with ``dim`` divided into ``sizes``, one of which may be -1.
+
+    Raises:
+        ValueError: the sizes do not multiply to that of ``dim``.
+    """
+    array = array_of("unflatten", input)
+    axis = axis_of("unflatten", dim, array.ndim)
+    size, wanted = array.shape[axis], tuple(sizes)
+    known = math.prod(each for each in wanted if each != -1)
+    fits = size == known if -1 not in wanted else known > 0 and size % known == 0
+    if not fits or wanted.count(-1) > 1 or not wanted:
+        raise ValueError(f"unflatten: dim {dim} of size {size} does not divide into {wanted}")
+    full = tuple(size // known if each == -1 else each for each in wanted)
+    return reshape(input, (*array.shape[:axis], *full, *array.shape[axis + 1 :]))
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """Return a read-only view with dimensions of size 1 repeated (see `expand`)."""
+    return expand(input, tuple(size))
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Return the tensors expanded to the shape they broadcast to.
+
+    Raises:
+        ValueError: they do not broadcast.
+    """
+    shapes = [array_of("broadcast_tensors", each).shape for each in tensors]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        text = ", ".join(str(each) for each in shapes)
+        raise ValueError(f"broadcast_tensors: shapes {text} do not broadcast") from None
+    return tuple(expand(each, shape) for each in tensors)
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """Return the tensor expanded to the shape of ``other``."""
+    return expand(input, other.shape)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """Return the same memory in the shape of ``other``."""
+    return view(input, other.shape)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """Return the elements in the shape of ``other``."""
+    return reshape(input, other.shape)
+
+
+def atleast_1d(input: Tensor) -> Tensor:
+    """Return the tensor with at least one dimension."""
+    return input if input.ndim >= 1 else reshape(input, (1,))
+
+
+def atleast_2d(input: Tensor) -> Tensor:
+    """Return the tensor with at least two dimensions; new ones come first."""
+    return input if input.ndim >= 2 else reshape(input, (1, -1))
+
+
+def atleast_3d(input: Tensor) -> Tensor:
+    """Return the tensor with at least three dimensions; a third one comes last."""
+    return input if input.ndim >= 3 else unsqueeze(atleast_2d(input), 2)
+
+
+swapaxes = transpose
+swapdims = transpose
+moveaxis = movedim

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/conv.h"
+
+#include "bindings/array.h"
+#include "bindings/families.h"
+#include "bindings/spatial.h"
+#include "core/error.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+// What callers gave, as the tuple Options of ops/conv.py: op, ndim, stride, padding,
+// output_padding, dilation, groups.
+constexpr std::size_t kOptionCount = 7;
+
+void unpack_padding(py::handle padding, ConvOptions* o) {
+  o->same = false;
+  if (!PyUnicode_Check(padding.ptr())) {
+    return unpack_spatial(o->op, "padding", padding, o->ndim, 0, o->padding);
+  }
+  const std::string word = padding.cast<std::string>();
+  GS_CHECK(word == "same" || word == "valid", o->op, ": padding is '", word,
+           "', expected 'same', 'valid' or ints");
+  o->same = word == "same";
+  for (int d = 0; d < kSpatialDims; ++d) o->padding[d] = 0;
+}
+
+// `op` has to outlive the result.
+ConvOptions unpack_options(const std::string& op, const py::tuple& given) {
+  GS_CHECK(given.size() == kOptionCount, op, ": got ", given.size(), " options, expected ",
+           kOptionCount);
+  ConvOptions o;
+  o.op = op.c_str();
+  o.ndim = given[1].cast<int>();
+  unpack_spatial(o.op, "stride", given[2], o.ndim, 1, o.stride);
+  unpack_padding(given[3], &o);
+  unpack_spatial(o.op, "output_padding", given[4], o.ndim, 0, o.output_padding);
+  unpack_spatial(o.op, "dilation", given[5], o.ndim, 1, o.dilation);
+  o.groups = unpack_int(o.op, "groups", given[6]);
+  return o;
+}
+
+std::string op_name(const py::tuple& options) {
+  GS_CHECK(!options.empty(), "conv: got no options");
+  return options[0].cast<std::string>();
+}
+
+// The view lives as long as the caller keeps `input`.
+const Array* optional_input(py::handle array, const char* op, const char* argument, Input* input) {
+  if (array.is_none()) return nullptr;
+  *input = contiguous_input(array, op, argument);
+  return &input->view;
+}
+
+py::object call_forward(py::handle x, py::handle weight, py::handle bias,
+                        const py::tuple& options) {
+  const std::string op = op_name(options);
+  const ConvOptions o = unpack_options(op, options);
+  const Input x_input = contiguous_input(x, o.op, "input");
+  const Input weight_input = contiguous_input(weight, o.op, "weight");
+  Input bias_input;
+  const Array* bias_view = optional_input(bias, o.op, "bias", &bias_input);
+  Shape shape;
+  ConvParams p = conv_forward_params(o, x_input.view, weight_input.view, bias_view, &shape);
+  py::object y = empty(shape, p.dtype);
+  p.y = view(y, o.op, "out").data;
+  run_released(table().conv_forward, p, multiplications(p));
+  return y;
+}
+
+py::object call_backward_input(py::handle dy, py::handle weight, py::handle bias, py::handle size,
+                               const py::tuple& options) {
+  const std::string op = op_name(options);
+  const ConvOptions o = unpack_options(op, options);
+  const Input dy_input = contiguous_input(dy, o.op, "input");
+  const Input weight_input = contiguous_input(weight, o.op, "weight");
+  Input bias_input;
+  const Array* bias_view = optional_input(bias, o.op, "bias", &bias_input);
+  Shape in;
+  if (!size.is_none()) in = shape_from(size.cast<py::tuple>(), o.op);
+  Shape shape;
+  ConvParams p = conv_backward_input_params(o, dy_input.view, weight_input.view, bias_view,
+                                            size.is_none() ? nullptr : &in, &shape);
+  py::object dx = empty(shape, p.dtype);
+  p.x = view(dx, o.op, "out").data;
+  run_released(table().conv_backward_input, p, multiplications(p));
+  return dx;
+}
+
+py::object call_backward_weight(py::handle x, py::handle dy, const py::tuple& kernel,
+                                const py::tuple& options) {
+  const std::string op = op_name(options);
+  const ConvOptions o = unpack_options(op, options);
+  const Input x_input = contiguous_input(x, o.op, "input");
+  const Input dy_input = contiguous_input(dy, o.op, "gradient");
+  Shape shape;
+  ConvParams p =
+      conv_backward_weight_params(o, x_input.view, dy_input.view, shape_from(kernel, o.op), &shape);
+  py::object dweight = empty(shape, p.dtype);
+  p.weight = view(dweight, o.op, "out").data;
+  run_released(table().conv_backward_weight, p, multiplications(p));
+  return dweight;
+}
+
+}  // namespace
+
+void bind_conv(py::module_& m) {
+  m.def("conv_forward", &call_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
+        py::arg("options"));
+  m.def("conv_backward_input", &call_backward_input, py::arg("dy"), py::arg("weight"),
+        py::arg("bias"), py::arg("size"), py::arg("options"));
+  m.def("conv_backward_weight", &call_backward_weight, py::arg("x"), py::arg("dy"),
+        py::arg("kernel"), py::arg("options"));
+}
+
+}  // namespace gradsmith::bindings

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/array.h"
+#include "bindings/families.h"
+#include "core/error.h"
+
+namespace gradsmith::bindings {
+namespace {
+
+Shape shape_of(std::int64_t count) {
+  Shape shape;
+  shape.append(count);
+  return shape;
+}
+
+// A parameter as the kernels take it: checked, in C order, of the statistics dtype; null for None.
+struct Parameter {
+  py::object object;
+  void* data = nullptr;
+
+  Parameter(const char* op, const char* argument, py::handle array, const Shape& expected,
+            DType dtype) {
+    if (array.is_none()) return;
+    check_parameter(op, argument, view(array, op, argument), expected, dtype);
+    object = as_contiguous(py::reinterpret_borrow<py::object>(array), op, argument);
+    object = as_dtype(object, statistics_dtype(dtype), op, argument);
+    data = view(object, op, argument).data;
+  }
+};
+
+// A running statistic that a training step updates: in place where the caller's array is what the
+// kernel takes, else in a copy that store() writes back.
+struct RunningStatistic {
+  py::object given;
+  Parameter parameter;
+
+  RunningStatistic(const char* op, const char* argument, py::handle array, const Shape& expected,
+                   DType dtype, bool training)
+      : given(py::reinterpret_borrow<py::object>(array)),
+        parameter(op, argument, array, expected, dtype) {
+    if (training && !array.is_none()) writable_view(array, op, argument);
+  }
+
+  void store(const char* op, const char* argument) const {
+    if (given.is_none() || parameter.object.is(given)) return;
+    const Array source = view(parameter.object, op, argument);
+    const Array* inputs[] = {&source};
+    const Array target = writable_view(given, op, argument);
+    ElementwiseParams p{};
+    p.dtype = source.dtype;
+    p.out_dtype = target.dtype;
+    set_layout(p, target, inputs, 1);
+    run_released(table().convert, p, p.count);
+  }
+};
+
+// An output that may not be wanted.
+struct Output {
+  py::object object = py::none();
+  void* data = nullptr;
+
+  Output(const Shape& shape, DType dtype, bool wanted = true) {
+    if (!wanted) return;
+    object = empty(shape, dtype);
+    data = view(object, "norm", "out").data;
+  }
+};
+
+// x (N, C, *spatial) in C order or, where it is so already, channels-last.
+Input dense_input(py::handle x, const char* op, const char* argument) {
+  Input input;
+  input.view = view(x, op, argument);
+  if (!is_channels_last(input.view)) return contiguous_input(x, op, argument);
+  input.object = py::reinterpret_borrow<py::object>(x);
+  return input;
+}
+
+// The dimensions of (N, C, *spatial) in the order of memory when the channels are last.
+py::tuple channels_last_order(int ndim) {
+  py::tuple order(ndim);
+  order[0] = 0;
+  for (int d = 1; d < ndim - 1; ++d) order[d] = d + 1;
+  order[ndim - 1] = 1;
+  return order;
+}
+
+// A new array of the shape, dtype and layout of x.
+py::object empty_as(const Array& x) {
+  if (x.is_contiguous()) return empty(x.shape, x.dtype);
+  Shape memory;
+  memory.append(x.size(0));
+  for (int d = 2; d < x.ndim(); ++d) memory.append(x.size(d));
+  memory.append(x.size(1));
+  py::tuple back(x.ndim());
+  back[0] = 0;
+  back[1] = x.ndim() - 1;
+  for (int d = 2; d < x.ndim(); ++d) back[d] = d - 1;
+  return empty(memory, x.dtype).attr("transpose")(back);
+}
+
+// The array with the elements of x's memory order adjacent, copied if it is not so.
+Input in_layout_of(const Array& x, py::handle array, const char* op, const char* argument) {
+  if (x.is_contiguous()) return contiguous_input(array, op, argument);
+  const py::object reordered = array.attr("transpose")(channels_last_order(x.ndim()));
+  return contiguous_input(reordered, op, argument);
+}
+
+// y, mean and rstd; updates the running statistics in training.
+py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle weight,
+                             py::handle bias, py::handle running_mean, py::handle running_var,
+                             bool training, double momentum, double eps) {
+  const char* op = name.c_str();
+  const Input input = dense_input(x, op, "input");
+  const DType dtype = input.view.dtype;
+  BatchNormParams p{};
+  p.view = batch_norm_view(op, input.view, training);
+  check_eps(op, eps);
+  const Shape channels = shape_of(p.view.channels);
+  GS_CHECK(running_mean.is_none() == running_var.is_none(), op,
+           ": one of running_mean and running_var is None, expected both or none");
+  GS_CHECK(training || !running_mean.is_none(), op,
+           ": running_mean and running_var are None, expected tensors when not training");
+  const Parameter scale(op, "weight", weight, channels, dtype);
+  const Parameter shift(op, "bias", bias, channels, dtype);
+  const RunningStatistic mean(op, "running_mean", running_mean, channels, dtype, training);
+  const RunningStatistic var(op, "running_var", running_var, channels, dtype, training);
+  const Output batch_mean(channels, statistics_dtype(dtype));
+  const Output rstd(channels, statistics_dtype(dtype));
+  py::object y = empty_as(input.view);
+  p.dtype = dtype;
+  p.training = training;
+  p.momentum = momentum;
+  p.eps = eps;
+  p.x = input.view.data;
+  p.y = view(y, op, "out").data;
+  p.weight = scale.data;
+  p.bias = shift.data;
+  p.running_mean = mean.parameter.data;
+  p.running_var = var.parameter.data;
+  p.mean = batch_mean.data;
+  p.rstd = rstd.data;
+  run_released(table().batch_norm_forward, p, checked_count(input.view.shape));
+  if (training) {
+    mean.store(op, "running_mean");
+    var.store(op, "running_var");
+  }
+  return py::make_tuple(y, batch_mean.object, rstd.object);
+}
+
+// dx, dweight and dbias, each None where not wanted.
+py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle dy,
+                              py::handle weight, py::handle mean, py::handle rstd, bool training,
+                              bool needs_dx, bool needs_dweight, bool needs_dbias) {
+  const char* op = name.c_str();
+  const Input input = dense_input(x, op, "input");
+  const DType dtype = input.view.dtype;
+  check_gradient(op, view(dy, op, "dy"), input.view);
+  const Input gradient = in_layout_of(input.view, dy, op, "dy");
+  BatchNormBackwardParams p{};
+  p.view = batch_norm_view(op, input.view, training);
+  const std::int64_t count = p.view.channels;
+  check_statistics(op, "mean", view(mean, op, "mean"), count, dtype);
+  check_statistics(op, "rstd", view(rstd, op, "rstd"), count, dtype);
+  const Parameter scale(op, "weight", weight, shape_of(count), dtype);
+  const Output dweight(shape_of(count), statistics_dtype(dtype), needs_dweight);
+  const Output dbias(shape_of(count), statistics_dtype(dtype), needs_dbias);
+  py::object dx = needs_dx ? empty_as(input.view) : py::none();
+  p.dtype = dtype;
+  p.training = training;
+  p.x = input.view.data;
+  p.dy = gradient.view.data;
+  p.weight = scale.data;
+  p.mean = view(mean, op, "mean").data;
+  p.rstd = view(rstd, op, "rstd").data;
+  p.dx = needs_dx ? view(dx, op, "dx").data : nullptr;
+  p.dweight = dweight.data;
+  p.dbias = dbias.data;
+  run_released(table().batch_norm_backward, p, checked_count(input.view.shape));
+  return py::make_tuple(dx, dweight.object, dbias.object);
+}
+
+// How a call names its rows: normalized_shape (a tuple) or num_groups (an int), and the shape that
+// weight and bias then have.
+struct Rows {
+  RowView view;
+  Shape parameter;
+
+  Rows(const char* op, const Array& x, py::handle normalized) {
+    if (py::isinstance<py::tuple>(normalized)) {
+      parameter = shape_from(py::reinterpret_borrow<py::tuple>(normalized), op);
+      view = layer_norm_view(op, x, parameter);
+    } else {
+      view = group_norm_view(op, x, normalized.cast<std::int64_t>());
+      parameter = shape_of(x.size(1));
+    }
+  }
+};
+
+// y, mean (None unless centred) and rstd.
+py::tuple row_norm_forward(const std::string& name, py::handle x, py::handle normalized,
+                           py::handle weight, py::handle bias, double eps, bool centred) {
+  const char* op = name.c_str();
+  const Input input = contiguous_input(x, op, "input");
+  const DType dtype = input.view.dtype;
+  const Rows rows(op, input.view, normalized);
+  check_eps(op, eps);
+  const Parameter scale(op, "weight", weight, rows.parameter, dtype);
+  const Parameter shift(op, "bias", bias, rows.parameter, dtype);
+  const Output mean(shape_of(rows.view.rows), statistics_dtype(dtype), centred);
+  const Output rstd(shape_of(rows.view.rows), statistics_dtype(dtype));
+  const Output y(input.view.shape, dtype);
+  const RowNormParams p{dtype,  rows.view,  centred,    eps,       input.view.data,
+                        y.data, scale.data, shift.data, mean.data, rstd.data};
+  run_released(table().row_norm_forward, p, checked_count(input.view.shape));
+  return py::make_tuple(y.object, mean.object, rstd.object);
+}
+
+// dx, dweight and dbias, each None where not wanted.
+py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy,
+                            py::handle normalized, py::handle weight, py::handle mean,
+                            py::handle rstd, bool needs_dx, bool needs_dweight, bool needs_dbias) {
+  const char* op = name.c_str();
+  const Input input = contiguous_input(x, op, "input");
+  const Input gradient = contiguous_input(dy, op, "dy");
+  const DType dtype = input.view.dtype;
+  check_gradient(op, gradient.view, input.view);
+  const Rows rows(op, input.view, normalized);
+  const bool centred = !mean.is_none();
+  if (centred) check_statistics(op, "mean", view(mean, op, "mean"), rows.view.rows, dtype);
+  check_statistics(op, "rstd", view(rstd, op, "rstd"), rows.view.rows, dtype);
+  const Parameter scale(op, "weight", weight, rows.parameter, dtype);
+  const Output dx(input.view.shape, dtype, needs_dx);
+  const Output dweight(rows.parameter, statistics_dtype(dtype), needs_dweight);
+  const Output dbias(rows.parameter, statistics_dtype(dtype), needs_dbias);
+  const RowNormBackwardParams p{dtype,
+                                rows.view,
+                                centred,
+                                input.view.data,
+                                gradient.view.data,
+                                scale.data,
+                                centred ? view(mean, op, "mean").data : nullptr,
+                                view(rstd, op, "rstd").data,
+                                dx.data,
+                                dweight.data,
+                                dbias.data};
+  run_released(table().row_norm_backward, p, checked_count(input.view.shape));
+  return py::make_tuple(dx.object, dweight.object, dbias.object);
+}
+
+py::object channel_window_sum(py::handle x, std::int64_t before, std::int64_t after) {
+  constexpr const char* kOp = "local_response_norm";
+  const Input input = contiguous_input(x, kOp, "input");
+  ChannelWindowParams p = channel_window_params(kOp, input.view, before, after);
+  const Output y(input.view.shape, p.dtype);
+  p.y = y.data;
+  run_released(table().channel_window_sum, p, checked_count(input.view.shape));
+  return y.object;
+}
+
+}  // namespace
+
+void bind_norm(py::module_& m) {
+  m.def("batch_norm_forward", &batch_norm_forward, py::arg("op"), py::arg("x"), py::arg("weight"),
+        py::arg("bias"), py::arg("running_mean"), py::arg("running_var"), py::arg("training"),
+        py::arg("momentum"), py::arg("eps"));
+  m.def("batch_norm_backward", &batch_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),
+        py::arg("weight"), py::arg("mean"), py::arg("rstd"), py::arg("training"),
+        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"));
+  m.def("row_norm_forward", &row_norm_forward, py::arg("op"), py::arg("x"), py::arg("normalized"),
+        py::arg("weight"), py::arg("bias"), py::arg("eps"), py::arg("centred"));
+  m.def("row_norm_backward", &row_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),
+        py::arg("normalized"), py::arg("weight"), py::arg("mean"), py::arg("rstd"),
+        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"));
+  m.def("channel_window_sum", &channel_window_sum, py::arg("x"), py::arg("before"),
+        py::arg("after"));
+}
+
+}  // namespace gradsmith::bindings

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Table lookup: y[n, :] = weight[ids[n], :], its gradient, and the renormalisation of rows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/dtype.h"
+#include "core/shape.h"
+
+namespace gradsmith {
+
+struct EmbeddingParams {
+  DType dtype;
+  const std::int64_t* ids;  // (count), each in [0, rows)
+  std::int64_t count, rows, width;
+  const void* weight;  // (rows, width)
+  void* y;             // (count, width)
+};
+
+// dweight[ids[n], :] += dy[n, :] in the order of n, divided by how often ids[n] occurs if
+// scale_by_frequency. The row padding_idx stays as it is.
+struct EmbeddingBackwardParams {
+  DType dtype;              // of dy
+  const std::int64_t* ids;  // (count), each in [0, rows)
+  std::int64_t count, rows, width;
+  const void* dy;  // (count, width)
+  void* dweight;   // (rows, width), float32 for bfloat16 dy, else of dtype
+  std::int64_t padding_idx;  // -1 for none
+  bool scale_by_frequency;
+};
+
+// Scales each row that ids name down to max_norm, where its norm of order norm_type exceeds that.
+struct EmbeddingRenormParams {
+  DType dtype;
+  const std::int64_t* ids;  // (count), each in [0, rows)
+  std::int64_t count, rows, width;
+  void* weight;  // (rows, width) with any strides
+  std::int64_t row_stride, column_stride;
+  double max_norm, norm_type;
+};
+
+// The contracts fill all of the params but the output.
+EmbeddingParams embedding_params(const Array& weight, const Array& ids);
+EmbeddingBackwardParams embedding_backward_params(const Array& dy, const Array& ids,
+                                                  std::int64_t rows, std::int64_t padding_idx,
+                                                  bool scale_by_frequency);
+EmbeddingRenormParams embedding_renorm_params(const Array& weight, const Array& ids,
+                                              double max_norm, double norm_type);
+
+std::string problem(const EmbeddingParams& params);
+std::string problem(const EmbeddingBackwardParams& params);
+std::string problem(const EmbeddingRenormParams& params);
+
+}  // namespace gradsmith

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/loss.h"
+
+#include "core/error.h"
+
+namespace gradsmith {
+namespace {
+
+constexpr const char* kPointwiseNames[] = {"mse_loss",
+                                           "l1_loss",
+                                           "huber_loss",
+                                           "smooth_l1_loss",
+                                           "binary_cross_entropy",
+                                           "binary_cross_entropy_with_logits",
+                                           "kl_div",
+                                           "kl_div (log_target)"};
+constexpr const char* kReductionNames[] = {"none", "mean", "sum"};
+
+void check_option(PointwiseLoss loss, const char* op, double option) {
+  if (loss == PointwiseLoss::huber) {
+    GS_CHECK(option > 0, op, ": delta is ", option, ", expected a number > 0");
+  }
+  if (loss == PointwiseLoss::smooth_l1) {
+    GS_CHECK(option >= 0, op, ": beta is ", option, ", expected a number >= 0");
+  }
+}
+
+// The shape of one class index per position: x without its class dimension.
+Shape positions_of(const Array& x) {
+  Shape positions;
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (d != (x.ndim() > 1 ? 1 : 0)) positions.append(x.size(d));
+  }
+  return positions;
+}
+
+template <class Params>
+std::string class_problem(const Params& p) {
+  return std::string(name_of(p.dtype)) + " " + std::to_string(p.outer) + "x" +
+         std::to_string(p.classes) + "x" + std::to_string(p.inner) + " " +
+         kReductionNames[static_cast<int>(p.reduction)];
+}
+
+template <class Params>
+std::string pointwise_problem(const Params& p) {
+  return std::string(name_of(p.dtype)) + " " + kPointwiseNames[static_cast<int>(p.loss)] + " " +
+         std::to_string(p.count) + " " + kReductionNames[static_cast<int>(p.reduction)];
+}
+
+}  // namespace
+
+Reduction reduction_from(const char* op, const std::string& name) {
+  for (int i = 0; i < 3; ++i) {
+    if (name == kReductionNames[i]) return static_cast<Reduction>(i);
+  }
+  throw ValueError(
+      concatenate(op, ": reduction is '", name, "', expected 'none', 'mean' or 'sum'"));
+}
+
+PointwiseLoss pointwise_loss_from(const std::string& op, double option) {
+  if (op == "kl_div" && option != 0) return PointwiseLoss::kl_div_log_target;
+  int loss = 0;
+  for (const char* name : kPointwiseNames) {
+    if (op == name) return static_cast<PointwiseLoss>(loss);
+    ++loss;
+  }
+  throw ValueError(concatenate("pointwise_loss: there is no loss '", op, "'"));
+}
+
+PointwiseLossParams pointwise_loss_params(const char* op, const Array& x, const Array& target,
+                                          Reduction reduction, double option) {
+  GS_CHECK(x.shape == target.shape, op, ": input has shape ", to_string(x.shape), " and target ",
+           to_string(target.shape),
+           ", expected the same shape (a loss does not "
+           "broadcast)");
+  GS_CHECK_TYPE(is_floating(x.dtype), op, ": input is ", name_of(x.dtype),
+                ", expected a floating dtype");
+  GS_CHECK_TYPE(x.dtype == target.dtype, op, ": target is ", name_of(target.dtype), ", expected ",
+                name_of(x.dtype), " as input is");
+  const PointwiseLoss loss = pointwise_loss_from(op, option);
+  check_option(loss, op, option);
+  return {loss,        reduction, x.dtype, checked_count(x.shape), option, x.data,
+          target.data, nullptr,   nullptr};
+}
+
+ClassLossParams class_loss_params(const char* op, const Array& x, const Array& target,
+                                  Reduction reduction, std::int64_t ignore_index,
+                                  double label_smoothing) {
+  GS_CHECK_TYPE(is_floating(x.dtype), op, ": input is ", name_of(x.dtype),
+                ", expected a floating dtype");
+  GS_CHECK(x.ndim() >= 1, op, ": input has shape (), expected (C,) or (N, C, ...)");
+  const Shape positions = positions_of(x);
+  GS_CHECK(target.shape == positions, op, ": input has shape ", to_string(x.shape), " and target ",
+           to_string(target.shape), ", expected class indices of shape ", to_string(positions));
+  GS_CHECK(label_smoothing >= 0 && label_smoothing <= 1, op, ": label_smoothing is ",
+           label_smoothing, ", expected a number from 0 to 1");
+  ClassLossParams p{};
+  p.dtype = x.dtype;
+  p.reduction = reduction;
+  p.outer = x.ndim() > 1 ? x.size(0) : 1;
+  p.classes = x.size(x.ndim() > 1 ? 1 : 0);
+  p.inner = 1;
+  for (int d = 2; d < x.ndim(); ++d) p.inner *= x.size(d);
+  p.ignore_index = ignore_index;
+  p.label_smoothing = label_smoothing;
+  p.x = x.data;
+  p.target = target.as<std::int64_t>();
+  return p;
+}
+
+std::string problem(const PointwiseLossParams& p) { return pointwise_problem(p); }
+
+std::string problem(const PointwiseLossBackwardParams& p) { return pointwise_problem(p); }
+
+std::string problem(const ClassLossParams& p) { return class_problem(p); }
+
+std::string problem(const ClassLossBackwardParams& p) { return class_problem(p); }
+
+}  // namespace gradsmith

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/optim.h"
+
+#include "core/error.h"
+
+namespace gradsmith {
+namespace {
+
+std::string describe(const OptimTensors& on) {
+  return std::to_string(on.count) + " tensors n" + std::to_string(on.total);
+}
+
+}  // namespace
+
+OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
+                         const Array* const* states, double step) {
+  GS_CHECK_TYPE(is_floating(param.dtype), op, ": a parameter is ", name_of(param.dtype),
+                ", expected a floating dtype");
+  GS_CHECK(grad.shape == param.shape, op, ": a gradient has shape ", to_string(grad.shape),
+           ", its parameter has ", to_string(param.shape));
+  GS_CHECK_TYPE(grad.dtype == param.dtype, op, ": a gradient is ", name_of(grad.dtype),
+                ", its parameter is ", name_of(param.dtype));
+  GS_CHECK(param.is_contiguous() && grad.is_contiguous(), op,
+           ": parameters and gradients have to be contiguous");
+  GS_CHECK(step >= 1, op, ": step is ", step, ", expected at least 1");
+  OptimTensor tensor{param.dtype, checked_count(param.shape), param.data, grad.data, {}, step};
+  const DType state_dtype = param.dtype == DType::bfloat16 ? DType::float32 : param.dtype;
+  for (int i = 0; i < kMaxOptimStates; ++i) {
+    if (states[i] == nullptr) continue;
+    GS_CHECK(states[i]->shape == param.shape && states[i]->is_contiguous(), op,
+             ": a state has shape ", to_string(states[i]->shape), ", its parameter has ",
+             to_string(param.shape));
+    GS_CHECK_TYPE(states[i]->dtype == state_dtype, op, ": a state is ", name_of(states[i]->dtype),
+                  ", expected ", name_of(state_dtype));
+    tensor.state[i] = states[i]->data;
+  }
+  return tensor;
+}
+
+std::string problem(const SgdParams& p) { return describe(p.on); }
+std::string problem(const AdagradParams& p) { return describe(p.on); }
+std::string problem(const AdadeltaParams& p) { return describe(p.on); }
+std::string problem(const RmspropParams& p) { return describe(p.on); }
+std::string problem(const AdamParams& p) { return describe(p.on); }
+
+}  // namespace gradsmith

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``gradsmith demo | info | summary MODEL | inspect FILE``.
+
+Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+_EXAMPLES = """examples:
+  gradsmith demo --epochs 15 --seed 1   train LeNet-5 on scanned digits
+  gradsmith info                        show compiler, instruction set, threads, CUDA
+  gradsmith summary lenet5              show the layers of a model
+  gradsmith inspect weights.safetensors show names, shapes and sizes in a file
+"""
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**64:
+        raise ValueError
+    return value
+
+
+# argparse shows these names in its messages.
+_count.__name__ = "positive int"
+_seed.__name__ = "seed"
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gradsmith.recipes import digits_lenet
+
+    epochs = digits_lenet.EPOCHS if options.epochs is None else options.epochs
+    return digits_lenet.main(epochs, options.seed, options.device, 0 if options.quiet else "auto")
+
+
+def _info(options: argparse.Namespace) -> int:
+    import gradsmith
+
+    gradsmith.show_config()
+    return 0
+
+
+def _summary(options: argparse.Namespace) -> int:
+    from gradsmith import models, train
+
+    size = models.model_input_size(options.model)
+    train.summary(models.get_model(options.model), (1, *size))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from gradsmith.cli.inspect_file import describe
+
+    print(describe(options.file))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gradsmith",
+        description="Deep learning on kernels written by hand.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"example:\n  gradsmith {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run)
+        return command
+
+    demo = add("demo", _demo, "train LeNet-5 on scanned digits", "demo --epochs 15 --seed 1")
+    demo.add_argument("--epochs", type=_count, help="passes over the training digits")
+    demo.add_argument("--seed", type=_seed, default=0, help="fixes weights and orders (0)")
+    demo.add_argument("--device", default="cpu", help="where to train (cpu)")
+    demo.add_argument("--quiet", action="store_true", help="no progress")
+    add("info", _info, "show compiler, instruction set, threads and CUDA", "info")
+    summary = add("summary", _summary, "show the layers of a model", "summary lenet5")
+    summary.add_argument("model", metavar="MODEL", help="name of a model")
+    inspect = add(
+        "inspect",
+        _inspect,
+        "show names, dtypes and shapes in a safetensors file, without loading it",
+        "inspect weights.safetensors",
+    )
+    inspect.add_argument("file", metavar="FILE", help="a .safetensors file")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; argparse exits with 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("gradsmith: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader, as in `gradsmith inspect FILE | head`, has seen enough.
+        sys.stderr.close()
+        return 0
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+        print(f"gradsmith: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the allocator holds: memory in use, memory kept for reuse, and the cap on the latter."""
+
+from __future__ import annotations
+
+from gradsmith import _cpu
+
+
+def stats() -> dict[str, int]:
+    """Return bytes ``in_use``, ``cached``, ``peak_in_use`` and ``cache_limit``, and counters.
+
+    Small results come from NumPy's own allocator and are not counted.
+    """
+    return dict(_cpu.memory_stats())
+
+
+def empty_cache() -> None:
+    """Give memory that is kept for reuse back to the system."""
+    _cpu.empty_cache()
+
+
+def set_limit(bytes: int) -> None:
+    """Keep at most this many bytes for reuse.
+
+    Raises:
+        ValueError: the number is negative.
+    """
+    if bytes < 0:
+        raise ValueError(f"set_limit: got {bytes} bytes, expected a number >= 0")
+    _cpu.set_cache_limit(bytes)

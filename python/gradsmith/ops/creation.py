@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making tensors: from data, filled, and from ranges of numbers. Random ones are in `random`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradsmith.backend import (
+    EXTENSIONS,
+    FLOATING,
+    Array,
+    DType,
+    as_device,
+    as_dtype,
+    get_default_dtype,
+    int64,
+)
+from gradsmith.ops.shape import sizes
+from gradsmith.tensor import Tensor, array_of, as_array, wrap
+
+# Arrays on the CPU; a device of another kind is refused by as_device where it is missing.
+_CPU_EXTENSION = EXTENSIONS[np.ndarray]
+
+
+def _finished(array: Array, requires_grad: bool) -> Tensor:
+    out = wrap(array)
+    return out.requires_grad_() if requires_grad else out
+
+
+def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor that holds a copy of the data.
+
+    Args:
+        data: number, nested lists, array or tensor. Python floats become the default dtype,
+            integers int64; arrays keep their dtype.
+        dtype: convert to this dtype.
+        device: where to put it (default CPU).
+        requires_grad: whether ops on it are recorded.
+
+    Raises:
+        TypeError: the data is no number, or the dtype is unknown.
+        ValueError: nested lists are ragged.
+    """
+    as_device(device)
+    array = as_array(data, None if dtype is None else as_dtype(dtype))
+    return _finished(EXTENSIONS[type(array)].copy_of(array), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return the data as a tensor that shares its memory where dtype and device allow.
+
+    A tensor of that dtype is returned itself, still on the tape.
+
+    Raises:
+        TypeError: the data is no number, or the dtype is unknown.
+    """
+    as_device(device)
+    if isinstance(data, Tensor):
+        from gradsmith.ops.elementwise import to
+
+        return data if dtype is None else to(data, dtype)
+    return wrap(as_array(data, None if dtype is None else as_dtype(dtype)))
+
+
+def from_numpy(ndarray: Array) -> Tensor:
+    """Return a tensor that shares the memory of an array.
+
+    Raises:
+        TypeError: it is no array, or has a dtype gradsmith lacks.
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: got a {type(ndarray).__name__}, expected a NumPy array")
+    dtype = as_dtype(ndarray.dtype)
+    if ndarray.dtype != dtype:
+        raise TypeError(f"from_numpy: got {ndarray.dtype}, expected native byte order")
+    return wrap(ndarray)
+
+
+# ---- filled --------------------------------------------------------------------------------------
+
+
+def _shape(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    shape = sizes(op, size)
+    if any(each < 0 for each in shape):
+        raise ValueError(f"{op}: got shape {shape}, expected sizes >= 0")
+    return shape
+
+
+def _dtype(dtype: Any) -> DType:
+    return get_default_dtype() if dtype is None else as_dtype(dtype)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return zeros of a shape given as ints or as one tuple.
+
+    Raises:
+        ValueError: a size is negative.
+        MemoryError: the tensor would not fit.
+    """
+    as_device(device)
+    return _finished(_CPU_EXTENSION.zeros(_shape("zeros", size), _dtype(dtype)), requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of arbitrary content (see `zeros`)."""
+    as_device(device)
+    return _finished(_CPU_EXTENSION.empty(_shape("empty", size), _dtype(dtype)), requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return ones (see `zeros`)."""
+    as_device(device)
+    return _filled("ones", size, 1, _dtype(dtype), requires_grad)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return a tensor that holds ``fill_value`` everywhere; its type gives the default dtype.
+
+    Raises:
+        ValueError: a size is negative.
+        MemoryError: the tensor would not fit.
+    """
+    as_device(device)
+    if dtype is None:
+        dtype = as_array(fill_value).dtype
+    value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
+    return _filled("full", (size,), value, as_dtype(dtype), requires_grad)
+
+
+def _filled(op: str, size: Any, value: Any, dtype: DType, requires_grad: bool) -> Tensor:
+    return _finished(_CPU_EXTENSION.full(_shape(op, size), value, dtype), requires_grad)
+
+
+def _like(op: str, input: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], DType]:
+    array = array_of(op, input)
+    as_device(device)
+    wanted = array.dtype if dtype is None else as_dtype(dtype)
+    return EXTENSIONS[type(array)], array.shape, wanted
+
+
+def zeros_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return zeros of the shape and dtype of ``input``."""
+    extension, shape, wanted = _like("zeros_like", input, dtype, device)
+    return _finished(extension.zeros(shape, wanted), requires_grad)
+
+
+def ones_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return ones of the shape and dtype of ``input``."""
+    extension, shape, wanted = _like("ones_like", input, dtype, device)
+    return _finished(extension.full(shape, 1, wanted), requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: float,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return a tensor of the shape and dtype of ``input`` that holds ``fill_value``."""
+    extension, shape, wanted = _like("full_like", input, dtype, device)
+    return _finished(extension.full(shape, fill_value, wanted), requires_grad)
+
+
+def empty_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a tensor of the shape and dtype of ``input`` and of arbitrary content."""
+    extension, shape, wanted = _like("empty_like", input, dtype, device)
+    return _finished(extension.empty(shape, wanted), requires_grad)
+
+
+# ---- ranges --------------------------------------------------------------------------------------
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the numbers from ``start`` up to but without ``end``, ``step`` apart.
+
+    Args:
+        start: first number; with one argument, the end of a range from 0.
+        end: where to stop.
+        step: distance of neighbours, may be negative.
+        dtype: int64 by default, the default floating dtype if an argument is a float.
+        device: where to put it (default CPU).
+        requires_grad: whether ops on it are recorded.
+
+    Raises:
+        ValueError: the step is 0 or leads away from the end.
+        MemoryError: the tensor would not fit.
+    """
+    as_device(device)
+    if end is None:
+        start, end = 0, start
+    if step == 0 or not math.isfinite(end - start) or (end - start) / step < 0:
+        raise ValueError(f"arange: no range goes from {start} to {end} in steps of {step}")
+    floating = any(isinstance(each, float) for each in (start, end, step))
+    wanted = (get_default_dtype() if floating else int64) if dtype is None else as_dtype(dtype)
+    count = math.ceil((end - start) / step)
+    _CPU_EXTENSION.empty((count,), np.dtype(np.float64))  # refuses what would not fit
+    places = np.arange(count)
+    return _finished((start + places * step).astype(wanted), requires_grad)
+
+
+def _spaced(op: str, start: float, end: float, steps: int, dtype: Any) -> tuple[Array, DType]:
+    if steps < 0:
+        raise ValueError(f"{op}: steps is {steps}, expected a number >= 0")
+    return np.linspace(start, end, steps), _dtype(dtype)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return ``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
+
+    Raises:
+        ValueError: ``steps`` is negative.
+    """
+    as_device(device)
+    values, wanted = _spaced("linspace", start, end, steps, dtype)
+    return _finished(values.astype(wanted), requires_grad)
+
+
+def logspace(
+    start: float,
+    end: float,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return ``base`` to the power of evenly spaced exponents (see `linspace`)."""
+    as_device(device)
+    exponents, wanted = _spaced("logspace", start, end, steps, dtype)
+    return _finished(np.power(float(base), exponents).astype(wanted), requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the matrix (n, m) with ones on its diagonal; ``m`` is ``n`` by default.
+
+    Raises:
+        ValueError: a size is negative.
+        MemoryError: the tensor would not fit.
+    """
+    out = zeros(n, n if m is None else m, dtype=dtype, device=device)
+    np.fill_diagonal(out._array, 1)
+    return out.requires_grad_() if requires_grad else out
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
+    """Return rows and columns (2, K) of the elements on and below a diagonal, int64."""
+    as_device(device)
+    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(int64))
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
+    """Return rows and columns (2, K) of the elements on and above a diagonal, int64."""
+    as_device(device)
+    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(int64))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Return whether an object is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Return whether the dtype of a tensor is a floating one."""
+    return array_of("is_floating_point", input).dtype in FLOATING
+
+
+def numel(input: Tensor) -> int:
+    """Return the number of elements."""
+    return array_of("numel", input).size

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matrix products: y[m, n] = sum over k of a[m, k] b[k, n], and what is built on it.
+
+One kernel takes matrices and batches of them with any strides, so transposes cost nothing.
+Floating operands must agree in dtype; integers are multiplied by NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS, FLOATING, Array
+from gradsmith.ops.elementwise import add, mul
+from gradsmith.ops.reduce import sum, sum_to
+from gradsmith.ops.shape import axis_of, permute, reshape, transpose, unsqueeze
+from gradsmith.tensor import Tensor, array_of, wrap
+
+
+def _require_ndim(op: str, argument: str, x: Any, ndim: int) -> Array:
+    array = array_of(op, x, argument)
+    if array.ndim != ndim:
+        raise ValueError(f"{op}: {argument} has shape {array.shape}, expected {ndim} dimensions")
+    return array
+
+
+def _matmul_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    da = db = None
+    if node.needs(0):
+        da = sum_to(matmul(dy, transpose(b, -1, -2)), a._array.shape)
+    if node.needs(1):
+        db = sum_to(matmul(transpose(a, -1, -2), dy), b._array.shape)
+    return da, db
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """Return the matrix product.
+
+    Args:
+        input: (K) or (..., M, K); a 1-d operand counts as one row.
+        other: (K) or (..., K, N); a 1-d operand counts as one column.
+
+    Returns:
+        (..., M, N) without the dimension of a 1-d operand; leading dimensions broadcast.
+
+    Raises:
+        ValueError: an operand is 0-d, the inner sizes differ, or batches do not broadcast.
+        TypeError: the dtypes differ.
+    """
+    a, b = array_of("matmul", input), array_of("matmul", other, "other")
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(
+            f"matmul: got shapes {a.shape} and {b.shape}, expected at least 1 dimension each"
+        )
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(
+            f"matmul: shapes {a.shape} and {b.shape} do not match: the first has {a.shape[-1]} "
+            f"columns, the second {b.shape[-2 if b.ndim > 1 else 0]} rows"
+        )
+    if a.dtype not in FLOATING and b.dtype not in FLOATING:
+        return wrap(np.asarray(np.matmul(a, b)))
+    if a.ndim == 1:
+        product = matmul(unsqueeze(input, 0), other)
+        return reshape(product, product.shape[:-2] + product.shape[-1:] if b.ndim > 1 else ())
+    if b.ndim == 1:
+        product = matmul(input, unsqueeze(other, 1))
+        return reshape(product, product.shape[:-1])
+    if a.ndim > 2 and b.ndim == 2:
+        # One product of all rows: its gradient for the matrix needs no sum over batches.
+        rows = reshape(input, (math.prod(a.shape[:-1]), a.shape[-1]))
+        return reshape(matmul(rows, other), (*a.shape[:-1], b.shape[1]))
+    array = EXTENSIONS[type(a)].gemm(a, b)
+    return record(_matmul_backward, array, (input, other), (input, other))
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Return the product of two matrices, (M, K) and (K, N).
+
+    Raises:
+        ValueError: an operand is no matrix, or the inner sizes differ.
+    """
+    _require_ndim("mm", "input", input, 2)
+    _require_ndim("mm", "mat2", mat2, 2)
+    return matmul(input, mat2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Return the products of two batches of matrices, (B, M, K) and (B, K, N).
+
+    Raises:
+        ValueError: an operand is not 3-d, or the batches or inner sizes differ.
+    """
+    a, b = _require_ndim("bmm", "input", input, 3), _require_ndim("bmm", "mat2", mat2, 3)
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(f"bmm: batches differ in size: shapes {a.shape} and {b.shape}")
+    return matmul(input, mat2)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Return the product of a matrix (M, K) and a vector (K)."""
+    _require_ndim("mv", "input", input, 2)
+    _require_ndim("mv", "vec", vec, 1)
+    return matmul(input, vec)
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """Return the inner product of two vectors of equal length."""
+    _require_ndim("dot", "input", input, 1)
+    _require_ndim("dot", "tensor", tensor, 1)
+    return matmul(input, tensor)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Return the products of all pairs of two vectors, (M) and (N) -> (M, N)."""
+    _require_ndim("outer", "input", input, 1)
+    _require_ndim("outer", "vec2", vec2, 1)
+    return mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
+
+
+def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
+    """Return ``beta * input + alpha * product``; with beta 0, NaN in the input is ignored."""
+    scaled = product if alpha == 1 else mul(product, alpha)
+    if beta == 0:
+        return scaled
+    return add(input if beta == 1 else mul(input, beta), scaled)
+
+
+def _check_addend(op: str, input: Any, shape: tuple[int, ...]) -> None:
+    given = array_of(op, input).shape
+    extra = len(shape) - len(given)
+    if extra < 0 or any(s not in (1, shape[extra + d]) for d, s in enumerate(given)):
+        raise ValueError(f"{op}: input of shape {given} does not broadcast to {shape}")
+
+
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """Return ``beta * input + alpha * (mat1 @ mat2)``; the input broadcasts to (M, N).
+
+    Raises:
+        ValueError: an operand is no matrix, or the shapes do not match.
+    """
+    a, b = _require_ndim("addmm", "mat1", mat1, 2), _require_ndim("addmm", "mat2", mat2, 2)
+    _check_addend("addmm", input, (a.shape[0], b.shape[1]))
+    return _scaled_sum(input, matmul(mat1, mat2), beta, alpha)
+
+
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """Return ``beta * input + alpha * (batch1 @ batch2)``; the input broadcasts to (B, M, N).
+
+    Raises:
+        ValueError: a batch is not 3-d, or the shapes do not match.
+    """
+    a = _require_ndim("baddbmm", "batch1", batch1, 3)
+    b = _require_ndim("baddbmm", "batch2", batch2, 3)
+    _check_addend("baddbmm", input, (a.shape[0], a.shape[1], b.shape[2]))
+    return _scaled_sum(input, bmm(batch1, batch2), beta, alpha)
+
+
+def _linear_backward(node: Node, dy: Tensor) -> Any:
+    x, weight = node.saved
+    dx = matmul(dy, weight) if node.needs(0) else None
+    dweight = matmul(transpose(dy, 0, 1), x) if node.needs(1) else None
+    dbias = sum(dy, 0) if node.needs(2) else None
+    return dx, dweight, dbias
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``input @ weight.T + bias``.
+
+    Args:
+        input: (..., K).
+        weight: (N, K), or (K) for an output without the last dimension.
+        bias: (N), or 0-d with a 1-d weight.
+
+    Raises:
+        ValueError: the shapes do not match.
+        TypeError: the dtypes differ.
+    """
+    x, w = array_of("linear", input), array_of("linear", weight, "weight")
+    if w.ndim not in (1, 2):
+        raise ValueError(f"linear: weight has shape {w.shape}, expected 1 or 2 dimensions")
+    if x.ndim == 0 or x.shape[-1] != w.shape[-1]:
+        given = x.shape[-1] if x.ndim else "no"
+        raise ValueError(f"linear: input has {given} features, expected {w.shape[-1]}")
+    b = None if bias is None else array_of("linear", bias, "bias")
+    if b is not None and b.shape != w.shape[:-1]:
+        raise ValueError(f"linear: bias has shape {b.shape}, expected {w.shape[:-1]}")
+    if w.ndim == 1:
+        product = matmul(input, weight)
+        return product if bias is None else add(product, bias)
+    for argument, array in (("weight", w), ("bias", b)):
+        if array is not None and array.dtype != x.dtype:
+            raise TypeError(f"linear: {argument} is {array.dtype}, input is {x.dtype}")
+    rows = input if x.ndim == 2 else reshape(input, (math.prod(x.shape[:-1]), x.shape[-1]))
+    array = EXTENSIONS[type(x)].gemm(rows._array, w.T, b)
+    out = record(_linear_backward, array, (rows, weight, bias), (rows, weight))
+    return out if x.ndim == 2 else reshape(out, (*x.shape[:-1], w.shape[0]))
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``y[n] = input1 @ weight[n] @ input2 + bias[n]``.
+
+    Args:
+        input1: (..., I).
+        input2: (..., J), of the same leading sizes.
+        weight: (N, I, J).
+        bias: (N).
+
+    Raises:
+        ValueError: the shapes do not match.
+    """
+    a, b = array_of("bilinear", input1, "input1"), array_of("bilinear", input2, "input2")
+    w = _require_ndim("bilinear", "weight", weight, 3)
+    expected = ((*a.shape[:-1], w.shape[1]), (*a.shape[:-1], w.shape[2]))
+    if a.ndim == 0 or (a.shape, b.shape) != expected:
+        raise ValueError(
+            f"bilinear: inputs have shapes {a.shape} and {b.shape}, expected (..., {w.shape[1]}) "
+            f"and (..., {w.shape[2]}) of equal leading sizes"
+        )
+    if bias is not None and array_of("bilinear", bias, "bias").shape != w.shape[:1]:
+        raise ValueError(f"bilinear: bias has shape {bias.shape}, expected {w.shape[:1]}")
+    count, rows, columns = w.shape
+    # (..., N * J), then (..., N, J) times input2 (..., J, 1)
+    folded = matmul(input1, reshape(permute(weight, (1, 0, 2)), (rows, count * columns)))
+    pairs = matmul(reshape(folded, (*a.shape[:-1], count, columns)), unsqueeze(input2, b.ndim))
+    out = reshape(pairs, (*a.shape[:-1], count))
+    return out if bias is None else add(out, bias)
+
+
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2) -> Tensor:
+    """Return the sum of products over pairs of dimensions.
+
+    Args:
+        a: first operand.
+        b: second operand.
+        dims: how many of the last dimensions of ``a`` meet the first of ``b``, or two lists that
+            name them.
+
+    Raises:
+        ValueError: the dimensions differ in number or size.
+    """
+    a_array, b_array = array_of("tensordot", a, "a"), array_of("tensordot", b, "b")
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(a_array.ndim, b_array.ndim):
+            raise ValueError(
+                f"tensordot: dims is {dims}, expected 0 to {min(a_array.ndim, b_array.ndim)}"
+            )
+        a_dims = list(range(a_array.ndim - dims, a_array.ndim))
+        b_dims = list(range(dims))
+    else:
+        a_dims = [axis_of("tensordot", dim, a_array.ndim) for dim in dims[0]]
+        b_dims = [axis_of("tensordot", dim, b_array.ndim) for dim in dims[1]]
+    a_sizes = [a_array.shape[dim] for dim in a_dims]
+    if a_sizes != [b_array.shape[dim] for dim in b_dims] or len(set(a_dims)) < len(a_dims):
+        raise ValueError(
+            f"tensordot: dims {dims} do not match for shapes {a_array.shape} and {b_array.shape}"
+        )
+    a_free = [dim for dim in range(a_array.ndim) if dim not in a_dims]
+    b_free = [dim for dim in range(b_array.ndim) if dim not in b_dims]
+    shape = [a_array.shape[dim] for dim in a_free] + [b_array.shape[dim] for dim in b_free]
+    inner = math.prod(a_sizes)
+    left = math.prod(a_array.shape[dim] for dim in a_free)
+    right = math.prod(b_array.shape[dim] for dim in b_free)
+    rows = reshape(permute(a, (*a_free, *a_dims)), (left, inner))
+    columns = reshape(permute(b, (*b_dims, *b_free)), (inner, right))
+    return reshape(matmul(rows, columns), tuple(shape))

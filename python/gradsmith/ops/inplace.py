@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In-place changes.
+
+Under `no_grad`, or where nothing involved requires a gradient, they write and count the change.
+Otherwise the change is recorded and the tensor moves on to the new node. That is refused for leaves
+that require a gradient, whose gradient would be that of another value, and for views, whose base
+would not learn of it. A change keeps dtype and shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradsmith.autograd import is_grad_enabled, no_grad
+from gradsmith.backend import EXTENSIONS, FLOATING, Array
+from gradsmith.ops import elementwise, elementwise_activation, elementwise_math, indexing
+from gradsmith.ops.indexing_items import assign
+from gradsmith.random import Generator
+from gradsmith.tensor import Tensor, array_of, wrap
+
+
+def is_recorded(op: str, input: Tensor, *operands: Any) -> bool:
+    """Return whether a change of ``input`` by the operands goes on the tape.
+
+    Raises:
+        TypeError: the input is no tensor.
+        RuntimeError: it should, but the tensor is a leaf that requires a gradient, or a view.
+    """
+    array = array_of(op, input)
+    needs_gradient = input.requires_grad or any(
+        isinstance(each, Tensor) and each.requires_grad for each in operands
+    )
+    if not needs_gradient or not is_grad_enabled() or array.dtype not in FLOATING:
+        return False
+    if input._view_of is not None:
+        raise RuntimeError(
+            f"{op}: the tensor is a view, and a recorded in-place change of it would not reach its "
+            "base; change the base (x[i] = ...), a clone(), or work under no_grad()"
+        )
+    if input._node is None and input.requires_grad:
+        raise RuntimeError(
+            f"{op}: the tensor is a leaf that requires a gradient; change it under no_grad(), or "
+            "use the op that returns a new tensor"
+        )
+    return True
+
+
+def rebase(input: Tensor, result: Tensor) -> None:
+    """Let ``input``, whose memory now holds ``result``, take its place on the tape."""
+    input._node = result._node
+    input._index = result._index
+    input.requires_grad = result.requires_grad
+    version = input._version
+    if version is not None:
+        version.number += 1
+        version.rebased += 1
+
+
+def _snapshot(input: Tensor) -> Tensor:
+    """Return the value before the change, at its place on the tape: rules may save it."""
+    old = wrap(EXTENSIONS[type(input._array)].copy_of(input._array))
+    old.requires_grad = input.requires_grad
+    old._node = input._node
+    old._index = input._index
+    return old
+
+
+def _store(op: str, input: Tensor, result: Tensor) -> None:
+    array, new = input._array, result._array
+    if new.shape != array.shape:
+        raise ValueError(f"{op}: the result has shape {new.shape}, the tensor {array.shape}")
+    if new.dtype != array.dtype:
+        raise TypeError(f"{op}: the result is {new.dtype}, the tensor {array.dtype}")
+    EXTENSIONS[type(array)].copy(array, new)
+
+
+def _change(
+    op: str,
+    input: Tensor,
+    operands: tuple[Any, ...],
+    function: Callable[..., Tensor],
+    direct: Callable[[Array], None] | None = None,
+) -> Tensor:
+    """Make ``input`` the result of ``function(input, *operands)``, and return it.
+
+    ``direct`` does the same to an array, without a copy, for changes off the tape.
+    """
+    if is_recorded(op, input, *operands):
+        old = _snapshot(input)
+        result = function(old, *(old if each is input else each for each in operands))
+        _store(op, input, result)
+        rebase(input, result)
+        return input
+    if direct is not None:
+        direct(input._array)
+    else:
+        with no_grad():
+            _store(op, input, function(input, *operands))
+    input._bump()
+    return input
+
+
+def _unary(op: str, input: Tensor, function: Callable[..., Tensor]) -> Tensor:
+    kernel = getattr(EXTENSIONS[type(array_of(op, input))], op.removesuffix("_"))
+    return _change(op, input, (), function, lambda array: kernel(array, 0.0, 0.0, array))
+
+
+def _binary(op: str, input: Tensor, other: Any, function: Callable[..., Tensor]) -> Tensor:
+    kernel = getattr(EXTENSIONS[type(array_of(op, input))], op.removesuffix("_"))
+
+    def direct(array: Array) -> None:
+        kernel(array, _apart(other, array), 0.0, 0.0, array)
+
+    return _change(op, input, (other,), function, direct)
+
+
+def _apart(other: Any, target: Array) -> Any:
+    """Return an operand that shares no element with ``target`` but at the same place."""
+    if not isinstance(other, Tensor):
+        return other.item() if isinstance(other, np.generic) else other
+    array = other._array
+    if array is target or not np.may_share_memory(array, target):
+        return array
+    same_start = array.__array_interface__["data"] == target.__array_interface__["data"]
+    if same_start and array.shape == target.shape and array.strides == target.strides:
+        return array
+    return EXTENSIONS[type(array)].copy_of(array)
+
+
+# ---- arithmetic ----------------------------------------------------------------------------------
+
+
+def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    """Add ``alpha * other`` in place."""
+    other = other if alpha == 1 else elementwise.mul(other, alpha)
+    return _binary("add_", input, other, elementwise.add)
+
+
+def sub_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    """Subtract ``alpha * other`` in place."""
+    other = other if alpha == 1 else elementwise.mul(other, alpha)
+    return _binary("sub_", input, other, elementwise.sub)
+
+
+def mul_(input: Tensor, other: Any) -> Tensor:
+    """Multiply by ``other`` in place."""
+    return _binary("mul_", input, other, elementwise.mul)
+
+
+def div_(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Divide by ``other`` in place; ``rounding_mode`` as in `div`."""
+    if rounding_mode is None:
+        return _binary("div_", input, other, elementwise.div)
+
+    def divide(x: Tensor, y: Any) -> Tensor:
+        return elementwise.div(x, y, rounding_mode=rounding_mode)
+
+    return _change("div_", input, (other,), divide)
+
+
+def pow_(input: Tensor, exponent: Any) -> Tensor:
+    """Raise to a power in place."""
+    return _binary("pow_", input, exponent, elementwise.pow)
+
+
+def neg_(input: Tensor) -> Tensor:
+    """Negate in place."""
+    return _unary("neg_", input, elementwise.neg)
+
+
+def exp_(input: Tensor) -> Tensor:
+    """Take the exponential in place."""
+    return _unary("exp_", input, elementwise_math.exp)
+
+
+def sqrt_(input: Tensor) -> Tensor:
+    """Take the square root in place."""
+    return _unary("sqrt_", input, elementwise_math.sqrt)
+
+
+def sigmoid_(input: Tensor) -> Tensor:
+    """Apply the logistic function in place."""
+    return _unary("sigmoid_", input, elementwise_activation.sigmoid)
+
+
+def tanh_(input: Tensor) -> Tensor:
+    """Take the hyperbolic tangent in place."""
+    return _unary("tanh_", input, elementwise_math.tanh)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """Set negative elements to 0 in place."""
+    return _unary("relu_", input, elementwise_activation.relu)
+
+
+def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Limit to [min, max] in place (numbers, tensors or None)."""
+    from gradsmith.ops.elementwise_round import clamp
+
+    return _change("clamp_", input, (min, max), clamp)
+
+
+# ---- filling and writing by index ----------------------------------------------------------------
+
+
+def copy_(input: Tensor, src: Any) -> Tensor:
+    """Write ``src``, broadcast and converted, over the tensor.
+
+    Raises:
+        ValueError: ``src`` does not broadcast to the tensor's shape.
+    """
+    array_of("copy_", input)
+    assign("copy_", input, (Ellipsis,), src)
+    return input
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """Write a number, or the one element of a 0-d tensor, everywhere.
+
+    Raises:
+        ValueError: the tensor's dtype cannot hold the value.
+    """
+    array_of("fill_", input)
+    if isinstance(value, Tensor) and value.ndim:
+        raise ValueError(f"fill_: value has shape {value.shape}, expected a number or 0-d tensor")
+    assign("fill_", input, (Ellipsis,), value)
+    return input
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Write zeros."""
+    array_of("zero_", input)
+    assign("zero_", input, (Ellipsis,), 0)
+    return input
+
+
+def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """Write ``value`` where the bool ``mask``, which broadcasts to the tensor."""
+
+    def fill(x: Tensor, number: Any) -> Tensor:
+        return indexing.masked_fill(x, mask, number)
+
+    return _change("masked_fill_", input, (value,), fill)
+
+
+def index_add_(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
+) -> Tensor:
+    """Add ``alpha * source`` to the slices at ``index`` in place (see `index_add`)."""
+
+    def add(x: Tensor, rows: Tensor) -> Tensor:
+        return indexing.index_add(x, dim, index, rows, alpha=alpha)
+
+    return _change("index_add_", input, (source,), add)
+
+
+def scatter_(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None
+) -> Tensor:
+    """Write ``src`` or ``value`` at ``index`` in place (see `scatter`)."""
+
+    def write(x: Tensor, values: Any) -> Tensor:
+        return indexing.scatter(x, dim, index, values, value=value)
+
+    return _change("scatter_", input, (src,), write)
+
+
+def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """Add ``src`` at ``index`` in place (see `scatter_add`)."""
+
+    def add(x: Tensor, values: Tensor) -> Tensor:
+        return indexing.scatter_add(x, dim, index, values)
+
+    return _change("scatter_add_", input, (src,), add)
+
+
+# ---- random numbers ------------------------------------------------------------------------------
+
+
+def _draw(op: str, input: Tensor, fill: Callable[[Array], None]) -> Tensor:
+    """Fill with random numbers: a constant as far as the tape is concerned."""
+    array = array_of(op, input)
+    if is_recorded(op, input):
+        raise RuntimeError(f"{op}: the tensor is on the tape; draw under no_grad(), or detach() it")
+    if array.flags.c_contiguous:
+        fill(array)
+    else:
+        drawn = EXTENSIONS[type(array)].empty(array.shape, array.dtype)
+        fill(drawn)
+        EXTENSIONS[type(array)].copy(array, drawn)
+    input._bump()
+    return input
+
+
+def normal_(
+    input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers.
+
+    Raises:
+        TypeError: the tensor is not floating.
+        ValueError: ``std`` is negative.
+    """
+    from gradsmith.ops.random import fill_normal
+
+    if not std >= 0:
+        raise ValueError(f"normal_: std is {std}, expected at least 0")
+    return _draw(
+        "normal_", input, lambda array: fill_normal("normal_", array, mean, std, generator)
+    )
+
+
+def uniform_(
+    input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with numbers uniform in [low, high).
+
+    Raises:
+        TypeError: the tensor is not floating.
+        ValueError: ``low`` lies above ``high``.
+    """
+    from gradsmith.ops.random import fill_uniform
+
+    if not low <= high:
+        raise ValueError(f"uniform_: low is {low} and high is {high}, expected low <= high")
+    return _draw(
+        "uniform_", input, lambda array: fill_uniform("uniform_", array, low, high, generator)
+    )
+
+
+def bernoulli_(
+    input: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with 1 of probability ``p`` (a number, or a tensor that broadcasts), else 0.
+
+    Raises:
+        TypeError: the tensor is not floating.
+        ValueError: a probability lies outside [0, 1].
+    """
+    from gradsmith.ops.random import bernoulli_into
+
+    def fill(array: Array) -> None:
+        chance = p
+        if isinstance(p, Tensor):
+            chance = elementwise.to(p.detach(), array.dtype).expand(array.shape)._array
+        bernoulli_into(array, chance, generator)
+
+    return _draw("bernoulli_", input, fill)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Order and search: sort, topk, median, quantile, unique, bincount, nonzero.
+
+NumPy finds the order; values are then gathered, so that gradients go to where they came from.
+NaN counts as larger than every number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradsmith.backend import FLOATING, Array, bfloat16, int64
+from gradsmith.ops.elementwise import as_floating
+from gradsmith.ops.elementwise_combine import lerp
+from gradsmith.ops.reduce import ValuesAndIndices
+from gradsmith.ops.shape import axis_of, flatten, reshape, squeeze
+from gradsmith.ops.shape_pieces import select
+from gradsmith.tensor import Tensor, array_of, wrap
+
+
+def _order(array: Array, axis: int, descending: bool) -> Array:
+    """Return the stable order of the elements along an axis, NaN as the largest."""
+    keys = array.astype(np.float32) if array.dtype == bfloat16 else array
+    if not descending:
+        order: Array = np.argsort(keys, axis=axis, kind="stable")
+        return order
+    # Reversed before and after, so that equal elements keep their order.
+    backwards = np.flip(np.argsort(np.flip(keys, axis), axis=axis, kind="stable"), axis)
+    reversed_order: Array = array.shape[axis] - 1 - backwards
+    return reversed_order
+
+
+def _gathered(input: Tensor, axis: int, order: Array) -> ValuesAndIndices:
+    from gradsmith.ops.indexing import gather
+
+    indices = wrap(np.ascontiguousarray(order, dtype=int64))
+    return ValuesAndIndices(gather(input, axis, indices), indices)
+
+
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
+) -> ValuesAndIndices:
+    """Return the elements in order along ``dim``, and where they were; always stable.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    array = array_of("sort", input)
+    axis = axis_of("sort", dim, array.ndim)
+    if array.ndim == 0:
+        return ValuesAndIndices(input, wrap(np.zeros((), int64)))
+    return _gathered(input, axis, _order(array, axis, descending))
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """Return the indices (int64) that put ``dim`` in order (see `sort`)."""
+    array = array_of("argsort", input)
+    axis = axis_of("argsort", dim, array.ndim)
+    if array.ndim == 0:
+        return wrap(np.zeros((), int64))
+    return wrap(np.ascontiguousarray(_order(array, axis, descending), dtype=int64))
+
+
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> ValuesAndIndices:
+    """Return the ``k`` largest (or smallest) elements along ``dim``, in order, and their places.
+
+    Raises:
+        ValueError: ``k`` is negative or larger than the dimension.
+        IndexError: there is no such dimension.
+    """
+    array = array_of("topk", input)
+    axis = axis_of("topk", dim, array.ndim)
+    size = array.shape[axis] if array.ndim else 1
+    if not 0 <= k <= size:
+        raise ValueError(f"topk: k is {k}, expected 0 to {size} for dim {dim}")
+    if array.ndim == 0:
+        return sort(input)
+    order = _order(array, axis, descending=largest)
+    return _gathered(input, axis, order[(*(slice(None),) * axis, slice(0, k))])
+
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the median of all elements, or along ``dim`` with its index; the lower of two.
+
+    NaN where there is one.
+
+    Raises:
+        ValueError: there is no element.
+        IndexError: there is no such dimension.
+    """
+    array = array_of("median", input)
+    if dim is None:
+        return median(flatten(input), 0).values
+    axis = axis_of("median", dim, array.ndim)
+    if array.ndim == 0:
+        return ValuesAndIndices(input, wrap(np.zeros((), int64)))
+    size = array.shape[axis]
+    if size == 0:
+        raise ValueError(f"median: dim {dim} of shape {array.shape} has no element")
+    lead = (slice(None),) * axis
+    order = _order(array, axis, descending=False)
+    middle = (size - 1) // 2
+    index = order[(*lead, slice(middle, middle + 1))]
+    if array.dtype in FLOATING:
+        missing = array != array
+        first_nan = np.argmax(missing, axis=axis, keepdims=True)
+        index = np.where(missing.any(axis=axis, keepdims=True), first_nan, index)
+    values, indices = _gathered(input, axis, index)
+    if keepdim:
+        return ValuesAndIndices(values, indices)
+    return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))
+
+
+def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the value below which a share ``q`` of the elements lies, interpolated linearly.
+
+    Raises:
+        ValueError: ``q`` is not in [0, 1], or there is no element.
+        IndexError: there is no such dimension.
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"quantile: q is {q}, expected a number in [0, 1]")
+    x = as_floating(input)
+    if dim is None:
+        out = quantile(flatten(x), q, 0)
+        return reshape(out, (1,) * x.ndim) if keepdim else out
+    axis = axis_of("quantile", dim, x.ndim)
+    size = x.shape[axis] if x.ndim else 1
+    if size == 0:
+        raise ValueError(f"quantile: dim {dim} of shape {x.shape} has no element")
+    if x.ndim == 0:
+        return x
+    ordered = sort(x, axis).values
+    place = q * (size - 1)
+    lower = int(place)
+    upper = lower + 1 if lower + 1 < size else lower
+    out = lerp(select(ordered, axis, lower), select(ordered, axis, upper), place - lower)
+    shape = x.shape
+    return reshape(out, (*shape[:axis], 1, *shape[axis + 1 :])) if keepdim else out
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the distinct elements in order, or the distinct slices of ``dim``.
+
+    Args:
+        input: any tensor.
+        sorted: has no effect, they always are.
+        return_inverse: also return for each element the place of its value (int64).
+        return_counts: also return how often each value occurs (int64).
+        dim: None for elements of the flattened tensor.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    array = array_of("unique", input)
+    axis = None if dim is None else axis_of("unique", dim, array.ndim)
+    keys = array.astype(np.float32) if array.dtype == bfloat16 else array
+    values, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True, axis=axis)
+    shape = array.shape if axis is None else (array.shape[axis],)
+    results = [wrap(values.astype(array.dtype))]
+    if return_inverse:
+        results.append(wrap(inverse.reshape(shape).astype(int64)))
+    if return_counts:
+        results.append(wrap(counts.astype(int64)))
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """Return how often each integer from 0 on occurs, or the sums of their weights.
+
+    Raises:
+        TypeError: the input holds no integers.
+        ValueError: the input is not 1-d or holds negative numbers, or the weights differ in shape.
+    """
+    array = array_of("bincount", input)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"bincount: got {array.dtype}, expected an integer dtype")
+    if array.ndim != 1 or (array < 0).any():
+        raise ValueError(
+            f"bincount: got shape {array.shape}, expected a 1-d tensor of numbers >= 0"
+        )
+    if minlength < 0:
+        raise ValueError(f"bincount: minlength is {minlength}, expected a number >= 0")
+    if weights is None:
+        return wrap(np.bincount(array, minlength=minlength).astype(int64))
+    given = array_of("bincount", weights, "weights")
+    if given.shape != array.shape:
+        raise ValueError(f"bincount: weights has shape {given.shape}, expected {array.shape}")
+    counts = np.bincount(array, given.astype(np.float64), minlength)
+    return wrap(counts.astype(given.dtype if given.dtype in FLOATING else np.float64))
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Return where the elements are not 0, in row-major order.
+
+    Returns:
+        Positions (K, ndim), int64; with ``as_tuple`` one (K,) tensor for each dimension.
+    """
+    array = array_of("nonzero", input)
+    places = np.nonzero(np.atleast_1d(array))
+    if as_tuple:
+        return tuple(wrap(place.astype(int64)) for place in places)
+    return wrap(np.stack(places, axis=1).astype(int64)[:, : array.ndim])

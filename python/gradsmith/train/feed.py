@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what `fit` accepts (arrays, tensors, datasets, loaders) to batches on the model's device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype
+from gradsmith.data import DataLoader, Dataset, IterableDataset
+from gradsmith.data.dataset import position
+from gradsmith.nn import Module
+from gradsmith.tensor import Tensor, as_array, wrap
+
+
+class ArrayDataset(Dataset[Any]):
+    """Sample i of arrays (N, ...), or of a list or dict of them; or pairs (input, target)."""
+
+    def __init__(self, inputs: Any, targets: Any = None, *, paired: bool = False) -> None:
+        """Keep the tensors; ``paired``: samples have targets."""
+        self.inputs = inputs
+        self.targets = targets
+        self.paired = paired
+
+    def __len__(self) -> int:
+        """Return N."""
+        return length_of(self.inputs)
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the sample at ``index``."""
+        where = position("ArrayDataset", index, len(self))
+        return self._at(where)
+
+    def take(self, indices: Array) -> Any:
+        """Return the batch at ``indices``."""
+        return self._at(indices)
+
+    def _at(self, where: Any) -> Any:
+        inputs = _rows(self.inputs, where)
+        return (inputs, _rows(self.targets, where)) if self.paired else inputs
+
+    def part(self, start: int, stop: int) -> ArrayDataset:
+        """Return the samples ``start`` to ``stop``, sharing memory."""
+        chosen = slice(start, stop)
+        targets = _rows(self.targets, chosen) if self.paired else None
+        return ArrayDataset(_rows(self.inputs, chosen), targets, paired=self.paired)
+
+
+def _map(function: Any, tree: Any) -> Any:
+    """Apply a function to a tensor, or to each one in a list or dict."""
+    if isinstance(tree, Mapping):
+        return {key: _map(function, value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_map(function, value) for value in tree]
+    return function(tree)
+
+
+def _rows(tree: Any, where: Any) -> Any:
+    return _map(lambda tensor: wrap(np.asarray(tensor._array[where])), tree)
+
+
+def _first(tree: Any) -> Any:
+    while isinstance(tree, (Mapping, list, tuple)):
+        if not tree:
+            raise ValueError("expected tensors, got an empty list or dict")
+        tree = next(iter(tree.values() if isinstance(tree, Mapping) else tree))
+    return tree
+
+
+def length_of(tree: Any) -> int:
+    """Return the size of the first dimension of a tensor, or of the first in a list or dict."""
+    first = _first(tree)
+    return int(first.shape[0]) if isinstance(first, Tensor) and first.ndim else 1
+
+
+def parameter_dtype(model: Module) -> DType:
+    """Return the dtype of the first floating parameter, to which float arrays are cast."""
+    for parameter in model.parameters():
+        if parameter.dtype in FLOATING:
+            return parameter.dtype
+    return get_default_dtype()
+
+
+def _parameter_device(model: Module) -> Device | None:
+    for parameter in model.parameters():
+        return parameter.device
+    return None
+
+
+def _to_tensors(op: str, name: str, data: Any, dtype: DType) -> Any:
+    """Return data as tensors: float arrays in ``dtype``, integer ones but bytes in int64."""
+    if isinstance(data, Mapping):
+        return {key: _to_tensors(op, f"{name}[{key!r}]", data[key], dtype) for key in data}
+    several = isinstance(data, (list, tuple)) and any(
+        isinstance(each, (Tensor, np.ndarray)) and each.ndim for each in data
+    )
+    if several:
+        return [_to_tensors(op, f"{name}[{i}]", each, dtype) for i, each in enumerate(data)]
+    if isinstance(data, Tensor):
+        tensor = data.detach()
+    else:
+        array = as_array(data)
+        if array.dtype in FLOATING:
+            array = as_array(array, dtype)
+        elif array.dtype.kind in "iu" and (array.dtype != np.uint8 or name.startswith("y")):
+            array = as_array(array, np.dtype(np.int64))
+        tensor = wrap(array)
+    if tensor.ndim == 0:
+        raise ValueError(f"{op}: {name} is a single number, expected samples in dimension 0")
+    return tensor
+
+
+def _check_lengths(op: str, name: str, tree: Any, expected: int) -> None:
+    def check(tensor: Tensor) -> None:
+        if tensor.shape[0] != expected:
+            raise ValueError(
+                f"{op}: {name} has {tensor.shape[0]} samples, but x has {expected} (first "
+                "dimensions must be equal)"
+            )
+
+    _map(check, tree)
+
+
+def array_dataset(op: str, x: Any, y: Any, dtype: DType) -> ArrayDataset:
+    """Return arrays or tensors as a dataset, after checking that their lengths agree."""
+    inputs = _to_tensors(op, "x", x, dtype)
+    expected = length_of(inputs)
+    _check_lengths(op, "x", inputs, expected)
+    if y is None:
+        return ArrayDataset(inputs)
+    targets = _to_tensors(op, "y", y, dtype)
+    _check_lengths(op, "y", targets, expected)
+    return ArrayDataset(inputs, targets, paired=True)
+
+
+def is_dataset(x: Any) -> bool:
+    """Whether ``x`` yields samples by itself, rather than being arrays of them."""
+    if isinstance(x, (DataLoader, Dataset)):
+        return True
+    arrays = (Tensor, np.ndarray, Sequence, Mapping)
+    return hasattr(x, "__getitem__") and hasattr(x, "__len__") and not isinstance(x, arrays)
+
+
+def loader_for(
+    op: str,
+    model: Module,
+    x: Any,
+    y: Any,
+    batch_size: int,
+    shuffle: bool = False,
+    seed: Any = None,
+) -> DataLoader:
+    """Return the loader of ``x`` and ``y``; a DataLoader is used as it is.
+
+    Raises:
+        ValueError: lengths differ, there are no samples, or ``y`` comes with a dataset.
+    """
+    if is_dataset(x):
+        if y is not None:
+            raise ValueError(f"{op}: y must be None when x is a {type(x).__name__}, which has both")
+        if isinstance(x, DataLoader):
+            return x
+        shuffle = shuffle and not isinstance(x, IterableDataset)
+        return DataLoader(x, batch_size, shuffle=shuffle, seed=seed)
+    dataset = array_dataset(op, x, y, parameter_dtype(model))
+    if len(dataset) == 0:
+        raise ValueError(f"{op}: x has no samples")
+    return DataLoader(dataset, batch_size, shuffle=shuffle, seed=seed)
+
+
+def batches_of(loader: DataLoader) -> int | None:
+    """Return the number of batches of an epoch, or None for a stream that does not know."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def split_validation(
+    x: Any, y: Any, fraction: float, dtype: DType
+) -> tuple[ArrayDataset, ArrayDataset]:
+    """Return the first samples and the last ``fraction`` of them, before any shuffling.
+
+    Raises:
+        ValueError: x is no arrays, the fraction is not in (0, 1), or a part would be empty.
+    """
+    if is_dataset(x):
+        raise ValueError(
+            "fit: validation_split needs arrays or tensors; give validation_data with a "
+            f"{type(x).__name__}"
+        )
+    if not 0 < fraction < 1:
+        raise ValueError(f"fit: validation_split is {fraction}, expected 0 <= it < 1")
+    dataset = array_dataset("fit", x, y, dtype)
+    cut = math.floor(len(dataset) * (1 - fraction))
+    if not 0 < cut < len(dataset):
+        raise ValueError(
+            f"fit: validation_split={fraction} of {len(dataset)} samples leaves a part empty"
+        )
+    return dataset.part(0, cut), dataset.part(cut, len(dataset))
+
+
+def split_batch(op: str, batch: Any) -> tuple[Any, Any]:
+    """Return inputs and targets of a batch; TypeError unless it is a pair."""
+    if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+        got = f"{len(batch)} entries" if isinstance(batch, (list, tuple)) else type(batch).__name__
+        raise TypeError(f"{op}: a batch is {got}, expected the pair (inputs, targets)")
+    return batch[0], batch[1]
+
+
+def to_device(model: Module, tree: Any) -> Any:
+    """Return tensors on the device of the model's parameters."""
+    device = _parameter_device(model)
+
+    def move(tensor: Any) -> Any:
+        if isinstance(tensor, Tensor) and device is not None and tensor.device != device:
+            return tensor.to(device)
+        return tensor
+
+    return _map(move, tree)
+
+
+def call(model: Module, inputs: Any) -> Any:
+    """Call the model with one input, a list of them, or a dict of named ones."""
+    if isinstance(inputs, (list, tuple)):
+        return model(*inputs)
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(inputs)

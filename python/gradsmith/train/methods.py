@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training functions as methods of `nn.Module`.
+
+`nn` stands below `train` and does not import it, so the methods are set when `train` is imported.
+`TrainMethods` tells type checkers of them: `Module` names it as a base while types are checked.
+"""
+
+from __future__ import annotations
+
+from gradsmith.nn import Module
+from gradsmith.train import compiling, loop, summaries
+
+
+class TrainMethods:
+    """What `gradsmith.train` adds to every `nn.Module`; see its functions of the same names."""
+
+    compile = compiling.compile
+    fit = loop.fit
+    evaluate = loop.evaluate
+    predict = loop.predict
+    summary = summaries.summary
+
+
+def attach() -> None:
+    """Set the methods on `nn.Module`."""
+    for name, function in vars(TrainMethods).items():
+        if not name.startswith("_"):
+            setattr(Module, name, function)

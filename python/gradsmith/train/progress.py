@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Self
+
+from gradsmith.train.callbacks import Callback, Logs
+
+
+def resolve_verbose(verbose: int | str) -> int:
+    """Return 0, 1 or 2; "auto" is 1 on a terminal, else 2.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if verbose == "auto":
+        return 1 if sys.stderr.isatty() else 2
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"verbose is {verbose!r}, expected 0, 1, 2 or 'auto'")
+    return int(verbose)
+
+
+def _text(logs: Logs) -> str:
+    return " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
+
+
+class Progress(Callback):
+    """Shows a pass over ``steps`` batches (None: unknown); as a callback, pass after pass."""
+
+    def __init__(self, label: str, verbose: int, steps: int | None) -> None:
+        """Begin a pass."""
+        super().__init__()
+        self._label = label
+        self._verbose = verbose
+        self._steps = steps
+        self._bar: Any = None
+        self._begin(label)
+
+    @classmethod
+    def silent(cls) -> Self:
+        """Return one that shows nothing."""
+        return cls("", 0, None)
+
+    def _begin(self, label: str) -> None:
+        self._started = time.perf_counter()
+        self._title = label
+
+    def _open_bar(self) -> Any:
+        from tqdm import tqdm
+
+        return tqdm(
+            total=self._steps, desc=self._title, file=sys.stderr, leave=True, dynamic_ncols=True
+        )
+
+    def step(self, logs: Logs) -> None:
+        """Count a batch and show its logs."""
+        if self._verbose == 1:
+            if self._bar is None:
+                self._bar = self._open_bar()
+            self._bar.set_postfix_str(_text(logs), refresh=False)
+            self._bar.update()
+
+    def finish(self, logs: Logs) -> None:
+        """End the pass with its final logs."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(_text(logs), refresh=True)
+        self.close()
+        if self._verbose == 2:
+            seconds = time.perf_counter() - self._started
+            print(f"{self._title}: {seconds:.2f} s - {_text(logs)}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Begin the pass of an epoch."""
+        self._begin(f"{self._label} {epoch + 1}/{self.params['epochs']}")
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Count a batch."""
+        self.step(logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Show the logs of the epoch."""
+        self.finish(logs or {})
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close the bar of an epoch that was cut short."""
+        self.close()
