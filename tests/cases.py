@@ -139,7 +139,7 @@ def run_with_gradients(case: Case, arrays: list[Any]) -> tuple[list[Any], list[A
 
 # Each takes an array and returns one with equal elements and other strides.
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "transposed": lambda x: np.asfortranarray(x),
+    "transposed": lambda x: np.asfortranarray(x) if x.ndim else x,
     "sliced": lambda x: _embedded(x, step=2),
     "reversed": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x,
 }
@@ -148,7 +148,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def _embedded(x: np.ndarray, step: int) -> np.ndarray:
     """Return x as every second element, from offset 1, of a larger array."""
     big = np.zeros(tuple(size * step + 1 for size in x.shape), dtype=x.dtype)
-    view = big[tuple(slice(1, 1 + size * step, step) for size in x.shape)]
+    view = big[(*(slice(1, 1 + size * step, step) for size in x.shape), ...)]
     view[...] = x
     return view
 

@@ -31,6 +31,7 @@ FLOORS = [
     {"nn", "optim", "data", "metrics", "viz", "io", "distributed"},
     {"ops", "random"},
     {"autograd", "tensor", "tensor_methods"},
+    {"hooks"},
     {"backend", "config", "memory"},
     {"_cpu"},
 ]

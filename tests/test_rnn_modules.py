@@ -13,6 +13,7 @@ import pytest
 from gradsmith.nn.rnn import GRU, LSTM, RNN
 from gradsmith.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
 from gradsmith.ops.rnn import GATES
+from gradsmith.random import manual_seed
 from gradsmith.tensor import Tensor
 from tests.reference import rnn as reference
 
@@ -22,6 +23,7 @@ MODULES: dict[str, Any] = {"rnn_tanh": RNN, "lstm": LSTM, "gru": GRU}
 
 @pytest.mark.parametrize("cell", list(MODULES))
 def test_module_names_and_initialisation(cell: str) -> None:
+    manual_seed(0)
     module = MODULES[cell](INPUTS, 4, num_layers=2, bidirectional=True)
     names = [name for name, _ in module.named_parameters()]
     expected = [
@@ -35,10 +37,10 @@ def test_module_names_and_initialisation(cell: str) -> None:
     assert module.weight_ih_l0.shape == (rows, INPUTS)
     assert module.weight_ih_l1_reverse.shape == (rows, 8)
     assert module.weight_hh_l1.shape == (rows, 4)
-    for parameter in module.parameters():
-        values = parameter.detach().numpy()
-        assert np.abs(values).max() <= 0.5
-        assert values.std() > 0.1
+    values = np.concatenate([each.detach().numpy().ravel() for each in module.parameters()])
+    assert 0.45 < np.abs(values).max() <= 0.5
+    assert abs(values.mean()) < 0.1
+    assert 0.25 < values.std() < 0.33  # 0.5 / sqrt(3) of the uniform distribution
 
 
 @pytest.mark.parametrize("cell", list(MODULES))
@@ -194,3 +196,25 @@ def test_training_leaves_no_cycles() -> None:
         assert reference_to_y() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("cell", list(MODULES))
+def test_weights_of_torch_give_its_outputs_and_gradients(cell: str) -> None:
+    import torch
+
+    options = {"num_layers": 2, "bidirectional": True, "batch_first": True}
+    theirs = getattr(torch.nn, MODULES[cell].__name__)(INPUTS, HIDDEN, **options)
+    ours = MODULES[cell](INPUTS, HIDDEN, **options)
+    ours.load_state_dict({k: Tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((BATCH, STEPS, INPUTS)).astype(np.float32)
+    dy = rng.standard_normal((BATCH, STEPS, 2 * HIDDEN)).astype(np.float32)
+    want, _ = theirs(torch.tensor(x))
+    want.backward(torch.tensor(dy))
+    got, _ = ours(Tensor(x))
+    got.backward(Tensor(dy))
+    np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), atol=1e-6)
+    for name, parameter in ours.named_parameters():
+        expected = theirs.get_parameter(name).grad.numpy()
+        np.testing.assert_allclose(parameter.grad.numpy(), expected, atol=1e-5, err_msg=name)

@@ -48,7 +48,7 @@ struct Operand {
   Operand& operator=(const Operand&) = delete;
 
   PromotionOperand promotion() const {
-    return {view.dtype, !is_array || view.shape.ndim == 0};
+    return {view.dtype, !is_array ? 0 : view.shape.ndim == 0 ? 1 : 2};
   }
 
   // Makes the operand of `dtype`: an array is converted, a scalar written in place.

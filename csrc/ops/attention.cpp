@@ -101,7 +101,7 @@ AttentionParams attention_params(const Array& q, const Array& k, const Array& v,
   p.batch = 1;
   for (int d = 0; d < rows; ++d) {
     row_shape->append(q.size(d));
-    p.batch *= q.size(d);
+    p.batch = checked_multiply(p.batch, q.size(d));
   }
   p.kv_batch = p.batch / p.group;
   row_shape->append(p.queries);

@@ -9,17 +9,18 @@ namespace {
 
 int kind_of(DType dtype) { return dtype == DType::boolean ? 0 : is_floating(dtype) ? 2 : 1; }
 
-// The default floating type stands in where a weak float meets integers.
+// The default floating type stands in where a Python float meets integers.
 DType default_of_kind(const PromotionOperand& operand) {
-  return operand.dtype == DType::float64 && operand.is_weak ? DType::float32 : operand.dtype;
+  const bool is_float_number = operand.rank == 0 && operand.dtype == DType::float64;
+  return is_float_number ? DType::float32 : operand.dtype;
 }
 
 }  // namespace
 
 DType promote_operands(const PromotionOperand& a, const PromotionOperand& b) {
-  if (a.is_weak == b.is_weak) return promote(a.dtype, b.dtype);
-  const PromotionOperand& weak = a.is_weak ? a : b;
-  const PromotionOperand& strong = a.is_weak ? b : a;
+  if (a.rank == b.rank) return promote(a.dtype, b.dtype);
+  const PromotionOperand& weak = a.rank < b.rank ? a : b;
+  const PromotionOperand& strong = a.rank < b.rank ? b : a;
   return kind_of(weak.dtype) > kind_of(strong.dtype) ? default_of_kind(weak) : strong.dtype;
 }
 

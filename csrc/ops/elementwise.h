@@ -72,11 +72,11 @@ constexpr OpName kBinaryOps[] = {
 #undef COMPARE
 };
 
-// An operand's part in type promotion: a Python scalar or 0-d array yields to an array of the same
-// or a higher kind (bool < integer < floating), as in PyTorch.
+// An operand's part in type promotion: one of lower rank yields to one of higher rank whose kind
+// (bool < integer < floating) is the same or higher, as in PyTorch.
 struct PromotionOperand {
   DType dtype;
-  bool is_weak;
+  int rank;  // 0 Python scalar, 1 0-d array, 2 other arrays
 };
 DType promote_operands(const PromotionOperand& a, const PromotionOperand& b);
 

@@ -20,14 +20,15 @@ OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
            ", its parameter has ", to_string(param.shape));
   GS_CHECK_TYPE(grad.dtype == param.dtype, op, ": a gradient is ", name_of(grad.dtype),
                 ", its parameter is ", name_of(param.dtype));
-  GS_CHECK(param.is_contiguous() && grad.is_contiguous(), op,
+  const std::int64_t count = checked_count(param.shape);
+  GS_CHECK(count == 0 || (param.is_contiguous() && grad.is_contiguous()), op,
            ": parameters and gradients have to be contiguous");
   GS_CHECK(step >= 1, op, ": step is ", step, ", expected at least 1");
-  OptimTensor tensor{param.dtype, checked_count(param.shape), param.data, grad.data, {}, step};
+  OptimTensor tensor{param.dtype, count, param.data, grad.data, {}, step};
   const DType state_dtype = param.dtype == DType::bfloat16 ? DType::float32 : param.dtype;
   for (int i = 0; i < kMaxOptimStates; ++i) {
     if (states[i] == nullptr) continue;
-    GS_CHECK(states[i]->shape == param.shape && states[i]->is_contiguous(), op,
+    GS_CHECK(states[i]->shape == param.shape && (count == 0 || states[i]->is_contiguous()), op,
              ": a state has shape ", to_string(states[i]->shape), ", its parameter has ",
              to_string(param.shape));
     GS_CHECK_TYPE(states[i]->dtype == state_dtype, op, ": a state is ", name_of(states[i]->dtype),

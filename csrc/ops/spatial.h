@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "core/platform.h"
+
 namespace gradsmith {
 
 constexpr int kSpatialDims = 3;
@@ -14,6 +16,8 @@ constexpr int kSpatialDims = 3;
 constexpr std::int64_t kSpatialOptionLimit = std::int64_t{1} << 31;
 
 // Where the caller's dimensions start among the three.
-inline int first_spatial(int ndim) { return kSpatialDims - ndim; }
+GS_INLINE int first_spatial(int ndim) { return kSpatialDims - ndim; }
+
+GS_INLINE std::int64_t volume(const std::int64_t* size) { return size[0] * size[1] * size[2]; }
 
 }  // namespace gradsmith

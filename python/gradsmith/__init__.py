@@ -1,45 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """gradsmith: deep learning on kernels written by hand.
 
-    >>> import gradsmith as gs
-    >>> x = gs.tensor([1.0, 2.0], requires_grad=True)
-    >>> (x * x).sum().backward()
-    >>> x.grad
-    tensor([2., 4.])
+>>> import gradsmith as gs
+>>> x = gs.tensor([1.0, 2.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4.])
 """
 
 import importlib as _importlib
 from typing import TYPE_CHECKING, Any
 
 from gradsmith import autograd as autograd
+from gradsmith import backend as _backend
 from gradsmith import memory as memory
-from gradsmith import nn as nn
-from gradsmith import optim as optim
 from gradsmith import random as random
 from gradsmith.autograd import enable_grad as enable_grad
 from gradsmith.autograd import is_grad_enabled as is_grad_enabled
 from gradsmith.autograd import no_grad as no_grad
 from gradsmith.autograd import set_grad_enabled as set_grad_enabled
 from gradsmith.backend import Device as Device
-from gradsmith.backend import Device as device
 from gradsmith.backend import bfloat16 as bfloat16
-from gradsmith.backend import bool_ as bool
-from gradsmith.backend import float32 as float
 from gradsmith.backend import float32 as float32
-from gradsmith.backend import float64 as double
 from gradsmith.backend import float64 as float64
 from gradsmith.backend import get_default_dtype as get_default_dtype
-from gradsmith.backend import int32 as int
 from gradsmith.backend import int32 as int32
 from gradsmith.backend import int64 as int64
-from gradsmith.backend import int64 as long
 from gradsmith.backend import set_default_dtype as set_default_dtype
 from gradsmith.backend import uint8 as uint8
 from gradsmith.config import get_num_threads as get_num_threads
 from gradsmith.config import set_num_threads as set_num_threads
 from gradsmith.config import show_config as show_config
 from gradsmith.ops import linalg as linalg
-from gradsmith.ops import methods as _methods
 from gradsmith.ops.creation import arange as arange
 from gradsmith.ops.creation import as_tensor as as_tensor
 from gradsmith.ops.creation import empty as empty
@@ -170,6 +162,7 @@ from gradsmith.ops.linalg import slogdet as slogdet
 from gradsmith.ops.linalg import trace as trace
 from gradsmith.ops.linalg import tril as tril
 from gradsmith.ops.linalg import triu as triu
+from gradsmith.ops.methods import bind as _bind
 from gradsmith.ops.random import bernoulli as bernoulli
 from gradsmith.ops.random import multinomial as multinomial
 from gradsmith.ops.random import normal as normal
@@ -244,19 +237,32 @@ from gradsmith.random import seed as seed
 from gradsmith.random import set_rng_state as set_rng_state
 from gradsmith.tensor import Tensor as Tensor
 
+device = _backend.Device
+bool = _backend.bool_
+float = _backend.float32
+double = _backend.float64
+int = _backend.int32
+long = _backend.int64
+
+_bind()
+
 if TYPE_CHECKING:
     from gradsmith import cli as cli
     from gradsmith import data as data
     from gradsmith import io as io
     from gradsmith import metrics as metrics
     from gradsmith import models as models
+    from gradsmith import nn as nn
+    from gradsmith import optim as optim
     from gradsmith import recipes as recipes
     from gradsmith import train as train
     from gradsmith.io import load as load
     from gradsmith.io import save as save
 
 # Imported when first used, so that importing gradsmith stays quick.
-_LAZY_MODULES = frozenset({"cli", "data", "io", "metrics", "models", "recipes", "train"})
+_LAZY_MODULES = frozenset(
+    {"cli", "data", "io", "metrics", "models", "nn", "optim", "recipes", "train"}
+)
 
 
 def __getattr__(name: str) -> Any:

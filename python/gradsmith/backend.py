@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from gradsmith import _cpu
+import gradsmith._cpu as _cpu
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DType = np.dtype[Any]

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gradsmith import _cpu
+import gradsmith._cpu as _cpu
 
 
 def get_num_threads() -> int:

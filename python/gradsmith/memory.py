@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gradsmith import _cpu
+import gradsmith._cpu as _cpu
 
 
 def stats() -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradsmith import backend
 from gradsmith.backend import CPU, EXTENSIONS, FLOATING, Array, Device, DType
+from gradsmith.hooks import HookHandle
 
 if TYPE_CHECKING:
     from gradsmith.autograd import Node
@@ -66,7 +67,8 @@ class Tensor(TensorMethods):
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
-        return self._array.shape
+        shape: tuple[int, ...] = self._array.shape
+        return shape
 
     @property
     def dtype(self) -> DType:
@@ -202,7 +204,7 @@ class Tensor(TensorMethods):
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return self._array.shape[0]
+        return int(self._array.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -333,21 +335,6 @@ class Tensor(TensorMethods):
             )
 
 
-class HookHandle:
-    """Removes a hook again: ``handle.remove()``."""
-
-    def __init__(self, hooks: list[Any], entry: Any) -> None:
-        """Refer to ``entry`` in the list ``hooks``."""
-        self._hooks: list[Any] | None = hooks
-        self._entry = entry
-
-    def remove(self) -> None:
-        """Take the hook away; doing it twice is harmless."""
-        if self._hooks is not None:
-            self._hooks.remove(self._entry)
-            self._hooks = None
-
-
 _new = Tensor.__new__
 
 
@@ -393,9 +380,9 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
     elif array.dtype not in backend.DTYPES:
         backend.as_dtype(array.dtype)
     if type(array) is not np.ndarray:
-        array = np.ascontiguousarray(array).view(np.ndarray)
+        array = np.asarray(array, order="C").view(np.ndarray)
     if array.dtype != dtype:
-        array = EXTENSIONS[type(array)].cast(np.ascontiguousarray(array), dtype)
+        array = EXTENSIONS[type(array)].cast(np.asarray(array, order="C"), dtype)
     return array
 
 

@@ -28,3 +28,17 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 def log_softmax_backward(dy: Array, x: Array, axis: int = -1) -> Array:
     """dx = dy - p sum dy."""
     return dy - softmax(x, axis) * np.sum(dy, axis=axis, keepdims=True)
+
+
+def logsumexp(x: Array, axis: int | tuple[int, ...] = -1, keepdims: bool = False) -> Array:
+    """log of the sum of exp(x); where the maximum is infinite it is the result."""
+    top = np.max(x, axis=axis, keepdims=True)
+    shift = np.where(np.isinf(top), 0, top)
+    total = np.sum(np.exp(x - shift), axis=axis, keepdims=True)
+    result = np.where(np.isinf(top), top, np.log(total) + shift)
+    return result if keepdims else np.squeeze(result, axis)
+
+
+def logsumexp_backward(dy: Array, x: Array, axis: int | tuple[int, ...] = -1) -> Array:
+    """dx = softmax(x) dy."""
+    return np.exp(x - logsumexp(x, axis, True)) * np.expand_dims(dy, axis)

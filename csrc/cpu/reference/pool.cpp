@@ -17,8 +17,6 @@ constexpr std::int64_t kWorkPerThread = 16384;  // elements that pay for waking 
 
 std::int64_t grain_for(std::int64_t work) { return kWorkPerThread / (work + 1) + 1; }
 
-std::int64_t volume(const std::int64_t* size) { return size[0] * size[1] * size[2]; }
-
 // The positions begin, begin + step, ... below end that a window covers in one dimension; with the
 // padding it covers `padded` of them.
 struct Extent {

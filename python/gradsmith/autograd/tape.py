@@ -203,7 +203,7 @@ def _many(backward: Backward, outs: tuple[Tensor, ...], materialize: bool) -> Ba
 def _attach(
     backward: Backward, outs: tuple[Tensor, ...], inputs: tuple[Any, ...], saved: tuple[Any, ...]
 ) -> None:
-    edges = []
+    edges: list[Any] = []
     indices: list[int] | None = None
     for position, x in enumerate(inputs):
         if not isinstance(x, Tensor) or not x.requires_grad:

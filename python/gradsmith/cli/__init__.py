@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 _EXAMPLES = """examples:
-  gradsmith demo --epochs 15 --seed 1   train LeNet-5 on scanned digits
+  gradsmith demo --epochs 18 --seed 1   train LeNet-5 on scanned digits
   gradsmith info                        show compiler, instruction set, threads, CUDA
   gradsmith summary lenet5              show the layers of a model
   gradsmith inspect weights.safetensors show names, shapes and sizes in a file
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    demo = add("demo", _demo, "train LeNet-5 on scanned digits", "demo --epochs 15 --seed 1")
+    demo = add("demo", _demo, "train LeNet-5 on scanned digits", "demo --epochs 18 --seed 1")
     demo.add_argument("--epochs", type=_count, help="passes over the training digits")
     demo.add_argument("--seed", type=_seed, default=0, help="fixes weights and orders (0)")
     demo.add_argument("--device", default="cpu", help="where to train (cpu)")

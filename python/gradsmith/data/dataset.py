@@ -100,6 +100,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def take(self, indices: Array) -> list[Tensor]:
         """Return the batch of the samples at ``indices``, shape (B,): tensors of (B, ...)."""
+        check_indices("TensorDataset", indices, len(self))
         return [wrap(tensor._array[indices]) for tensor in self.tensors]
 
 
@@ -145,9 +146,7 @@ class Subset(Dataset[T_co]):
         """Keep the dataset and the indices (copied as int64)."""
         self.dataset = dataset
         self.indices = index_array("Subset", indices)
-        length = dataset_length("Subset", dataset)
-        for index in (self.indices.min(), self.indices.max()) if len(self.indices) else ():
-            position("Subset", int(index), length)
+        check_indices("Subset", self.indices, dataset_length("Subset", dataset))
 
     def __len__(self) -> int:
         """Return the number of indices."""
@@ -156,6 +155,13 @@ class Subset(Dataset[T_co]):
     def __getitem__(self, index: int) -> T_co:
         """Return the sample of the dataset at ``indices[index]``."""
         return self.dataset[int(self.indices[position("Subset", index, len(self))])]
+
+
+def check_indices(op: str, indices: Array, length: int) -> None:
+    """Raise IndexError unless an array of indices is in range."""
+    if len(indices):
+        position(op, int(indices.min()), length)
+        position(op, int(indices.max()), length)
 
 
 def index_array(op: str, indices: Any) -> Array:
@@ -223,6 +229,7 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         """Return the batch at ``indices``, or None when each sample needs its transform."""
         if self.transform is not None:
             return None
+        check_indices("ImageDataset", indices, len(self))
         return [wrap(self._scaled(self.data[indices])), wrap(self.targets[indices])]
 
 

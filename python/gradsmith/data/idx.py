@@ -10,14 +10,15 @@ import gzip
 import math
 import os
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
 from gradsmith.backend import Array
 
-_TYPES = {
+_TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(np.uint8),
     0x09: np.dtype(np.int8),
     0x0B: np.dtype(">i2"),
@@ -51,7 +52,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = 1 << 31) -> Array
             raise ValueError(f"read_idx: {path} is a damaged gzip file: {error}") from None
 
 
-def _read(file: IO[bytes], name: str, max_bytes: int) -> Array:
+def _read(file: BufferedIOBase, name: str, max_bytes: int) -> Array:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES:
         raise ValueError(f"read_idx: {name} is no IDX file (it begins with 0x{head.hex()})")

@@ -13,7 +13,13 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.data.collate import default_collate, default_convert
-from gradsmith.data.dataset import Dataset, IterableDataset, Subset, dataset_length
+from gradsmith.data.dataset import (
+    Dataset,
+    IterableDataset,
+    Subset,
+    check_indices,
+    dataset_length,
+)
 from gradsmith.data.keyed_random import LazySeed, set_sample
 from gradsmith.data.sampler import (
     BatchSampler,
@@ -128,20 +134,16 @@ class DataLoader:
                     "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last"
                 )
             self.batch_size = None
-        self.sampler = sampler
         self.batch_sampler = batch_sampler
-        if self._streams:
-            return
-        if batch_sampler is None:
-            if sampler is None:
-                dataset_length("DataLoader", self.dataset)
-                self.sampler = (
-                    RandomSampler(self.dataset, seed=self._seed)
-                    if shuffle
-                    else SequentialSampler(self.dataset)
-                )
-            if self.batch_size is not None:
-                self.batch_sampler = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+        if sampler is None and batch_sampler is None and not self._streams:
+            dataset_length("DataLoader", self.dataset)
+            if shuffle:
+                sampler = RandomSampler(self.dataset, seed=self._seed)
+            else:
+                sampler = SequentialSampler(self.dataset)
+        if sampler is not None and self.batch_size is not None:
+            self.batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
+        self.sampler = sampler
 
     @property
     def seed(self) -> int:
@@ -255,8 +257,7 @@ class DataLoader:
 def _take(dataset: Any, indices: Array) -> Any:
     """Return the batch that the dataset reads at once, or None if it cannot."""
     while isinstance(dataset, Subset):
-        if len(indices) and not -len(dataset) <= indices.min() <= indices.max() < len(dataset):
-            raise IndexError(f"Subset: an index is out of range for {len(dataset)} samples")
+        check_indices("Subset", indices, len(dataset))
         indices = dataset.indices[indices]
         dataset = dataset.dataset
     take = getattr(dataset, "take", None) if isinstance(dataset, Dataset) else None

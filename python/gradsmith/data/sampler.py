@@ -184,7 +184,7 @@ class WeightedRandomSampler(KeyedSampler):
             cumulative = np.cumsum(self.weights)
             draws = uniform(self.num_samples, seed, epoch) * cumulative[-1]
             last = int(np.flatnonzero(self.weights)[-1])
-            return np.minimum(np.searchsorted(cumulative, draws, side="right"), last)
+            return np.asarray(np.minimum(np.searchsorted(cumulative, draws, side="right"), last))
         # The n largest of u^(1/w): Efraimidis and Spirakis, "Weighted random sampling with a
         # reservoir", 2006. Logarithms keep tiny weights apart.
         with np.errstate(divide="ignore"):

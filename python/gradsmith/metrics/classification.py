@@ -19,7 +19,7 @@ def _check_scores(op: str, output: Array) -> None:
 def _class_indices(op: str, output: Array, target: Array) -> Array:
     """Return the classes of a target given as indices (N, ...) or as scores (N, C, ...)."""
     if target.shape == output.shape:
-        return target.argmax(axis=1)
+        return np.asarray(target.argmax(axis=1))
     if target.shape != output.shape[:1] + output.shape[2:]:
         raise ValueError(
             f"{op}: target has shape {target.shape}, expected classes "

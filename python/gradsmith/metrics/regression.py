@@ -21,7 +21,7 @@ class MeanSquaredError(MeanMetric):
     def sum_and_count(self, output: Array, target: Array) -> tuple[float, int]:
         """Return the sum of the squares and their number."""
         check_same_shape(self.name, output, target)
-        return float(np.square(output - target).sum()), output.size
+        return float(np.square(np.subtract(output, target, dtype=np.float64)).sum()), output.size
 
 
 class MeanAbsoluteError(MeanMetric):
@@ -34,7 +34,7 @@ class MeanAbsoluteError(MeanMetric):
     def sum_and_count(self, output: Array, target: Array) -> tuple[float, int]:
         """Return the sum of the absolute values and their number."""
         check_same_shape(self.name, output, target)
-        return float(np.abs(output - target).sum()), output.size
+        return float(np.abs(np.subtract(output, target, dtype=np.float64)).sum()), output.size
 
 
 def mean_squared_error(output: Any, target: Any) -> float:

@@ -101,8 +101,7 @@ class _Convolution(Module):
             f"stride={self.stride}",
         ]
         if self.padding != (0,) * n:
-            shown = repr(self.padding) if isinstance(self.padding, str) else self.padding
-            parts.append(f"padding={shown}")
+            parts.append(f"padding={self.padding}")
         if self.dilation != (1,) * n:
             parts.append(f"dilation={self.dilation}")
         if self.output_padding != (0,) * n:

@@ -29,6 +29,6 @@ def locate(error: Exception, module: Module) -> None:
         path, label, text, inner = found
         names = [name for name, each in module.named_modules() if each is inner]
         if names and names[0]:
-            path = join_path(names[0], path)
+            path = join_path(names[0], path) if path else names[0]
     error.__dict__["module_path"] = (path, label, text, module)
     error.args = (f"{path} ({label}): {text}" if path else f"{label}: {text}",)

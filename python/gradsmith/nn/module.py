@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gradsmith.backend import FLOATING, Device, DType, as_device, as_dtype
 from gradsmith.nn import state
 from gradsmith.nn.location import locate
 from gradsmith.nn.module_tree import BUFFER, MODULE, PARAMETER, ModuleTree, join_path
 from gradsmith.nn.state import IncompatibleKeys
-from gradsmith.tensor import HookHandle, Tensor
+from gradsmith.hooks import HookHandle
+from gradsmith.tensor import Tensor
+
+if TYPE_CHECKING:
+    from gradsmith.train.methods import TrainMethods
+else:
+    TrainMethods = object  # `gradsmith.train` sets its methods when it is imported
 
 
-class Module(ModuleTree):
+class Module(ModuleTree, TrainMethods):
     """Base of all layers and networks.
 
     Parameters, submodules and buffers set as attributes (buffers by `register_buffer`) are found by

@@ -105,6 +105,10 @@ class MaxPool3d(_MaxPool):
     _pool = staticmethod(F.max_pool3d)
 
 
+def _single(size: Any) -> Any:
+    return (size,) if isinstance(size, int) else size
+
+
 class AvgPool1d(_Window):
     """Average over windows of (N, C, L)."""
 
@@ -120,7 +124,7 @@ class AvgPool1d(_Window):
     ) -> None:
         """Remember the window; the arguments are those of `AvgPool2d`."""
         super().__init__()
-        self._set_window(kernel_size, stride, padding)
+        self._set_window(*(_single(each) for each in (kernel_size, stride, padding)))
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 

@@ -13,6 +13,7 @@ from gradsmith.nn.module import Module
 from gradsmith.nn.sizes import checked_int, new_parameter
 from gradsmith.ops import rnn_stack
 from gradsmith.ops.creation import zeros
+from gradsmith.ops.options import check_number
 from gradsmith.ops.rnn import GATES, States, pair_of
 from gradsmith.ops.shape import squeeze, unsqueeze
 from gradsmith.tensor import Tensor, array_of
@@ -64,7 +65,7 @@ class _Recurrent(Module):
         self.input_size = checked_int(name, "input_size", input_size)
         self.hidden_size = checked_int(name, "hidden_size", hidden_size)
         self.num_layers = checked_int(name, "num_layers", num_layers)
-        if not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+        if not 0 <= check_number(name, "dropout", dropout) <= 1:
             raise ValueError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
@@ -81,7 +82,10 @@ class _Recurrent(Module):
         self._names: list[str] = []
         for layer in range(self.num_layers):
             columns = self.input_size if layer == 0 else hidden * directions
-            shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (rows, columns),
+                "weight_hh": (rows, hidden),
+            }
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             for suffix in ("", "_reverse")[:directions]:

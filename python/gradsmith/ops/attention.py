@@ -17,7 +17,8 @@ from gradsmith.backend import EXTENSIONS, bool_
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
 from gradsmith.ops.gemm import matmul
-from gradsmith.ops.random import dropout
+from gradsmith.ops.options import check_number
+from gradsmith.ops.random_dropout import dropout
 from gradsmith.ops.reduce import amax, sum, sum_to
 from gradsmith.ops.shape import expand, reshape, transpose
 from gradsmith.ops.shape_copy import repeat_interleave
@@ -66,7 +67,7 @@ def attention_weights(
 
 def _scale_of(query: Tensor, scale: float | None) -> float:
     if scale is not None:
-        return float(scale)
+        return check_number(_NAME, "scale", scale)
     features = query.shape[-1]
     return 1 / math.sqrt(features) if features else 1.0
 
@@ -192,10 +193,10 @@ def scaled_dot_product_attention(
         array_of(_NAME, attn_mask, "attn_mask")
         if is_causal:
             raise ValueError(f"{_NAME}: attn_mask and is_causal=True were given, expected one")
-    if not 0.0 <= dropout_p <= 1.0:
+    if not 0.0 <= check_number(_NAME, "dropout_p", dropout_p) <= 1.0:
         raise ValueError(f"{_NAME}: dropout_p is {dropout_p}, expected a number from 0 to 1")
     query, key, value = _expanded(query, key, value, enable_gqa)
-    factor = _scale_of(query, scale)
+    factor, is_causal = _scale_of(query, scale), bool(is_causal)
     extension = EXTENSIONS[type(query._array)]
     mask = None if attn_mask is None else attn_mask._array
     arrays = (query._array, key._array, value._array, mask)

@@ -40,7 +40,7 @@ def _bias_array(options: Options, bias: Tensor | None) -> Array | None:
 
 
 def _spatial(x: Tensor, options: Options) -> tuple[int, ...]:
-    return x._array.shape[-options.ndim :]
+    return tuple(x._array.shape[-options.ndim :])
 
 
 def _dbias(dy: Tensor, options: Options) -> Tensor:

@@ -56,9 +56,21 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return record(_relu_backward, run_unary("relu", input), (input,), (OUTPUT,))
 
 
+def _gate_backward(node: Node, ddx: Tensor) -> Any:
+    x, low, high, scale = node.saved
+    return _gate(ddx, x, low, high, scale), zeros_as(x)
+
+
+def _gate(dy: Tensor, x: Tensor, low: float, high: float, scale: float) -> Tensor:
+    """Return ``scale * dy`` where low < x < high, else 0."""
+    plain = dy.detach() if scale == 1 else mul(dy.detach(), scale)
+    result = where(logical_and(gt(x, low), lt(x, high)), plain, 0.0)
+    return record(_gate_backward, result._array, (dy, x), (x, low, high, scale))
+
+
 def _hardtanh_backward(node: Node, dy: Tensor) -> Any:
     x, low, high = node.saved
-    return (where(logical_and(gt(x, low), lt(x, high)), dy, 0.0),)
+    return (_gate(dy, x, low, high, 1.0),)
 
 
 def hardtanh(
@@ -337,7 +349,7 @@ def softsign(input: Tensor) -> Tensor:
 
 def _hardsigmoid_backward(node: Node, dy: Tensor) -> Any:
     (x,) = node.saved
-    return (where(logical_and(gt(x, -3), lt(x, 3)), mul(dy, 1 / 6), 0.0),)
+    return (_gate(dy, x, -3.0, 3.0, 1 / 6),)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

@@ -90,7 +90,7 @@ def nan_to_num(
         return input
     import ml_dtypes
 
-    largest = float(ml_dtypes.finfo(array.dtype).max)
+    largest = float(ml_dtypes.finfo(array.dtype).max)  # type: ignore[no-untyped-call]
     out = where(isnan(input), nan, input)
     out = where(eq(input, math.inf), largest if posinf is None else posinf, out)
     return where(eq(input, -math.inf), -largest if neginf is None else neginf, out)

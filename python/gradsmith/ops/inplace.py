@@ -18,6 +18,7 @@ from gradsmith.autograd import is_grad_enabled, no_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops import elementwise, elementwise_activation, elementwise_math, indexing
 from gradsmith.ops.indexing_items import assign
+from gradsmith.ops.shape import expand
 from gradsmith.random import Generator
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -345,7 +346,7 @@ def bernoulli_(
     def fill(array: Array) -> None:
         chance = p
         if isinstance(p, Tensor):
-            chance = elementwise.to(p.detach(), array.dtype).expand(array.shape)._array
+            chance = expand(elementwise.to(p.detach(), array.dtype), array.shape)._array
         bernoulli_into(array, chance, generator)
 
     return _draw("bernoulli_", input, fill)

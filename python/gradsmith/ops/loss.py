@@ -16,8 +16,7 @@ from gradsmith.ops.elementwise import add, div, mul, neg, sub
 from gradsmith.ops.elementwise_activation import logsigmoid
 from gradsmith.ops.elementwise_math import exp, log, sigmoid
 from gradsmith.ops.elementwise_round import clamp, sign
-from gradsmith.ops.loss_class import cross_entropy as cross_entropy
-from gradsmith.ops.loss_class import nll_loss as nll_loss
+from gradsmith.ops.options import check_number
 from gradsmith.ops.reduce import mean, sum, sum_to
 from gradsmith.ops.shape import expand
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -133,7 +132,8 @@ def huber_loss(
         ValueError: the shapes differ, the reduction is unknown, or ``delta`` is not positive.
         TypeError: the dtypes differ or are not floating.
     """
-    return _pointwise_loss("huber_loss", input, target, reduction, delta)
+    option = check_number("huber_loss", "delta", delta)
+    return _pointwise_loss("huber_loss", input, target, reduction, option)
 
 
 def smooth_l1_loss(
@@ -145,7 +145,8 @@ def smooth_l1_loss(
         ValueError: the shapes differ, the reduction is unknown, or ``beta`` is negative.
         TypeError: the dtypes differ or are not floating.
     """
-    return _pointwise_loss("smooth_l1_loss", input, target, reduction, beta)
+    option = check_number("smooth_l1_loss", "beta", beta)
+    return _pointwise_loss("smooth_l1_loss", input, target, reduction, option)
 
 
 def _weighted(op: str, losses: Tensor, weight: Tensor, reduction: str) -> Tensor:

@@ -13,6 +13,7 @@ from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import add, div, eq, logical_and, mul, ne, neg, sub, to, where
+from gradsmith.ops.options import check_int, check_number
 from gradsmith.ops.reduce import mean, sum
 from gradsmith.ops.shape import reshape, unsqueeze
 from gradsmith.ops.softmax import log_softmax, softmax
@@ -109,6 +110,8 @@ def cross_entropy(
     op = "cross_entropy"
     x, labels = array_of(op, input), array_of(op, target, "target")
     weights = _weight_array(op, weight)
+    ignore_index = check_int(op, "ignore_index", ignore_index)
+    label_smoothing = check_number(op, "label_smoothing", label_smoothing)
     if labels.dtype in FLOATING:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     y, *statistics = EXTENSIONS[type(x)].cross_entropy_forward(
@@ -207,6 +210,7 @@ def nll_loss(
     """
     op = "nll_loss"
     x, labels = array_of(op, input), array_of(op, target, "target")
+    ignore_index = check_int(op, "ignore_index", ignore_index)
     y, total_weight = EXTENSIONS[type(x)].nll_loss_forward(
         x, labels, _weight_array(op, weight), ignore_index, reduction
     )

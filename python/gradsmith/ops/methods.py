@@ -331,6 +331,3 @@ def bind() -> None:
         ("bool", bool_dtype),
     ):
         setattr(Tensor, name, _conversion(name, dtype))
-
-
-bind()

@@ -17,6 +17,7 @@ from gradsmith.backend import EXTENSIONS, Array, DType, float32, float64
 from gradsmith.ops.elementwise import add, div, mul, pow, to
 from gradsmith.ops.elementwise_math import square
 from gradsmith.ops.norm_gradient import NormView, composed_gradient
+from gradsmith.ops.options import check_int, check_number
 from gradsmith.ops.reduce import mean
 from gradsmith.ops.reduce_moments import var
 from gradsmith.ops.shape import sizes
@@ -35,11 +36,6 @@ def _gradients(grads: Sequence[Array | None], parameters: Sequence[Tensor | None
         for grad, x in zip(rest, parameters, strict=True)
     ]
     return (None if dx is None else wrap(dx), *converted)
-
-
-def _check_number(op: str, argument: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{op}: {argument} is a {type(value).__name__}, expected a number")
 
 
 # ---- batch norm ----------------------------------------------------------------------------------
@@ -81,8 +77,8 @@ def _batch_norm(
     eps: float,
 ) -> Tensor:
     x = array_of(op, input)
-    _check_number(op, "momentum", momentum)
-    _check_number(op, "eps", eps)
+    check_number(op, "momentum", momentum)
+    check_number(op, "eps", eps)
     y, batch_mean, rstd = EXTENSIONS[type(x)].batch_norm_forward(
         op,
         x,
@@ -174,7 +170,7 @@ def _row_norm(
 ) -> Tensor:
     """Normalise the last dimensions (a tuple of their sizes) or groups of channels (an int)."""
     x = array_of(op, input)
-    _check_number(op, "eps", eps)
+    check_number(op, "eps", eps)
     y, row_mean, rstd = EXTENSIONS[type(x)].row_norm_forward(
         op,
         x,
@@ -264,9 +260,8 @@ def group_norm(
             has another shape.
         TypeError: a dtype does not fit.
     """
-    if isinstance(num_groups, bool) or not isinstance(num_groups, (int, np.integer)):
-        raise TypeError(f"group_norm: num_groups is a {type(num_groups).__name__}, expected an int")
-    return _row_norm("group_norm", input, int(num_groups), weight, bias, eps)
+    groups = check_int("group_norm", "num_groups", num_groups)
+    return _row_norm("group_norm", input, groups, weight, bias, eps)
 
 
 def _update_running(op: str, input: Tensor, running: Tensor, batch: Tensor, share: float) -> None:
@@ -322,7 +317,7 @@ def instance_norm(
         raise ValueError(
             f"{op}: one of running_mean and running_var is None, expected both or none"
         )
-    _check_number(op, "momentum", momentum)
+    check_number(op, "momentum", momentum)
     result = _row_norm(op, input, shape[1], weight, bias, eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
@@ -364,13 +359,14 @@ def local_response_norm(
     """
     op = "local_response_norm"
     ndim = array_of(op, input).ndim
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise TypeError(f"{op}: size is a {type(size).__name__}, expected an int")
+    size = check_int(op, "size", size)
+    scale = check_number(op, "alpha", alpha) / max(size, 1)
     if size < 1:
         raise ValueError(f"{op}: size is {size}, expected at least 1")
     if ndim < 3:
         raise ValueError(
             f"{op}: input has shape {input.shape}, expected 3 or more dimensions (N, C, ...)"
         )
-    squares = _channel_window_sum(square(input), int(size) // 2, (int(size) - 1) // 2)
-    return div(input, pow(add(mul(squares, alpha / size), k), beta))
+    squares = _channel_window_sum(square(input), size // 2, (size - 1) // 2)
+    base = add(mul(squares, scale), check_number(op, "k", k))
+    return div(input, pow(base, check_number(op, "beta", beta)))

@@ -84,7 +84,7 @@ def _differentiable_gradients(
     """Return the gradients as functions on the tape, by differentiating `_walk`."""
     needed = [i for i in range(len(saved.inputs)) if node.needs(i)]
     # Aliases: one input may be computed from another, and the rule owes partial derivatives.
-    aliases = [None if x is None else reshape(x, x.shape) for x in saved.inputs]
+    aliases: list[Any] = [None if x is None else reshape(x, x.shape) for x in saved.inputs]
     outputs = _walk(saved.cell, saved.reverse, aliases)
     found = grad(outputs, [aliases[i] for i in needed], dys, create_graph=True, allow_unused=True)
     gradients: list[Tensor | None] = [None] * len(saved.inputs)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradsmith.ops.joining import cat, stack
-from gradsmith.ops.random import dropout as drop
+from gradsmith.ops.options import check_int
+from gradsmith.ops.random_dropout import dropout as drop
 from gradsmith.ops.rnn import States, pair_of, recurrent_layer
 from gradsmith.ops.shape import transpose
 from gradsmith.ops.shape_pieces import unbind
@@ -45,7 +46,7 @@ def _run(
     directions = 2 if bidirectional else 1
     each = 4 if has_biases else 2
     expected = num_layers * directions * each
-    if num_layers < 1 or len(params) != expected:
+    if check_int(cell, "num_layers", num_layers) < 1 or len(params) != expected:
         raise ValueError(
             f"{cell}: got {len(params)} params for {num_layers} layers, expected {expected} "
             f"({each} for each layer and direction)"
@@ -64,9 +65,9 @@ def _run(
             index = layer * directions + direction
             h0, c0 = initial[index] if cell == "lstm" else (*initial[index], None)
             weights = params[index * each : (index + 1) * each]
-            biases = weights[2:] if has_biases else (None, None)
+            b_ih, b_hh = weights[2:] if has_biases else (None, None)
             y, *last = recurrent_layer(
-                cell, x, h0, c0, weights[0], weights[1], *biases, reverse=direction == 1
+                cell, x, h0, c0, weights[0], weights[1], b_ih, b_hh, direction == 1
             )
             outputs.append(y)
             final.append(last)

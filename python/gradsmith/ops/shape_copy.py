@@ -21,13 +21,19 @@ def _flip_backward(node: Node, dy: Tensor) -> Any:
 
 
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
-    """Return a copy with the order along ``dims`` reversed."""
+    """Return a copy with the order along ``dims`` reversed.
+
+    Raises:
+        ValueError: a dimension is named twice.
+        IndexError: there is no such dimension.
+    """
+    array = array_of("flip", input)
     given = (dims,) if isinstance(dims, int) else tuple(dims)
-    axes = tuple(axis_of("flip", dim, input.ndim) for dim in given)
+    axes = tuple(axis_of("flip", dim, array.ndim) for dim in given)
     if len(set(axes)) != len(axes):
         raise ValueError(f"flip: dims {given} name a dimension twice")
-    array = np.flip(input._array, axes)
-    copy = EXTENSIONS[type(input._array)].copy_of(array)
+    turned = np.flip(array, axes) if array.ndim else array
+    copy = EXTENSIONS[type(array)].copy_of(turned)
     return record(_flip_backward, copy, (input,), (axes,))
 
 

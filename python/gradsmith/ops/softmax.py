@@ -14,14 +14,16 @@ from gradsmith.autograd import OUTPUT, Node, no_grad, record
 from gradsmith.backend import EXTENSIONS, as_dtype
 from gradsmith.ops.elementwise import add, as_floating, eq, mul, neg, sub, to, where
 from gradsmith.ops.elementwise_math import exp, log
+from gradsmith.ops.options import check_int
 from gradsmith.ops.reduce import Dim, amax, spread, sum
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor, array_of
 
 
-def _prepared(op: str, input: Tensor, dtype: Any) -> Tensor:
+def _prepared(op: str, input: Tensor, dim: Any, dtype: Any) -> Tensor:
     """Return the input in the dtype asked for."""
     array_of(op, input)
+    check_int(op, "dim", dim)
     return input if dtype is None else to(input, as_dtype(dtype))
 
 
@@ -56,14 +58,14 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         TypeError: the dtype is not floating.
         IndexError: there is no such dimension.
     """
-    x = _prepared("softmax", input, dtype)
+    x = _prepared("softmax", input, dim, dtype)
     y = EXTENSIONS[type(x._array)].softmax_forward(x._array, dim)
     return record(_softmax_backward, y, (x,), (OUTPUT, dim))
 
 
 def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Return the softmax of ``-input`` along ``dim`` (see `softmax`)."""
-    return softmax(neg(_prepared("softmin", input, dtype)), dim)
+    return softmax(neg(_prepared("softmin", input, dim, dtype)), dim)
 
 
 def _log_softmax_slope_backward(node: Node, ddx: Tensor) -> Any:
@@ -96,7 +98,7 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
         TypeError: the dtype is not floating.
         IndexError: there is no such dimension.
     """
-    x = _prepared("log_softmax", input, dtype)
+    x = _prepared("log_softmax", input, dim, dtype)
     y = EXTENSIONS[type(x._array)].log_softmax_forward(x._array, dim)
     return record(_log_softmax_backward, y, (x,), (OUTPUT, dim))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype
 from gradsmith.data import DataLoader, Dataset, IterableDataset
-from gradsmith.data.dataset import position
+from gradsmith.data.dataset import check_indices, position
 from gradsmith.nn import Module
 from gradsmith.tensor import Tensor, as_array, wrap
 
@@ -36,6 +36,7 @@ class ArrayDataset(Dataset[Any]):
 
     def take(self, indices: Array) -> Any:
         """Return the batch at ``indices``."""
+        check_indices("ArrayDataset", indices, len(self))
         return self._at(indices)
 
     def _at(self, where: Any) -> Any:

@@ -49,7 +49,7 @@ class Progress(Callback):
         self._title = label
 
     def _open_bar(self) -> Any:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped]
 
         return tqdm(
             total=self._steps, desc=self._title, file=sys.stderr, leave=True, dynamic_ncols=True

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adam (Kingma and Ba 2014), AMSGrad (Reddi et al. 2018), AdamW (Loshchilov and Hutter 2017)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradsmith.optim.optimizer import Optimizer, Params, Work, check_fraction, check_number
+from gradsmith.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """Steps along the running mean of the gradient over its running root mean square.
+
+    State: ``step``, ``exp_avg``, ``exp_avg_sq``, with amsgrad ``max_exp_avg_sq``.
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        """Take parameters and options.
+
+        Raises:
+            TypeError: an option is no number.
+            ValueError: one is negative, or a beta lies outside [0, 1).
+        """
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            check_number(self._name, name, group[name])
+        betas = group["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"{self._name}: betas is {betas!r}, expected two numbers")
+        for number, beta in enumerate(betas):
+            check_fraction(self._name, f"betas[{number}]", beta)
+
+    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+        work = Work()
+        for param in params:
+            work.add(param, self._states(param, *names), self._next_step(param))
+        work.run(
+            "adam_step",
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["amsgrad"],
+            self._decoupled,
+            group["maximize"],
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the parameter itself, outside of the running averages."""
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        """Take parameters and options; errors as in `Adam`."""
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What optimisers share: parameter groups, state, and one kernel call per group and step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gradsmith.autograd import enable_grad
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32
+from gradsmith.tensor import Tensor, wrap
+
+Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
+Closure: TypeAlias = Callable[[], Any]
+
+
+def check_number(owner: str, name: str, value: Any, low: float = 0.0) -> None:
+    """Refuse a hyper-parameter that is no number of at least ``low``.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is too small, or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{owner}: {name} is a {type(value).__name__}, expected a number")
+    if not value >= low:
+        raise ValueError(f"{owner}: {name} is {value}, expected at least {low:g}")
+
+
+def check_fraction(owner: str, name: str, value: Any) -> None:
+    """Refuse a decay rate outside [0, 1).
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is out of range.
+    """
+    check_number(owner, name, value)
+    if not value < 1:
+        raise ValueError(f"{owner}: {name} is {value}, expected 0 <= {name} < 1")
+
+
+class Work:
+    """The arrays of one group's step, as the kernels take them."""
+
+    def __init__(self) -> None:
+        """Start with no parameter."""
+        self.params: list[Array] = []
+        self.grads: list[Array] = []
+        self.states: list[tuple[Array | None, ...]] = []
+        self.steps: list[float] = []
+        self._strided: list[tuple[Array, Array]] = []
+
+    def add(self, param: Tensor, states: tuple[Tensor | None, ...], step: float) -> None:
+        """Add a parameter that has a gradient; the kernels want it in C order."""
+        array = param._array
+        if not array.flags.c_contiguous:
+            work = EXTENSIONS[type(array)].copy_of(array)
+            self._strided.append((array, work))
+            array = work
+        assert param.grad is not None
+        self.params.append(array)
+        self.grads.append(param.grad._array)
+        self.states.append(tuple(None if each is None else each._array for each in states))
+        self.steps.append(step)
+
+    def run(self, kernel: str, *options: Any) -> None:
+        """Update every parameter and state by one call."""
+        if not self.params:
+            return
+        extension = EXTENSIONS[type(self.params[0])]
+        step = getattr(extension, kernel)
+        step(self.params, self.grads, self.states, self.steps, *options)
+        for array, work in self._strided:
+            extension.copy(array, work)
+
+
+class Optimizer:
+    """Base of the optimisers: groups of parameters with options, and a state per parameter.
+
+    Attributes:
+        param_groups: list of dicts: ``"params"`` and the options of the group.
+        state: per parameter, a dict of its running averages.
+        defaults: options that a group does not give itself.
+    """
+
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        """Take tensors, or dicts with ``"params"`` and options of their own.
+
+        Raises:
+            TypeError: a parameter is no tensor, or not floating.
+            ValueError: there are no parameters, one occurs twice, or an option is out of range.
+        """
+        if isinstance(params, Tensor):
+            raise TypeError(
+                f"{self._name}: params is a tensor, expected a list of tensors or of dicts"
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        given: list[Any] = list(params)
+        if not given:
+            raise ValueError(f"{self._name}: got an empty list of parameters")
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        for group in groups:
+            self.add_param_group(group)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        lines = [f"{self._name} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    # ---- for the optimisers --------------------------------------------------------------------
+
+    def _check_options(self, group: dict[str, Any]) -> None:
+        """Refuse options that are out of range."""
+        raise NotImplementedError
+
+    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        """Update the parameters, each of which has a gradient."""
+        raise NotImplementedError
+
+    def _zeros(self, param: Tensor, value: float = 0.0) -> Tensor:
+        """Return a new state of the parameter's shape; float32 for bfloat16."""
+        array = param._array
+        dtype = float32 if array.dtype == bfloat16 else array.dtype
+        return wrap(EXTENSIONS[type(array)].full(array.shape, float(value), dtype))
+
+    def _states(self, param: Tensor, *names: str, value: float = 0.0) -> tuple[Tensor, ...]:
+        """Return running averages of a parameter by name, made with ``value`` at first use."""
+        state = self.state[param]
+        if "step" not in state:
+            state["step"] = wrap(np.zeros((), dtype=np.float32))
+        for name in names:
+            if name not in state:
+                state[name] = self._zeros(param, value)
+        return tuple(state[name] for name in names)
+
+    def _next_step(self, param: Tensor) -> float:
+        """Count a step of one parameter and return its number."""
+        array: Array = self.state[param]["step"]._array
+        array += 1
+        return float(array)
+
+    def _check_gradients(self) -> None:
+        for group in self.param_groups:
+            for param in group["params"]:
+                grad = param.grad
+                if grad is None:
+                    continue
+                if grad.shape != param.shape:
+                    raise ValueError(
+                        f"{self._name}: a gradient has shape {grad.shape}, its parameter "
+                        f"{param.shape}"
+                    )
+                if grad.dtype != param.dtype:
+                    raise TypeError(
+                        f"{self._name}: a gradient is {grad.dtype}, its parameter {param.dtype}"
+                    )
+
+    # ---- for users -----------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: a dict with ``"params"`` (tensors) and options.
+
+        Raises:
+            TypeError: a parameter is no tensor, or not floating.
+            ValueError: the group is empty, a parameter occurs twice or is no leaf, or an option is
+                unknown or out of range.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(
+                f"{self._name}: a parameter group is a {type(param_group).__name__}, expected a "
+                "dict"
+            )
+        if "params" not in param_group:
+            raise ValueError(f"{self._name}: a parameter group lacks 'params'")
+        given = param_group["params"]
+        if isinstance(given, set):
+            raise TypeError(f"{self._name}: params is a set, whose order is not fixed; use a list")
+        params = [given] if isinstance(given, Tensor) else list(given)
+        known = {id(each) for group in self.param_groups for each in group["params"]}
+        for each in params:
+            self._check_param(each)
+            if id(each) in known:
+                raise ValueError(
+                    f"{self._name}: a parameter of shape {each.shape} occurs more than once"
+                )
+            known.add(id(each))
+        if not params:
+            raise ValueError(f"{self._name}: got an empty list of parameters")
+        unknown = set(param_group) - set(self.defaults) - {"params", "initial_lr"}
+        if unknown:
+            raise ValueError(
+                f"{self._name}: a parameter group has unknown options {sorted(unknown)} (expected "
+                f"some of {sorted(self.defaults)})"
+            )
+        group = {**self.defaults, **param_group, "params": params}
+        self._check_options(group)
+        self.param_groups.append(group)
+
+    def _check_param(self, param: Any) -> None:
+        if not isinstance(param, Tensor):
+            raise TypeError(
+                f"{self._name}: a parameter is a {type(param).__name__}, expected a tensor"
+            )
+        if param._array.dtype not in FLOATING:
+            raise TypeError(f"{self._name}: a parameter is {param.dtype}, expected a floating dtype")
+        if not param.is_leaf:
+            raise ValueError(
+                f"{self._name}: a parameter of shape {param.shape} is the result of an op, "
+                "expected a leaf"
+            )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or fill them with zeros if not ``set_to_none``."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                if set_to_none:
+                    param.grad = None
+                else:
+                    param.grad = self._zero_like(param.grad)
+
+    @staticmethod
+    def _zero_like(grad: Tensor) -> Tensor:
+        array = grad._array
+        if grad.requires_grad:
+            return wrap(EXTENSIONS[type(array)].zeros(array.shape, array.dtype))
+        EXTENSIONS[type(array)].copy(array, 0.0)
+        grad._bump()
+        return grad
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Update the parameters that have a gradient.
+
+        Args:
+            closure: computes the loss anew (with gradients) and returns it.
+
+        Returns:
+            What the closure returned, or None.
+
+        Raises:
+            TypeError, ValueError: a gradient's dtype or shape is not its parameter's; nothing is
+                updated then.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._check_gradients()
+        for group in self.param_groups:
+            params = [each for each in group["params"] if each.grad is not None]
+            if params:
+                self._update(group, params)
+                for param in params:
+                    param._bump()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return ``"state"`` by the parameters' numbers and ``"param_groups"`` with options."""
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for param in group["params"]:
+                numbers[id(param)] = len(numbers)
+            options = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**options, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {numbers[id(p)]: dict(each) for p, each in self.state.items() if id(p) in numbers}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over options and state, copied; nothing changes if they do not fit.
+
+        Raises:
+            ValueError: groups, parameters or shapes are not those of this optimiser.
+        """
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError(
+                f"{self._name}: the state has {len(saved)} parameter groups, expected "
+                f"{len(self.param_groups)}"
+            )
+        by_number: dict[int, Tensor] = {}
+        groups = []
+        for number, (mine, theirs) in enumerate(zip(self.param_groups, saved, strict=True)):
+            if len(mine["params"]) != len(theirs["params"]):
+                raise ValueError(
+                    f"{self._name}: group {number} of the state has {len(theirs['params'])} "
+                    f"parameters, expected {len(mine['params'])}"
+                )
+            by_number.update(zip(theirs["params"], mine["params"], strict=True))
+            group = {**mine, **theirs, "params": mine["params"]}
+            self._check_options(group)
+            groups.append(group)
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for number, values in state_dict["state"].items():
+            if number not in by_number:
+                raise ValueError(f"{self._name}: the state names parameter {number}, unknown here")
+            param = by_number[number]
+            state[param] = {
+                key: self._loaded(param, key, value) for key, value in values.items()
+            }
+        self.param_groups = groups
+        self.state = state
+
+    def _loaded(self, param: Tensor, key: str, value: Any) -> Any:
+        """Return a copy of a saved value in the dtype in which the optimiser keeps it."""
+        if value is None:
+            return None
+        array = np.array(value._array if isinstance(value, Tensor) else value)
+        if key == "step":
+            return wrap(np.array(float(array), dtype=np.float32))
+        if array.shape != param.shape:
+            raise ValueError(
+                f"{self._name}: state {key!r} has shape {array.shape}, its parameter {param.shape}"
+            )
+        state = self._zeros(param)
+        EXTENSIONS[type(param._array)].copy(state._array, array)
+        return state

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RMSprop (Hinton 2012; centred: Graves 2013)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradsmith.optim.optimizer import Optimizer, Params, Work, check_number
+from gradsmith.tensor import Tensor
+
+
+class RMSprop(Optimizer):
+    """Divides the gradient by a running root mean square, around its mean if ``centered``.
+
+    State: ``step``, ``square_avg``, with momentum ``momentum_buffer``, if centered ``grad_avg``.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        """Take parameters and options.
+
+        Raises:
+            TypeError: an option is no number.
+            ValueError: one is negative.
+        """
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "alpha", "eps", "weight_decay", "momentum"):
+            check_number("RMSprop", name, group[name])
+
+    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        work = Work()
+        for param in params:
+            square = self._states(param, "square_avg")[0]
+            buffer = self._states(param, "momentum_buffer")[0] if group["momentum"] > 0 else None
+            mean = self._states(param, "grad_avg")[0] if group["centered"] else None
+            work.add(param, (square, buffer, mean), self._next_step(param))
+        work.run(
+            "rmsprop_step",
+            group["lr"],
+            group["alpha"],
+            group["eps"],
+            group["weight_decay"],
+            group["momentum"],
+            group["centered"],
+            group["maximize"],
+        )
