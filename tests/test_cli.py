@@ -148,3 +148,9 @@ def test_module_is_a_program() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "LeNet5" in done.stdout
+
+
+def test_reader_that_leaves() -> None:
+    command = f"{sys.executable} -m gradsmith summary lenet5 | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""

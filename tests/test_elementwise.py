@@ -326,6 +326,8 @@ def test_division_modes() -> None:
     x = gs.tensor([-7.0, 7.0])
     assert gs.div(x, 2, rounding_mode="floor").tolist() == [-4.0, 3.0]
     assert gs.div(x, 2, rounding_mode="trunc").tolist() == [-3.0, 3.0]
+    large = gs.tensor([-(2**62) - 1, 2**62 + 1])
+    assert gs.div(large, 2, rounding_mode="trunc").tolist() == [-(2**61), 2**61]
     assert (gs.tensor([-7, 7]) // 2).tolist() == [-4, 3]
     assert (gs.tensor([-7, 7]) % 3).tolist() == [2, 1]
     assert gs.fmod(gs.tensor([-7, 7]), 3).tolist() == [-1, 1]

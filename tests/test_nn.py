@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import gc
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,18 @@ def test_lookup_by_path() -> None:
         net.get_buffer("encoder.0.scale")
 
 
+def test_set_submodule() -> None:
+    net = Net()
+    net.set_submodule("encoder.0.fc", nn.Identity())
+    assert type(net.encoder[0].fc) is nn.Identity
+    with pytest.raises(ValueError, match="no submodule '7'"):
+        net.set_submodule("encoder.7", nn.ReLU())
+    with pytest.raises(ValueError, match="path is empty"):
+        net.set_submodule("", nn.ReLU())
+    with pytest.raises(TypeError, match="got a int for 'head'"):
+        net.set_submodule("head", 3)  # type: ignore[arg-type]
+
+
 def test_shared_parameters_are_yielded_once_but_saved_twice() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     net[1].weight = net[0].weight
@@ -140,9 +153,9 @@ def test_refused_assignments() -> None:
         m.fc = 3
     with pytest.raises(TypeError, match="buffer; it cannot be set to a list"):
         m.count = [1.0]
+    p = nn.Parameter(gs.ones(1))
+    p._node = (p * 1)._node
     with pytest.raises(ValueError, match="result of an op"):
-        p = nn.Parameter(gs.ones(1))
-        p._node = (p * 1)._node
         m.register_parameter("p", p)
 
 
@@ -200,10 +213,8 @@ def test_modules_and_errors_leave_no_cycles() -> None:
         net(gs.ones(2, 3)).sum().backward()
         net.encoder.register_forward_hook(lambda *args: None)
         for _ in range(3):
-            try:
+            with suppress(ValueError):
                 net(gs.ones(2, 5))
-            except ValueError:
-                pass
         del net
         assert gc.collect() == 0
     finally:
@@ -322,7 +333,7 @@ def test_errors_carry_the_path() -> None:
 
 
 def test_errors_of_any_forward_are_located_once() -> None:
-    class Special(ValueError):
+    class SpecialError(ValueError):
         pass
 
     class Fails(nn.Module):
@@ -334,7 +345,7 @@ def test_errors_of_any_forward_are_located_once() -> None:
             raise self.error
 
     for error, message in (
-        (Special("wrong"), r"^a\.0 \(Fails\): wrong$"),
+        (SpecialError("wrong"), r"^a\.0 \(Fails\): wrong$"),
         (IndexError("out of range"), r"^a\.0 \(Fails\): out of range$"),
         (TypeError("no"), r"^a\.0 \(Fails\): no$"),
         (RuntimeError("untouched"), r"^untouched$"),
@@ -371,7 +382,7 @@ def test_state_dict_shares_memory_and_loads() -> None:
     assert not state["head.weight"].requires_grad
     assert state["head.weight"].data_ptr() == a.head.weight.data_ptr()
     assert a.state_dict(keep_vars=True)["head.weight"] is a.head.weight
-    assert list(a.state_dict(prefix="m."))[0] == "m.encoder.0.scale"
+    assert next(iter(a.state_dict(prefix="m."))) == "m.encoder.0.scale"
     into: dict[str, Any] = {"x": 1}
     assert a.state_dict(destination=into) is into
     weight = b.head.weight
@@ -494,7 +505,7 @@ def test_sequential() -> None:
     assert len(net + net) == 8
     assert nn.Sequential()(5) == 5
     named = nn.Sequential({"first": a, "second": c})
-    assert list(named.state_dict())[0] == "first.weight"
+    assert next(iter(named.state_dict())) == "first.weight"
     named[0] = a
     assert [name for name, _ in named.named_children()] == ["first", "second"]
 

@@ -117,7 +117,11 @@ CASES = [
     *(scan("cumprod", axis, make) for make in (without_zeros, with_zeros) for axis in (0, 1, -1)),
     *(norm(p, axis) for p in (1, 2, 3, 1.5, math.inf, -math.inf) for axis in (None, 1)),
     norm(0, 1, with_zeros),
-    *(chosen(name, axis, keep) for name in ("max", "min") for axis, keep in ((0, True), (2, False))),
+    *(
+        chosen(name, axis, keep)
+        for name in ("max", "min")
+        for axis, keep in ((0, True), (2, False))
+    ),
     ordering(
         "sort",
         lambda x: tuple(gs.sort(x, 1, descending=True)),

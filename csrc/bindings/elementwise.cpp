@@ -48,7 +48,8 @@ struct Operand {
   Operand& operator=(const Operand&) = delete;
 
   PromotionOperand promotion() const {
-    return {view.dtype, !is_array ? 0 : view.shape.ndim == 0 ? 1 : 2};
+    if (!is_array) return {view.dtype, Rank::number};
+    return {view.dtype, view.shape.ndim == 0 ? Rank::scalar_array : Rank::array};
   }
 
   // Makes the operand of `dtype`: an array is converted, a scalar written in place.
@@ -178,7 +179,7 @@ py::object call_where(py::handle condition, py::handle a_object, py::handle b_ob
   Operand a(a_object, kName, "input");
   Operand b(b_object, kName, "other");
   DType dtype = promote_operands(a.promotion(), b.promotion());
-  if (!a.is_array && !b.is_array && dtype == DType::float64) dtype = DType::float32;
+  if (!a.is_array && !b.is_array && is_floating(dtype)) dtype = default_floating();
   a.become(dtype, kName, "input");
   b.become(dtype, kName, "other");
   const Shape shape = broadcast_shapes(
@@ -256,6 +257,10 @@ void bind_elementwise(py::module_& m) {
         return as_dtype(std::move(x), dtype_from(dtype, "to"), "to", "input");
       },
       py::arg("x"), py::arg("dtype"));
+  m.def(
+      "set_default_floating",
+      [](py::handle dtype) { set_default_floating(dtype_from(dtype, "set_default_dtype")); },
+      py::arg("dtype"));
   m.def("copy_of", &copy_of, py::arg("x"));
   m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
   m.def(

@@ -19,8 +19,8 @@ py::object call_forward(py::handle weight, py::handle ids) {
   return y;
 }
 
-py::object call_backward(py::handle dy, py::handle ids, std::int64_t rows,
-                         std::int64_t padding_idx, bool scale_by_frequency) {
+py::object call_backward(py::handle dy, py::handle ids, std::int64_t rows, std::int64_t padding_idx,
+                         bool scale_by_frequency) {
   const Input dy_input = contiguous_input(dy, kOp, "dy");
   const Input id_input = contiguous_input(ids, kOp, "ids");
   EmbeddingBackwardParams p = embedding_backward_params(dy_input.view, id_input.view, rows,
@@ -36,8 +36,8 @@ py::object call_backward(py::handle dy, py::handle ids, std::int64_t rows,
 
 void call_renorm(py::handle weight, py::handle ids, double max_norm, double norm_type) {
   const Input id_input = contiguous_input(ids, kOp, "ids");
-  const EmbeddingRenormParams p = embedding_renorm_params(
-      writable_view(weight, kOp, "weight"), id_input.view, max_norm, norm_type);
+  const EmbeddingRenormParams p = embedding_renorm_params(writable_view(weight, kOp, "weight"),
+                                                          id_input.view, max_norm, norm_type);
   run_released(table().embedding_renorm, p, p.count * p.width);
 }
 

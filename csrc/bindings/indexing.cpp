@@ -55,8 +55,10 @@ void call_index_write(const Slot<IndexParams>& slot, py::handle x, std::int64_t 
                 ", expected ", name_of(p.dtype), " as the input");
   const bool adds = &slot == &table().index_add;
   GS_CHECK_TYPE(!adds || p.dtype != DType::boolean, op, ": bool elements cannot be added");
-  GS_CHECK_TYPE(alpha == 1 || is_floating(p.dtype), op, ": alpha is for floating tensors, the "
-                "input is ", name_of(p.dtype));
+  GS_CHECK_TYPE(alpha == 1 || is_floating(p.dtype), op,
+                ": alpha is for floating tensors, the "
+                "input is ",
+                name_of(p.dtype));
   p.rows = source.view.data;
   p.alpha = alpha;
   run_released(slot, p, work_of(p));

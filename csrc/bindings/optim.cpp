@@ -44,8 +44,8 @@ class Group {
       views[i] = writable_view(given[i], op, "state");
       pointers[i] = &views[i];
     }
-    tensors_.push_back(optim_tensor(op, writable_view(param, op, "param"), grads_.back().view,
-                                    pointers, step));
+    tensors_.push_back(
+        optim_tensor(op, writable_view(param, op, "param"), grads_.back().view, pointers, step));
     end_.push_back(total() + tensors_.back().count);
   }
 
@@ -64,8 +64,7 @@ void call_sgd(const py::list& params, const py::list& grads, const py::list& sta
               const py::list& steps, double lr, double momentum, double dampening,
               double weight_decay, bool nesterov, bool maximize) {
   const Group group("SGD", params, grads, states, steps);
-  const SgdParams p{group.tensors(), lr,       momentum, dampening,
-                    weight_decay,    nesterov, maximize};
+  const SgdParams p{group.tensors(), lr, momentum, dampening, weight_decay, nesterov, maximize};
   if (momentum != 0) require_states("SGD", p.on, 0);
   run_released(table().sgd_step, p, group.total());
 }

@@ -35,9 +35,9 @@ void call_bernoulli(py::handle out, py::handle probability, std::uint64_t seed,
   const bool is_number = !is_array(probability);
   Input probabilities;
   if (!is_number) probabilities = contiguous_input(probability, kOp, "p");
-  const RandomBernoulliParams p = random_bernoulli_params(
-      target, {seed, offset}, is_number ? nullptr : &probabilities.view,
-      is_number ? probability.cast<double>() : 0);
+  const RandomBernoulliParams p =
+      random_bernoulli_params(target, {seed, offset}, is_number ? nullptr : &probabilities.view,
+                              is_number ? probability.cast<double>() : 0);
   run_released(table().random_bernoulli, p, p.count * kDrawWork);
 }
 

@@ -9,23 +9,28 @@ namespace {
 
 int kind_of(DType dtype) { return dtype == DType::boolean ? 0 : is_floating(dtype) ? 2 : 1; }
 
-// The default floating type stands in where a Python float meets integers.
-DType default_of_kind(const PromotionOperand& operand) {
-  const bool is_float_number = operand.rank == 0 && operand.dtype == DType::float64;
-  return is_float_number ? DType::float32 : operand.dtype;
-}
+DType default_dtype = DType::float32;
 
 }  // namespace
+
+DType default_floating() { return default_dtype; }
+
+void set_default_floating(DType dtype) {
+  GS_CHECK_TYPE(is_floating(dtype), "set_default_dtype: got ", name_of(dtype),
+                ", expected a floating dtype");
+  default_dtype = dtype;
+}
 
 DType promote_operands(const PromotionOperand& a, const PromotionOperand& b) {
   if (a.rank == b.rank) return promote(a.dtype, b.dtype);
   const PromotionOperand& weak = a.rank < b.rank ? a : b;
   const PromotionOperand& strong = a.rank < b.rank ? b : a;
-  return kind_of(weak.dtype) > kind_of(strong.dtype) ? default_of_kind(weak) : strong.dtype;
+  if (kind_of(weak.dtype) <= kind_of(strong.dtype)) return strong.dtype;
+  return weak.rank == Rank::number && is_floating(weak.dtype) ? default_dtype : weak.dtype;
 }
 
 DType compute_dtype(const OpName& op, DType dtype) {
-  if (op.category == Category::floating && !is_floating(dtype)) return DType::float32;
+  if (op.category == Category::floating && !is_floating(dtype)) return default_dtype;
   if (op.category == Category::comparison && dtype == DType::boolean) return DType::uint8;
   GS_CHECK_TYPE(dtype != DType::boolean, op.name,
                 ": not defined for bool (expected a number; convert with .to(dtype))");

@@ -72,13 +72,19 @@ constexpr OpName kBinaryOps[] = {
 #undef COMPARE
 };
 
-// An operand's part in type promotion: one of lower rank yields to one of higher rank whose kind
-// (bool < integer < floating) is the same or higher, as in PyTorch.
+// An operand's part in type promotion. As in PyTorch, the less an operand says about a dtype, the
+// sooner it yields: a number to a 0-d array, that to an array, each within the same or a higher
+// kind (bool < integer < floating).
+enum class Rank : std::uint8_t { number, scalar_array, array };
 struct PromotionOperand {
   DType dtype;
-  int rank;  // 0 Python scalar, 1 0-d array, 2 other arrays
+  Rank rank;
 };
 DType promote_operands(const PromotionOperand& a, const PromotionOperand& b);
+
+// The floating dtype that numbers, and integers in floating functions, become: float32 unless set.
+DType default_floating();
+void set_default_floating(DType dtype);  // TypeError unless floating
 
 // The dtype a unary or binary op computes in, given its operands' common type; TypeError where the
 // op is not defined for it.

@@ -33,8 +33,10 @@ EmbeddingParams embedding_params(const Array& weight, const Array& ids) {
   check_weight(weight);
   const std::int64_t count = checked_count(ids.shape);
   checked_multiply(checked_multiply(count, weight.size(1)), size_of(weight.dtype));
-  return {weight.dtype,   ids.as<const std::int64_t>(), count, weight.size(0), weight.size(1),
-          weight.data, nullptr};
+  return {weight.dtype,   ids.as<const std::int64_t>(),
+          count,          weight.size(0),
+          weight.size(1), weight.data,
+          nullptr};
 }
 
 EmbeddingBackwardParams embedding_backward_params(const Array& dy, const Array& ids,
@@ -46,13 +48,20 @@ EmbeddingBackwardParams embedding_backward_params(const Array& dy, const Array& 
   GS_CHECK(dy.ndim() == ids.ndim() + 1, kOp, ": dy has shape ", to_string(dy.shape),
            ", expected that of ids, ", to_string(ids.shape), ", and the width");
   for (int d = 0; d < ids.ndim(); ++d) {
-    GS_CHECK(dy.size(d) == ids.size(d), kOp, ": dy has shape ", to_string(dy.shape),
-             ", ids have ", to_string(ids.shape));
+    GS_CHECK(dy.size(d) == ids.size(d), kOp, ": dy has shape ", to_string(dy.shape), ", ids have ",
+             to_string(ids.shape));
   }
   GS_CHECK(padding_idx >= -1 && padding_idx < rows, kOp, ": padding_idx ", padding_idx,
            " is out of range for ", rows, " rows");
-  return {dy.dtype, ids.as<const std::int64_t>(), checked_count(ids.shape), rows,
-          dy.size(ids.ndim()), dy.data, nullptr, padding_idx, scale_by_frequency};
+  return {dy.dtype,
+          ids.as<const std::int64_t>(),
+          checked_count(ids.shape),
+          rows,
+          dy.size(ids.ndim()),
+          dy.data,
+          nullptr,
+          padding_idx,
+          scale_by_frequency};
 }
 
 EmbeddingRenormParams embedding_renorm_params(const Array& weight, const Array& ids,
@@ -61,9 +70,15 @@ EmbeddingRenormParams embedding_renorm_params(const Array& weight, const Array& 
   check_weight(weight);
   GS_CHECK(max_norm >= 0, kOp, ": max_norm is ", max_norm, ", expected at least 0");
   GS_CHECK(norm_type > 0, kOp, ": norm_type is ", norm_type, ", expected more than 0");
-  return {weight.dtype,     ids.as<const std::int64_t>(), checked_count(ids.shape),
-          weight.size(0),   weight.size(1),               weight.data,
-          weight.stride[0], weight.stride[1],             max_norm,
+  return {weight.dtype,
+          ids.as<const std::int64_t>(),
+          checked_count(ids.shape),
+          weight.size(0),
+          weight.size(1),
+          weight.data,
+          weight.stride[0],
+          weight.stride[1],
+          max_norm,
           norm_type};
 }
 

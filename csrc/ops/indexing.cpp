@@ -9,8 +9,8 @@ namespace {
 int checked_axis(const char* op, std::int64_t dim, int ndim) {
   const int limit = ndim == 0 ? 1 : ndim;
   GS_CHECK_INDEX(dim >= -limit && dim < limit, op, ": dim ", dim,
-                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit, " to ",
-                 limit - 1, ")");
+                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit,
+                 " to ", limit - 1, ")");
   return static_cast<int>(dim < 0 ? dim + limit : dim);
 }
 

@@ -38,7 +38,7 @@ struct IndexParams {
 // Along the axis elements are taken in order, so of equal indices the last write stays.
 struct GatherParams {
   const char* op;
-  DType dtype;  // of x and values; scatter_add takes no bool
+  DType dtype;                // of x and values; scatter_add takes no bool
   const std::int64_t* index;  // contiguous, of shape `shape`
   int ndim;                   // at least 1
   int axis;

@@ -32,8 +32,8 @@ struct OptimTensors {
 
 // In all of them: g = -grad if maximize, plus weight_decay * param.
 
-// momentum: b = momentum b + (1 - dampening) g (at step 1: b = g); direction b, or g + momentum b if
-// nesterov; param -= lr direction. state: b if momentum is not 0.
+// momentum: b = momentum b + (1 - dampening) g (at step 1: b = g); direction b, or g + momentum b
+// if nesterov; param -= lr direction. state: b if momentum is not 0.
 struct SgdParams {
   OptimTensors on;
   double lr, momentum, dampening, weight_decay;
@@ -64,9 +64,9 @@ struct RmspropParams {
   bool centered, maximize;
 };
 
-// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; if amsgrad w = max(w, v) stands for v;
-// param -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps).
-// decoupled (AdamW): param *= 1 - lr weight_decay instead of the penalty in g. state: m, v, w.
+// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; if amsgrad w = max(w, v) stands for
+// v; param -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps). decoupled (AdamW):
+// param *= 1 - lr weight_decay instead of the penalty in g. state: m, v, w.
 struct AdamParams {
   OptimTensors on;
   double lr, beta1, beta2, eps, weight_decay;

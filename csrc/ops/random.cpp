@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/random.h"
 
+#include <cfloat>
+
 #include "core/error.h"
 
 namespace gradsmith {
@@ -31,6 +33,11 @@ std::string typed_count(DType dtype, std::int64_t count) {
 RandomParams random_params(const char* op, const Array& out, RandomStream stream, double low,
                            double high) {
   check_output(op, out);
+  const double limit = out.dtype == DType::float64 ? DBL_MAX : FLT_MAX;
+  for (const double option : {low, high, high - low}) {
+    GS_CHECK(option >= -limit && option <= limit, op, ": options ", low, " and ", high,
+             " are not finite in ", name_of(out.dtype));
+  }
   return {out.dtype, out.data, checked_count(out.shape), stream, low, high};
 }
 
@@ -45,7 +52,7 @@ RandomBernoulliParams random_bernoulli_params(const Array& out, RandomStream str
                                               const Array* probabilities, double probability) {
   constexpr const char* kOp = "bernoulli";
   check_output(kOp, out);
-  RandomBernoulliParams p{out.dtype, nullptr,  probability, out.data, checked_count(out.shape),
+  RandomBernoulliParams p{out.dtype, nullptr, probability, out.data, checked_count(out.shape),
                           stream};
   if (probabilities == nullptr) {
     check_probability(kOp, probability);

@@ -267,8 +267,16 @@ _LAZY_MODULES = frozenset(
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
-        return _importlib.import_module(f"gradsmith.{name}")
+        module = _importlib.import_module(f"gradsmith.{name}")
+        if name == "nn":
+            # Makes compile, fit, evaluate, predict and summary methods of every module.
+            _importlib.import_module("gradsmith.train")
+        return module
     if name in ("load", "save"):
         value = globals()[name] = getattr(_importlib.import_module("gradsmith.io"), name)
         return value
     raise AttributeError(f"module 'gradsmith' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY_MODULES, "load", "save"})

@@ -91,7 +91,7 @@ def as_dtype(dtype: Any) -> DType:
         result = bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
     except TypeError:
         result = None
-    if result not in DTYPES:
+    if result is None or result not in DTYPES:
         names = ", ".join(str(known) for known in DTYPES)
         raise TypeError(f"dtype {dtype!r} is unknown (expected one of {names})")
     return DTYPES[DTYPES.index(result)]
@@ -113,3 +113,5 @@ def set_default_dtype(dtype: Any) -> None:
     if new not in FLOATING:
         raise TypeError(f"set_default_dtype: got {new}, expected a floating dtype")
     _default_dtype = new
+    for extension in EXTENSIONS.values():
+        extension.set_default_floating(new)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import numpy as np
 
 import gradsmith._cpu as _cpu
 
@@ -60,12 +61,22 @@ def _cuda_state() -> str:
     return f"no: this build has no extension _cuda (nvcc {nvcc}, CuPy {cupy})"
 
 
+def _version() -> str:
+    # Imported here because it takes longer than the rest of this module.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gradsmith")
+    except PackageNotFoundError:
+        return "not installed (run from a source tree)"
+
+
 def config() -> dict[str, str]:
     """Return what `show_config` prints, as a dictionary."""
     return {
-        "gradsmith": importlib.metadata.version("gradsmith"),
+        "gradsmith": _version(),
         "python": platform.python_version(),
-        "numpy": importlib.metadata.version("numpy"),
+        "numpy": np.__version__,
         "compiler": _cpu.compiler(),
         "cpu": _cpu.cpu_name(),
         "isa": f"{_cpu.isa()} (this machine has {_cpu.highest_isa()})",

@@ -79,9 +79,8 @@ void embedding_forward(const EmbeddingParams& p) {
 
 void embedding_backward(const EmbeddingBackwardParams& p) {
   check_index_range("embedding", p.ids, p.count, p.rows);
-  const Workspace workspace(p.scale_by_frequency
-                                ? static_cast<std::size_t>(p.rows) * sizeof(std::int64_t)
-                                : 0);
+  const Workspace workspace(
+      p.scale_by_frequency ? static_cast<std::size_t>(p.rows) * sizeof(std::int64_t) : 0);
   std::int64_t* frequency = nullptr;
   if (p.scale_by_frequency) {
     frequency = workspace.as<std::int64_t>();

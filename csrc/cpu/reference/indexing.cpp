@@ -74,8 +74,8 @@ bool has_work(const IndexParams& p) {
   return p.count > 0 && p.outer_count > 0 && p.inner_count > 0;
 }
 
-// Applies visit(x, x_step, rows, n) to every run, with tasks over the outer dimensions and stretches
-// of the inner ones; inside a task the indices come in order.
+// Applies visit(x, x_step, rows, n) to every run, with tasks over the outer dimensions and
+// stretches of the inner ones; inside a task the indices come in order.
 template <class T, class Visit>
 void for_indexed_runs(const IndexParams& p, const Visit& visit) {
   if (!has_work(p)) return;
@@ -176,11 +176,11 @@ void index_get(const IndexParams& p) {
         const T* x = static_cast<const T*>(p.x) + offsets[slice % p.count] +
                      offset_of(slice / p.count, p.outer_ndim, p.outer, p.outer_stride);
         T* row = static_cast<T*>(p.rows) + slice * p.inner_count;
-        for_inner_runs(p, 0, p.inner_count,
-                       [&](std::int64_t offset, std::int64_t step, std::int64_t at,
-                           std::int64_t n) {
-                         for (std::int64_t i = 0; i < n; ++i) row[at + i] = x[offset + i * step];
-                       });
+        for_inner_runs(
+            p, 0, p.inner_count,
+            [&](std::int64_t offset, std::int64_t step, std::int64_t at, std::int64_t n) {
+              for (std::int64_t i = 0; i < n; ++i) row[at + i] = x[offset + i * step];
+            });
       }
     });
   });

@@ -47,8 +47,8 @@ bfloat16 below(bfloat16 x) {
 
 // A double in [0, 1) in steps of 2^-53.
 double precise_uniform(const RandomStream& stream, std::uint64_t position) {
-  return static_cast<double>(random_integer_below(stream.seed, stream.offset + position,
-                                                  std::uint64_t{1} << 53)) *
+  return static_cast<double>(
+             random_integer_below(stream.seed, stream.offset + position, std::uint64_t{1} << 53)) *
          0x1p-53;
 }
 
@@ -66,8 +66,8 @@ double take_weights(const RandomMultinomialParams& p, std::int64_t row, double* 
     total += weights[c];
     *positive += weights[c] > 0;
   }
-  GS_CHECK(total > 0 && std::isfinite(total), "multinomial: the weights of row ", row, " add up to ",
-           total, ", expected a finite sum above 0");
+  GS_CHECK(total > 0 && std::isfinite(total), "multinomial: the weights of row ", row,
+           " add up to ", total, ", expected a finite sum above 0");
   GS_CHECK(p.replacement || *positive >= p.samples, "multinomial: row ", row, " has ", *positive,
            " categories of weight above 0, num_samples is ", p.samples, " without replacement");
   return total;
@@ -128,7 +128,8 @@ void random_normal(const RandomParams& p) {
       NormalPair pair{};
       for_words(p.stream, begin, end, [&](std::int64_t i, const PhiloxBlock& block, int word) {
         const int first = word / 2 * 2;
-        if (i == begin || word == first) pair = normals_of(block.words[first], block.words[first + 1]);
+        if (i == begin || word == first)
+          pair = normals_of(block.words[first], block.words[first + 1]);
         const double normal = word == first ? pair.cosine : pair.sine;
         out[i] = static_cast<T>(p.low + p.high * normal);
       });
@@ -158,9 +159,8 @@ void random_bernoulli(const RandomBernoulliParams& p) {
     }
     parallel_for(p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
       for_words(p.stream, begin, end, [&](std::int64_t i, const PhiloxBlock& block, int word) {
-        const double probability = probabilities == nullptr
-                                       ? p.probability
-                                       : static_cast<double>(probabilities[i]);
+        const double probability =
+            probabilities == nullptr ? p.probability : static_cast<double>(probabilities[i]);
         out[i] = static_cast<T>(uniform_of(block.words[word]) < probability ? 1.0f : 0.0f);
       });
     });
@@ -184,9 +184,8 @@ void random_multinomial(const RandomMultinomialParams& p) {
   for (std::int64_t row = 0; row < p.rows; ++row) {
     std::int64_t positive = 0;
     double total = 0;
-    visit_floating(p.dtype, [&](auto t) {
-      total = take_weights<decltype(t)>(p, row, weights, &positive);
-    });
+    visit_floating(p.dtype,
+                   [&](auto t) { total = take_weights<decltype(t)>(p, row, weights, &positive); });
     if (p.replacement) {
       draw_with_replacement(p, row, weights, total);
     } else {

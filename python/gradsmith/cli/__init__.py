@@ -7,6 +7,7 @@ Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -110,14 +111,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; argparse exits with 2 for wrong usage."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("gradsmith: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader, as in `gradsmith inspect FILE | head`, has seen enough.
-        sys.stderr.close()
-        return 0
+        # The reader of `gradsmith inspect FILE | head` left; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
         print(f"gradsmith: {error}", file=sys.stderr)
         return 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +48,9 @@ def digits(split: str = "train", transform: Transform | None = None) -> ImageDat
         ValueError: ``split`` is neither ``"train"`` nor ``"test"``.
     """
     _check_split("digits", split)
-    with resources.as_file(resources.files("gradsmith.data") / "files") as folder:
-        images = read_idx(folder / "digits-images-idx3-ubyte.gz")
-        labels = read_idx(folder / "digits-labels-idx1-ubyte.gz")
+    folder = Path(__file__).parent / "files"
+    images = read_idx(folder / "digits-images-idx3-ubyte.gz")
+    labels = read_idx(folder / "digits-labels-idx1-ubyte.gz")
     rank_in_class = np.empty(len(labels), dtype=np.int64)
     for digit in range(10):
         members = np.flatnonzero(labels == digit)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -80,10 +80,12 @@ def load(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is truncated, corrupt, or no safetensors file; the message names it.
     """
-    name, content = _read(path)
+    name = os.fspath(path)
     try:
-        metadata = _metadata(_header(content))
-        arrays = _arrays(content)
+        with open(name, "rb") as file:
+            metadata = _metadata(_header(file))
+            file.seek(0)
+            arrays = _arrays(file.read())
         tensors = {key: wrap(array) for key, array in arrays.items()}
         if not metadata:
             return tensors
@@ -106,12 +108,9 @@ def read_header(path: Path) -> dict[str, Any]:
         ValueError: it does not begin with a valid header.
     """
     name = os.fspath(path)
-    with open(name, "rb") as file:
-        start = file.read(8)
-        size = int.from_bytes(start, "little")
-        content = start + (file.read(size) if size <= MAX_HEADER else b"")
     try:
-        return _header(content)
+        with open(name, "rb") as file:
+            return _header(file)
     except ValueError as error:
         raise ValueError(f"read_header: {name}: {error}") from None
 
@@ -131,25 +130,20 @@ def _digest(structure: str, arrays: dict[str, Array]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[str, bytes]:
-    name = os.fspath(path)
-    with open(name, "rb") as file:
-        return name, file.read()
-
-
-def _header(content: bytes) -> dict[str, Any]:
-    if len(content) < 8:
-        raise ValueError(f"it has {len(content)} bytes, too few for a safetensors file")
-    size = int.from_bytes(content[:8], "little")
+def _header(file: BinaryIO) -> dict[str, Any]:
+    """Read the header at the beginning of a file; no more is read than a valid one would have."""
+    start = file.read(8)
+    total = os.fstat(file.fileno()).st_size
+    if len(start) < 8:
+        raise ValueError(f"it has {total} bytes, too few for a safetensors file")
+    size = int.from_bytes(start, "little")
     if size > MAX_HEADER:
         raise ValueError(
             f"its header would have {size} bytes (limit {MAX_HEADER}): it is no safetensors file"
         )
-    if size > len(content) - 8:
-        raise ValueError(
-            f"it is truncated: its header has {size} bytes, but {len(content) - 8} are there"
-        )
-    header = parse_json(content[8 : 8 + size], "its header")
+    if size > total - 8:
+        raise ValueError(f"it is truncated: its header has {size} bytes, but {total - 8} are there")
+    header = parse_json(file.read(size), "its header")
     if not isinstance(header, dict):
         raise ValueError("its header is no JSON object: it is no safetensors file")
     return header
@@ -175,7 +169,7 @@ def _metadata(header: dict[str, Any]) -> dict[str, str]:
 
 def _arrays(content: bytes) -> dict[str, Array]:
     try:
-        entries = safetensors.deserialize(content)
+        entries: Any = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise ValueError(f"it is truncated or damaged: {error}") from None
     return {name: _array(name, entry) for name, entry in entries}

@@ -26,6 +26,7 @@ from gradsmith.ops.shape_pieces import chunk
 from gradsmith.tensor import Tensor, array_of
 
 _NAME = "MultiheadAttention"
+_CALL = _NAME.lower()  # an error of the call is prefixed by the module's path, not this
 
 
 class MultiheadAttention(Module):
@@ -172,7 +173,7 @@ class MultiheadAttention(Module):
                 attn_mask = reshape(attn_mask, (batch, self.num_heads, queries, keys))
             elif attn_mask.shape != (queries, keys):
                 raise ValueError(
-                    f"{_NAME}: attn_mask has shape {attn_mask.shape}, expected {(queries, keys)} "
+                    f"{_CALL}: attn_mask has shape {attn_mask.shape}, expected {(queries, keys)} "
                     f"or {per_head}"
                 )
             masks.append(attn_mask)
@@ -180,7 +181,7 @@ class MultiheadAttention(Module):
             _check_mask_dtype("key_padding_mask", key_padding_mask)
             if key_padding_mask.shape != (batch, keys):
                 raise ValueError(
-                    f"{_NAME}: key_padding_mask has shape {key_padding_mask.shape}, expected "
+                    f"{_CALL}: key_padding_mask has shape {key_padding_mask.shape}, expected "
                     f"{(batch, keys)}"
                 )
             masks.append(reshape(key_padding_mask, (batch, 1, 1, keys)))
@@ -226,9 +227,9 @@ class MultiheadAttention(Module):
         """
         has_batch = self._check(query, key, value)
         if is_causal and attn_mask is None:
-            raise ValueError(f"{_NAME}: is_causal=True is a hint, expected attn_mask with it")
+            raise ValueError(f"{_CALL}: is_causal=True is a hint, expected attn_mask with it")
         if not has_batch and key_padding_mask is not None:
-            array_of(_NAME, key_padding_mask, "key_padding_mask")
+            array_of(_CALL, key_padding_mask, "key_padding_mask")
             key_padding_mask = unsqueeze(key_padding_mask, 0)
         same = query is key and key is value
         q = self._batch_first(query, has_batch)
@@ -260,25 +261,24 @@ class MultiheadAttention(Module):
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> bool:
         """Check the shapes of the inputs; return whether they have a batch dimension."""
         shapes = [
-            array_of(_NAME, x, name).shape
+            array_of(_CALL, x, name).shape
             for name, x in (("query", query), ("key", key), ("value", value))
         ]
         ndim = len(shapes[0])
         if ndim not in (2, 3):
-            raise ValueError(f"{_NAME}: query has shape {shapes[0]}, expected 2 or 3 dimensions")
+            raise ValueError(f"{_CALL}: query has shape {shapes[0]}, expected 2 or 3 dimensions")
         length_dim = 1 if self.batch_first and ndim == 3 else 0
         features = (self.embed_dim, self.kdim, self.vdim)
         for name, shape, size in zip(("query", "key", "value"), shapes, features, strict=True):
-            wanted = list(shapes[0] if name == "query" else shapes[1])
-            if len(wanted) == ndim:
-                wanted[-1] = size
-            if ndim == 3 and len(wanted) == 3:
-                wanted[1 - length_dim] = shapes[0][1 - length_dim]
-            if len(shape) != ndim or list(shape) != wanted:
+            if len(shape) != ndim:
                 raise ValueError(
-                    f"{_NAME}: {name} has shape {shape}, expected {ndim} dimensions with {size} "
-                    f"features that fit query {shapes[0]} and key {shapes[1]}"
+                    f"{_CALL}: {name} has shape {shape}, expected {ndim} dimensions as query has"
                 )
+            wanted = [*shapes[0][:-1], size]
+            if name != "query":
+                wanted[length_dim] = shapes[1][length_dim]
+            if list(shape) != wanted:
+                raise ValueError(f"{_CALL}: {name} has shape {shape}, expected {tuple(wanted)}")
         return ndim == 3
 
     def _batch_first(self, x: Tensor, has_batch: bool) -> Tensor:
@@ -288,9 +288,9 @@ class MultiheadAttention(Module):
 
 
 def _check_mask_dtype(name: str, mask: Tensor) -> None:
-    dtype = array_of(_NAME, mask, name).dtype
+    dtype = array_of(_CALL, mask, name).dtype
     if dtype != bool_ and dtype not in FLOATING:
-        raise TypeError(f"{_NAME}: {name} is {dtype}, expected bool or a floating dtype")
+        raise TypeError(f"{_CALL}: {name} is {dtype}, expected bool or a floating dtype")
 
 
 def _as_added(mask: Tensor, dtype: DType) -> Tensor:

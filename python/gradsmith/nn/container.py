@@ -61,7 +61,8 @@ class _Numbered(Module):
         return values[self._position(index)]
 
     def _like(self, values: list[Any], index: slice) -> Any:
-        return type(self)(values[index])
+        kind: Any = type(self)  # the list-like subclasses take their values
+        return kind(values[index])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(index, slice):

@@ -177,7 +177,7 @@ class _Conv(_Convolution):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (N, out_channels, *sizes) for (N, in_channels, *sizes); N may be left out."""
-        padding = self.padding
+        padding: str | int | tuple[int, ...] = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._margins(), mode=self.padding_mode)
             padding = 0

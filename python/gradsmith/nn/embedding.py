@@ -63,8 +63,7 @@ class Embedding(Module):
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
-                    f"Embedding: padding_idx is {padding_idx}, expected a row of "
-                    f"{num_embeddings}"
+                    f"Embedding: padding_idx is {padding_idx}, expected a row of {num_embeddings}"
                 )
             padding_idx %= num_embeddings
         if sparse:
@@ -107,8 +106,15 @@ class Embedding(Module):
                 f"Embedding.from_pretrained: embeddings has shape {embeddings.shape}, expected 2 "
                 "dimensions"
             )
+        rows, columns = embeddings.shape
         return cls(
-            *(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse),
+            rows,
+            columns,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
             _weight=embeddings,
             _freeze=freeze,
         )

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from gradsmith.backend import FLOATING, Device, DType, as_device, as_dtype
+from gradsmith.hooks import HookHandle
 from gradsmith.nn import state
 from gradsmith.nn.location import locate
 from gradsmith.nn.module_tree import BUFFER, MODULE, PARAMETER, ModuleTree, join_path
 from gradsmith.nn.state import IncompatibleKeys
-from gradsmith.hooks import HookHandle
 from gradsmith.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ Values are plain attributes; ``_kinds`` names those that are registered, in orde
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gradsmith.nn.parameter import Parameter
 from gradsmith.tensor import Tensor
@@ -130,21 +130,22 @@ class ModuleTree:
             yield module
 
     def named_modules(
-        self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
         """Yield this module and all below it, with their paths, parents first.
 
         Args:
-            memo: identities of modules to leave out.
+            memo: modules to leave out; those that are yielded join them.
             prefix: path of this module.
             remove_duplicate: yield a module that stands in two places once.
         """
-        seen = set() if memo is None else memo
+        seen: set[Module] = set() if memo is None else memo
+        this = cast("Module", self)
         if remove_duplicate:
-            if id(self) in seen:
+            if this in seen:
                 return
-            seen.add(id(self))
-        yield prefix, self
+            seen.add(this)
+        yield prefix, this
         for name, module in self._own(MODULE):
             yield from module.named_modules(seen, join_path(prefix, name), remove_duplicate)
 
@@ -160,7 +161,7 @@ class ModuleTree:
         if recurse:
             owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
         else:
-            owners = iter([(prefix, self)])
+            owners = iter([(prefix, cast("Module", self))])
         for path, module in owners:
             for name, tensor in module._own(*kinds):
                 if remove_duplicate:
@@ -197,7 +198,7 @@ class ModuleTree:
         Raises:
             ValueError: there is no such module; the message lists those that are there.
         """
-        module = self
+        module = cast("Module", self)
         for name in target.split(".") if target else ():
             if module._kinds.get(name) != MODULE or module.__dict__[name] is None:
                 present = ", ".join(child for child, _ in module._own(MODULE)) or "none"
@@ -207,6 +208,23 @@ class ModuleTree:
                 )
             module = module.__dict__[name]
         return module
+
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Put a module in the place of the one at a path.
+
+        Raises:
+            TypeError: ``module`` is no `Module`.
+            ValueError: there is no module at the path, or the path is empty.
+        """
+        if not isinstance(module, ModuleTree):
+            raise TypeError(
+                f"set_submodule: got a {type(module).__name__} for {target!r}, expected a Module"
+            )
+        if not target:
+            raise ValueError("set_submodule: the path is empty; a module cannot replace itself")
+        self.get_submodule(target)
+        path, _, name = target.rpartition(".")
+        setattr(self.get_submodule(path), name, module)
 
     def _get_tensor(self, target: str, kinds: tuple[str, ...]) -> Any:
         path, _, name = target.rpartition(".")

@@ -129,28 +129,27 @@ class _BatchNorm(_RunningNorm):
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias
         )
 
-    def _update_share(self) -> float:
-        """Count the batch and return its share in the running statistics."""
-        if not (self.training and self.track_running_stats) or self.num_batches_tracked is None:
-            return 0.0 if self.momentum is None else self.momentum
-        self.num_batches_tracked.add_(1)
-        if self.momentum is None:
-            return 1.0 / int(self.num_batches_tracked)
-        return self.momentum
-
     def forward(self, input: Tensor) -> Tensor:
         """Return the input normalised; in training the running statistics change."""
         self._check_rank(input)
-        return F.batch_norm(
+        counted = self.num_batches_tracked if self.training and self.track_running_stats else None
+        tracks = not self.training or self.track_running_stats
+        share = self.momentum
+        if share is None:
+            share = 0.0 if counted is None else 1.0 / (int(counted) + 1)
+        result = F.batch_norm(
             input,
-            self.running_mean if not self.training or self.track_running_stats else None,
-            self.running_var if not self.training or self.track_running_stats else None,
+            self.running_mean if tracks else None,
+            self.running_var if tracks else None,
             self.weight,
             self.bias,
             self.training or (self.running_mean is None and self.running_var is None),
-            self._update_share(),
+            share,
             self.eps,
         )
+        if counted is not None:
+            counted.add_(1)
+        return result
 
 
 class BatchNorm1d(_BatchNorm):

@@ -101,7 +101,7 @@ class _Recurrent(Module):
 
     def _run(self, input: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """Return the outputs and the last states, with a batch dimension if the input has one."""
-        name = type(self).__name__
+        name = type(self).__name__.lower()
         array = array_of(name, input)
         if array.ndim not in (2, 3):
             raise ValueError(
@@ -252,7 +252,7 @@ class LSTM(_Recurrent):
             ValueError: a shape does not fit.
             TypeError: ``hx`` is no pair.
         """
-        y, h, c = self._run(input, None if hx is None else pair_of("LSTM", hx))
+        y, h, c = self._run(input, None if hx is None else pair_of("lstm", hx))
         return y, (h, c)
 
 

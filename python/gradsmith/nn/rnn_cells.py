@@ -53,7 +53,7 @@ class _Cell(Module):
         states: tuple[Tensor, ...] | None,
     ) -> tuple[Tensor, ...]:
         """Return the new states, with a batch dimension if the input has one."""
-        name = type(self).__name__
+        name = type(self).__name__.lower()
         array = array_of(name, input)
         if array.ndim not in (1, 2):
             raise ValueError(
@@ -158,7 +158,7 @@ class LSTMCell(_Cell):
             ValueError: a shape does not fit.
             TypeError: ``hx`` is no pair.
         """
-        h, c = self._step(rnn.lstm_cell, input, None if hx is None else pair_of("LSTMCell", hx))
+        h, c = self._step(rnn.lstm_cell, input, None if hx is None else pair_of("lstmcell", hx))
         return h, c
 
 

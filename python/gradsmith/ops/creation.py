@@ -73,19 +73,23 @@ def from_numpy(ndarray: Array) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: got a {type(ndarray).__name__}, expected a NumPy array")
-    dtype = as_dtype(ndarray.dtype)
-    if ndarray.dtype != dtype:
-        raise TypeError(f"from_numpy: got {ndarray.dtype}, expected native byte order")
+    as_dtype(ndarray.dtype)
     return wrap(ndarray)
 
 
 # ---- filled --------------------------------------------------------------------------------------
 
 
-def _shape(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+# No address is longer, so no machine has more bytes.
+_ADDRESS_BITS = 48
+
+
+def _shape(op: str, size: tuple[Any, ...], dtype: DType) -> tuple[int, ...]:
     shape = sizes(op, size)
     if any(each < 0 for each in shape):
         raise ValueError(f"{op}: got shape {shape}, expected sizes >= 0")
+    if math.prod(shape) * dtype.itemsize >= 2**_ADDRESS_BITS:
+        raise MemoryError(f"{op}: a tensor of shape {shape} is larger than memory can be")
     return shape
 
 
@@ -101,13 +105,15 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
         MemoryError: the tensor would not fit.
     """
     as_device(device)
-    return _finished(_CPU_EXTENSION.zeros(_shape("zeros", size), _dtype(dtype)), requires_grad)
+    wanted = _dtype(dtype)
+    return _finished(_CPU_EXTENSION.zeros(_shape("zeros", size, wanted), wanted), requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor of arbitrary content (see `zeros`)."""
     as_device(device)
-    return _finished(_CPU_EXTENSION.empty(_shape("empty", size), _dtype(dtype)), requires_grad)
+    wanted = _dtype(dtype)
+    return _finished(_CPU_EXTENSION.empty(_shape("empty", size, wanted), wanted), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -138,7 +144,7 @@ def full(
 
 
 def _filled(op: str, size: Any, value: Any, dtype: DType, requires_grad: bool) -> Tensor:
-    return _finished(_CPU_EXTENSION.full(_shape(op, size), value, dtype), requires_grad)
+    return _finished(_CPU_EXTENSION.full(_shape(op, size, dtype), value, dtype), requires_grad)
 
 
 def _like(op: str, input: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], DType]:
@@ -218,7 +224,7 @@ def arange(
     floating = any(isinstance(each, float) for each in (start, end, step))
     wanted = (get_default_dtype() if floating else int64) if dtype is None else as_dtype(dtype)
     count = math.ceil((end - start) / step)
-    _CPU_EXTENSION.empty((count,), np.dtype(np.float64))  # refuses what would not fit
+    _shape("arange", (count,), wanted)
     places = np.arange(count)
     return _finished((start + places * step).astype(wanted), requires_grad)
 

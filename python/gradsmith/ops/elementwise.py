@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elementwise arithmetic of two tensors with broadcasting, comparisons, choice and casts.
+"""Elementwise arithmetic of two tensors with broadcasting, choice and casts.
 
 Each function stands beside its backward rule. Rules are written in the functions themselves, so
 they serve derivatives of any order. Operands are tensors or Python numbers; types promote as in
@@ -15,8 +15,22 @@ import numpy as np
 
 from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, FLOATING, as_dtype, get_default_dtype
+from gradsmith.ops.elementwise_compare import constant_of
+from gradsmith.ops.elementwise_compare import eq as eq
+from gradsmith.ops.elementwise_compare import ge as ge
+from gradsmith.ops.elementwise_compare import gt as gt
+from gradsmith.ops.elementwise_compare import isfinite as isfinite
+from gradsmith.ops.elementwise_compare import isinf as isinf
+from gradsmith.ops.elementwise_compare import isnan as isnan
+from gradsmith.ops.elementwise_compare import le as le
+from gradsmith.ops.elementwise_compare import logical_and as logical_and
+from gradsmith.ops.elementwise_compare import logical_not as logical_not
+from gradsmith.ops.elementwise_compare import logical_or as logical_or
+from gradsmith.ops.elementwise_compare import logical_xor as logical_xor
+from gradsmith.ops.elementwise_compare import lt as lt
+from gradsmith.ops.elementwise_compare import ne as ne
 from gradsmith.ops.reduce import sum_to
-from gradsmith.tensor import Tensor, wrap
+from gradsmith.tensor import Tensor, array_of, wrap
 
 Operand = Tensor | float | int | bool
 
@@ -25,10 +39,10 @@ def _binary(name: str, a: Any, b: Any, backward: Any, saves: bool = True) -> Ten
     """Run the kernel ``name`` and record it; saves both operands where the rule needs them."""
     if isinstance(a, Tensor):
         left = a._array
-        right = b._array if isinstance(b, Tensor) else _constant(name, b)
+        right = b._array if isinstance(b, Tensor) else constant_of(name, b)
         extension = EXTENSIONS[type(left)]
     else:
-        left = _constant(name, a)
+        left = constant_of(name, a)
         right = b._array
         extension = EXTENSIONS[type(right)]
     array = getattr(extension, name)(left, right)
@@ -39,15 +53,6 @@ def _binary(name: str, a: Any, b: Any, backward: Any, saves: bool = True) -> Ten
     return record(
         backward, array, (recorded_a, recorded_b), (recorded_a, recorded_b) if saves else ()
     )
-
-
-def _constant(name: str, value: Any) -> Any:
-    """Return what the kernels take for an operand that is no tensor."""
-    if isinstance(value, (bool, int, float, np.ndarray)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{name}: got a {type(value).__name__}, expected a tensor or a number")
 
 
 def _as_recorded(x: Any, result: Any) -> Any:
@@ -161,10 +166,18 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode == "trunc":
-        from gradsmith.ops.elementwise_round import trunc
-
-        return trunc(_binary("div", input, other, _div_backward))
+        return _truncated_quotient(input, other)
     raise ValueError(f"div: rounding_mode is {rounding_mode!r}, expected None, 'trunc' or 'floor'")
+
+
+def _truncated_quotient(input: Any, other: Any) -> Tensor:
+    from gradsmith.ops.elementwise_round import trunc
+
+    rest = fmod(input, other)
+    if rest._array.dtype in FLOATING:
+        return trunc(_binary("div", input, other, _div_backward))
+    # Exact where a floating quotient would round.
+    return floor_divide(sub(input, rest), other)
 
 
 def rdiv(input: Any, other: Any) -> Tensor:
@@ -291,81 +304,6 @@ def minimum(input: Any, other: Any) -> Tensor:
     return _binary("minimum", input, other, _minimum_backward)
 
 
-# ---- comparisons: bool, off the tape -------------------------------------------------------------
-
-
-def _compare(name: str, a: Any, b: Any) -> Tensor:
-    left = a._array if isinstance(a, Tensor) else _constant(name, a)
-    right = b._array if isinstance(b, Tensor) else _constant(name, b)
-    extension = EXTENSIONS[type(left if isinstance(a, Tensor) else right)]
-    return wrap(getattr(extension, name)(left, right))
-
-
-def eq(input: Any, other: Any) -> Tensor:
-    """Return ``input == other``, elementwise."""
-    return _compare("eq", input, other)
-
-
-def ne(input: Any, other: Any) -> Tensor:
-    """Return ``input != other``, elementwise."""
-    return _compare("ne", input, other)
-
-
-def lt(input: Any, other: Any) -> Tensor:
-    """Return ``input < other``, elementwise."""
-    return _compare("lt", input, other)
-
-
-def le(input: Any, other: Any) -> Tensor:
-    """Return ``input <= other``, elementwise."""
-    return _compare("le", input, other)
-
-
-def gt(input: Any, other: Any) -> Tensor:
-    """Return ``input > other``, elementwise."""
-    return _compare("gt", input, other)
-
-
-def ge(input: Any, other: Any) -> Tensor:
-    """Return ``input >= other``, elementwise."""
-    return _compare("ge", input, other)
-
-
-def logical_and(input: Any, other: Any) -> Tensor:
-    """Return where both are nonzero."""
-    return _compare("logical_and", input, other)
-
-
-def logical_or(input: Any, other: Any) -> Tensor:
-    """Return where either is nonzero."""
-    return _compare("logical_or", input, other)
-
-
-def logical_xor(input: Any, other: Any) -> Tensor:
-    """Return where exactly one is nonzero."""
-    return _compare("logical_xor", input, other)
-
-
-def logical_not(input: Tensor) -> Tensor:
-    """Return where the input is zero."""
-    return _compare("eq", input, 0)
-
-
-def isnan(input: Tensor) -> Tensor:
-    """Return where the input is NaN."""
-    return _compare("ne", input, input)
-
-
-def isinf(input: Tensor) -> Tensor:
-    """Return where the input is infinite."""
-    return logical_or(eq(input, math.inf), eq(input, -math.inf))
-
-
-def isfinite(input: Tensor) -> Tensor:
-    """Return where the input is neither NaN nor infinite."""
-    return logical_and(lt(input, math.inf), gt(input, -math.inf))
-
-
 # ---- choice, casts, sign -------------------------------------------------------------------------
 
 
@@ -384,8 +322,8 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: condition is a {type(condition).__name__}, expected a bool tensor")
-    left = input._array if isinstance(input, Tensor) else _constant("where", input)
-    right = other._array if isinstance(other, Tensor) else _constant("where", other)
+    left = input._array if isinstance(input, Tensor) else constant_of("where", input)
+    right = other._array if isinstance(other, Tensor) else constant_of("where", other)
     array = EXTENSIONS[type(condition._array)].where(condition._array, left, right)
     if not is_grad_enabled():
         return wrap(array)
@@ -403,8 +341,8 @@ def _neg_backward(node: Node, dy: Tensor) -> Any:
 
 def neg(input: Tensor) -> Tensor:
     """Return ``-input``."""
-    array = EXTENSIONS[type(input._array)].neg(input._array)
-    return record(_neg_backward, array, (input,))
+    array = array_of("neg", input)
+    return record(_neg_backward, EXTENSIONS[type(array)].neg(array), (input,))
 
 
 def _to_backward(node: Node, dy: Tensor) -> Any:
@@ -415,12 +353,13 @@ def _to_backward(node: Node, dy: Tensor) -> Any:
 def to(input: Tensor, dtype: Any) -> Tensor:
     """Return the tensor converted to ``dtype``; itself if it has that dtype."""
     wanted = as_dtype(dtype)
-    if input._array.dtype == wanted:
+    array = array_of("to", input)
+    if array.dtype == wanted:
         return input
-    array = EXTENSIONS[type(input._array)].cast(input._array, wanted)
+    result = EXTENSIONS[type(array)].cast(array, wanted)
     if wanted not in FLOATING:
-        return wrap(array)
-    return record(_to_backward, array, (input,), (input._array.dtype,))
+        return wrap(result)
+    return record(_to_backward, result, (input,), (array.dtype,))
 
 
 def as_floating(input: Tensor) -> Tensor:
@@ -434,7 +373,8 @@ def _clone_backward(node: Node, dy: Tensor) -> Any:
 
 def clone(input: Tensor) -> Tensor:
     """Return a copy in memory of its own, on the tape."""
-    return record(_clone_backward, EXTENSIONS[type(input._array)].copy_of(input._array), (input,))
+    array = array_of("clone", input)
+    return record(_clone_backward, EXTENSIONS[type(array)].copy_of(array), (input,))
 
 
 def contiguous(input: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         if ids.size == 0:
             raise ValueError("one_hot: an empty tensor needs num_classes")
-        num_classes = high + 1
+        num_classes = max(high + 1, 1)
     if num_classes < 1:
         raise ValueError(f"one_hot: num_classes is {num_classes}, expected at least 1 (or -1)")
     if low < 0 or high >= num_classes:

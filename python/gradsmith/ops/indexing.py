@@ -177,9 +177,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     def add(target: Array, dtype: DType) -> None:
         extension.scatter_add(target, dim, ids._array, extension.cast(values._array, dtype))
 
-    return record(
-        _scatter_add_backward, accumulated(array, add), (input, values), (dim, ids)
-    )
+    return record(_scatter_add_backward, accumulated(array, add), (input, values), (dim, ids))
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:

@@ -172,7 +172,7 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
             f"{op}: a mask has shape {item.shape}, expected {shape[dim : dim + item.ndim]} "
             f"(the tensor has shape {shape})"
         )
-    return item.nonzero()
+    return tuple(item.nonzero())
 
 
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:

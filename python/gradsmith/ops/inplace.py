@@ -184,7 +184,7 @@ def sqrt_(input: Tensor) -> Tensor:
 
 def sigmoid_(input: Tensor) -> Tensor:
     """Apply the logistic function in place."""
-    return _unary("sigmoid_", input, elementwise_activation.sigmoid)
+    return _unary("sigmoid_", input, elementwise_math.sigmoid)
 
 
 def tanh_(input: Tensor) -> Tensor:
@@ -344,9 +344,11 @@ def bernoulli_(
     from gradsmith.ops.random import bernoulli_into
 
     def fill(array: Array) -> None:
-        chance = p
+        chance: Array | float
         if isinstance(p, Tensor):
             chance = expand(elementwise.to(p.detach(), array.dtype), array.shape)._array
+        else:
+            chance = p
         bernoulli_into(array, chance, generator)
 
     return _draw("bernoulli_", input, fill)

@@ -108,9 +108,7 @@ def randn(
     return wrap(array).requires_grad_() if requires_grad else wrap(array)
 
 
-def rand_like(
-    input: Tensor, *, dtype: Any = None, generator: Generator | None = None
-) -> Tensor:
+def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Return `rand` of the input's shape, and of its dtype unless another is asked for."""
     array = array_of("rand_like", input)
     out = _new(array.shape, array.dtype if dtype is None else dtype, input.device)
@@ -118,9 +116,7 @@ def rand_like(
     return wrap(out)
 
 
-def randn_like(
-    input: Tensor, *, dtype: Any = None, generator: Generator | None = None
-) -> Tensor:
+def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Return `randn` of the input's shape, and of its dtype unless another is asked for."""
     array = array_of("randn_like", input)
     out = _new(array.shape, array.dtype if dtype is None else dtype, input.device)
@@ -191,9 +187,7 @@ def randint_like(
     """Return `randint` of the input's shape and dtype."""
     array = array_of("randint_like", input)
     first, end = (0, low) if high is None else (low, high)
-    return _integers(
-        "randint_like", first, end, array.shape, array.dtype, input.device, generator
-    )
+    return _integers("randint_like", first, end, array.shape, array.dtype, input.device, generator)
 
 
 def randperm(
@@ -255,12 +249,21 @@ def _normal_around(
     from gradsmith.autograd import no_grad
     from gradsmith.ops.elementwise import add, mul
 
+    tensors = [each for each in (mean, std) if isinstance(each, Tensor)]
+    lowest = np.min(std._array, initial=0) if isinstance(std, Tensor) else std
+    if lowest < 0:
+        raise ValueError(f"normal: std holds {lowest}, expected at least 0")
+    try:
+        shape = np.broadcast_shapes(*(each.shape for each in tensors))
+    except ValueError:
+        raise ValueError(
+            f"normal: mean of shape {tensors[0].shape} and std of shape {tensors[1].shape} do not "
+            "broadcast"
+        ) from None
+    noise = _new(shape, tensors[0].dtype, tensors[0].device)
+    fill_normal("normal", noise, 0.0, 1.0, generator)
     with no_grad():
-        lowest = std.min().item() if isinstance(std, Tensor) and std.numel() else std
-        if not isinstance(lowest, Tensor) and lowest < 0:
-            raise ValueError(f"normal: std holds {lowest}, expected at least 0")
-        like = add(mul(std, 0.0), mul(mean, 0.0))
-        return add(mean, mul(std, randn_like(like, generator=generator)))
+        return add(mul(wrap(noise), std), mean)
 
 
 def bernoulli(
@@ -280,7 +283,7 @@ def bernoulli(
 
 
 def bernoulli_into(out: Array, p: Array | float, generator: Generator | None) -> None:
-    """Fill an array in C order with 1 of probability ``p`` (an array of its shape, or one), or 0."""
+    """Fill an array in C order with 1 of probability ``p`` (one, or one per element), or 0."""
     seed, offset = source("bernoulli", generator).take(out.size)
     probability = float(p) if isinstance(p, (int, float)) else p
     EXTENSIONS[type(out)].random_bernoulli(out, probability, seed, offset)

@@ -30,7 +30,7 @@ def sizes(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     Raises:
         TypeError: a size is no integer.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     for size in shape:
         if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
@@ -65,7 +65,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         ValueError: the number of elements differs.
     """
     wanted = sizes("reshape", shape)
-    array = input._array
+    array = array_of("reshape", input)
     if array.shape == wanted:
         return _view(_reshape_backward, array, input, (array.shape,))
     try:
@@ -108,17 +108,19 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         ValueError: ``dims`` is no permutation of the tensor's dimensions.
     """
     given = sizes("permute", dims)
-    order = tuple(axis_of("permute", dim, input.ndim) for dim in given)
-    if sorted(order) != list(range(input.ndim)):
-        raise ValueError(f"permute: {given} is no permutation of {input.ndim} dimensions")
-    return _view(_permute_backward, input._array.transpose(order), input, (order,))
+    array = array_of("permute", input)
+    order = tuple(axis_of("permute", dim, array.ndim) for dim in given)
+    if sorted(order) != list(range(array.ndim)):
+        raise ValueError(f"permute: {given} is no permutation of {array.ndim} dimensions")
+    return _view(_permute_backward, array.transpose(order), input, (order,))
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Return a view with two dimensions exchanged."""
-    first = axis_of("transpose", dim0, input.ndim)
-    second = axis_of("transpose", dim1, input.ndim)
-    order = list(range(input.ndim))
+    ndim = array_of("transpose", input).ndim
+    first = axis_of("transpose", dim0, ndim)
+    second = axis_of("transpose", dim1, ndim)
+    order = list(range(ndim))
     if order:
         order[first], order[second] = order[second], order[first]
     return permute(input, tuple(order))
@@ -138,13 +140,14 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
         ValueError: the shape cannot be reached by repeating.
     """
     wanted = sizes("expand", shape)
-    old = input._array.shape
+    array = array_of("expand", input)
+    old = array.shape
     extra = len(wanted) - len(old)
     full = tuple(
         old[d - extra] if size == -1 and d >= extra else size for d, size in enumerate(wanted)
     )
     try:
-        result = np.broadcast_to(input._array, full)
+        result = np.broadcast_to(array, full)
     except ValueError:
         raise ValueError(f"expand: shape {old} cannot be expanded to {wanted}") from None
     return _view(_expand_backward, result, input, (old,))
@@ -152,18 +155,18 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Return a view with a dimension of size 1 inserted at ``dim``."""
-    axis = axis_of("unsqueeze", dim, input.ndim + 1)
-    shape = input._array.shape
+    shape = array_of("unsqueeze", input).shape
+    axis = axis_of("unsqueeze", dim, len(shape) + 1)
     return reshape(input, (*shape[:axis], 1, *shape[axis:]))
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Return a view without the dimensions of size 1 (those of ``dim``, or all)."""
-    shape = input._array.shape
+    shape = array_of("squeeze", input).shape
     if dim is None:
         return reshape(input, tuple(size for size in shape if size != 1))
     dims = (dim,) if isinstance(dim, (int, np.integer)) else tuple(dim)
-    axes = {axis_of("squeeze", each, input.ndim) for each in dims}
+    axes = {axis_of("squeeze", each, len(shape)) for each in dims}
     return reshape(input, tuple(size for d, size in enumerate(shape) if size != 1 or d not in axes))
 
 
@@ -173,12 +176,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     Raises:
         ValueError: ``start_dim`` lies behind ``end_dim``.
     """
-    first = axis_of("flatten", start_dim, input.ndim)
-    last = axis_of("flatten", end_dim, input.ndim)
+    shape = array_of("flatten", input).shape
+    first = axis_of("flatten", start_dim, len(shape))
+    last = axis_of("flatten", end_dim, len(shape))
     if first > last:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
-    shape = input._array.shape
-    merged = int(np.prod(shape[first : last + 1], dtype=np.int64))
+    merged = math.prod(shape[first : last + 1])
     return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
 
 

@@ -213,7 +213,9 @@ class Optimizer:
                 f"{self._name}: a parameter is a {type(param).__name__}, expected a tensor"
             )
         if param._array.dtype not in FLOATING:
-            raise TypeError(f"{self._name}: a parameter is {param.dtype}, expected a floating dtype")
+            raise TypeError(
+                f"{self._name}: a parameter is {param.dtype}, expected a floating dtype"
+            )
         if not param.is_leaf:
             raise ValueError(
                 f"{self._name}: a parameter of shape {param.shape} is the result of an op, "
@@ -307,9 +309,7 @@ class Optimizer:
             if number not in by_number:
                 raise ValueError(f"{self._name}: the state names parameter {number}, unknown here")
             param = by_number[number]
-            state[param] = {
-                key: self._loaded(param, key, value) for key, value in values.items()
-            }
+            state[param] = {key: self._loaded(param, key, value) for key, value in values.items()}
         self.param_groups = groups
         self.state = state
 
@@ -317,7 +317,7 @@ class Optimizer:
         """Return a copy of a saved value in the dtype in which the optimiser keeps it."""
         if value is None:
             return None
-        array = np.array(value._array if isinstance(value, Tensor) else value)
+        array = np.asarray(value._array if isinstance(value, Tensor) else value)
         if key == "step":
             return wrap(np.array(float(array), dtype=np.float32))
         if array.shape != param.shape:
