@@ -237,6 +237,17 @@ from gradsmith.random import seed as seed
 from gradsmith.random import set_rng_state as set_rng_state
 from gradsmith.tensor import Tensor as Tensor
 
+_bind()
+
+# These stand on the tensor's methods, so they come after binding them.
+from gradsmith import data as data  # noqa: E402
+from gradsmith import metrics as metrics  # noqa: E402
+from gradsmith import nn as nn  # noqa: E402
+from gradsmith import optim as optim  # noqa: E402
+from gradsmith import train as train  # noqa: E402
+from gradsmith.io import load as load  # noqa: E402
+from gradsmith.io import save as save  # noqa: E402
+
 device = _backend.Device
 bool = _backend.bool_
 float = _backend.float32
@@ -244,39 +255,20 @@ double = _backend.float64
 int = _backend.int32
 long = _backend.int64
 
-_bind()
-
 if TYPE_CHECKING:
     from gradsmith import cli as cli
-    from gradsmith import data as data
-    from gradsmith import io as io
-    from gradsmith import metrics as metrics
     from gradsmith import models as models
-    from gradsmith import nn as nn
-    from gradsmith import optim as optim
     from gradsmith import recipes as recipes
-    from gradsmith import train as train
-    from gradsmith.io import load as load
-    from gradsmith.io import save as save
 
 # Imported when first used, so that importing gradsmith stays quick.
-_LAZY_MODULES = frozenset(
-    {"cli", "data", "io", "metrics", "models", "nn", "optim", "recipes", "train"}
-)
+_LAZY_MODULES = frozenset({"cli", "models", "recipes"})
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
-        module = _importlib.import_module(f"gradsmith.{name}")
-        if name == "nn":
-            # Makes compile, fit, evaluate, predict and summary methods of every module.
-            _importlib.import_module("gradsmith.train")
-        return module
-    if name in ("load", "save"):
-        value = globals()[name] = getattr(_importlib.import_module("gradsmith.io"), name)
-        return value
+        return _importlib.import_module(f"gradsmith.{name}")
     raise AttributeError(f"module 'gradsmith' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY_MODULES, "load", "save"})
+    return sorted({*globals(), *_LAZY_MODULES})

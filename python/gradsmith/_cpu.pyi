@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The functions of the CPU extension, one per line of the op lists and per binding. Arrays are NumPy's.
+# The functions of the CPU extension: one per line of the op lists and per binding.
 from typing import Any
 
 import numpy as np
