@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
            $(shell find csrc python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
-CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.inc' 2>/dev/null)
+CXX_FILES := $(shell find csrc bench -name '*.h' -o -name '*.cpp' 2>/dev/null)
 ASAN_SITE := build/asan-site
 
 .PHONY: demo test test-all lint format bench asan clean

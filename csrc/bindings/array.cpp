@@ -58,9 +58,7 @@ const Descriptors& descriptors() {
   return *instance;
 }
 
-py::detail::PyArray_Proxy* proxy(py::handle array) {
-  return py::detail::array_proxy(array.ptr());
-}
+py::detail::PyArray_Proxy* proxy(py::handle array) { return py::detail::array_proxy(array.ptr()); }
 
 std::string text_of(py::handle object) { return py::str(object).cast<std::string>(); }
 
@@ -88,8 +86,8 @@ Array view(py::handle array, const char* op, const char* argument) {
   Array result;
   result.data = source->data;
   result.dtype = dtype_from(source->descr, op);
-  GS_CHECK(source->nd <= kMaxDims, op, ": ", argument, " has ", source->nd,
-           " dimensions, at most ", kMaxDims, " are supported");
+  GS_CHECK(source->nd <= kMaxDims, op, ": ", argument, " has ", source->nd, " dimensions, at most ",
+           kMaxDims, " are supported");
   const std::int64_t item = size_of(result.dtype);
   result.shape.ndim = source->nd;
   for (int d = 0; d < source->nd; ++d) {
@@ -107,6 +105,10 @@ Array writable_view(py::handle array, const char* op, const char* argument) {
   Array result = view(array, op, argument);
   GS_CHECK((proxy(array)->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_) != 0, op, ": ",
            argument, " is read-only");
+  for (int d = 0; d < result.ndim(); ++d) {
+    GS_CHECK(result.stride[d] != 0 || result.size(d) <= 1, op, ": ", argument,
+             " repeats its elements along dimension ", d, ", expected memory of its own for each");
+  }
   return result;
 }
 
@@ -133,10 +135,10 @@ py::object empty(const Shape& shape, DType dtype) {
   void* block = bytes < kSmallBytes ? nullptr : allocate(static_cast<std::size_t>(bytes));
   PyObject* array = numpy().PyArray_NewFromDescr_(
       numpy().PyArray_Type_, descriptor, shape.ndim, dims, nullptr, block,
-      block == nullptr ? 0
-                       : py::detail::npy_api::NPY_ARRAY_WRITEABLE_ |
-                             py::detail::npy_api::NPY_ARRAY_ALIGNED_ |
-                             py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_,
+      block == nullptr
+          ? 0
+          : py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ |
+                py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_,
       nullptr);
   if (array == nullptr) {
     if (block != nullptr) deallocate(block);

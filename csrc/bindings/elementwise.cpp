@@ -18,8 +18,7 @@ struct Operand {
   alignas(8) unsigned char bytes[8];
 
   Operand(py::handle source, const char* op, const char* argument)
-      : owner(py::reinterpret_borrow<py::object>(source)),
-        is_array(bindings::is_array(source)) {
+      : owner(py::reinterpret_borrow<py::object>(source)), is_array(bindings::is_array(source)) {
     PyObject* object = source.ptr();
     if (is_array) {
       view = bindings::view(source, op, argument);
@@ -60,6 +59,7 @@ struct Operand {
       view = bindings::view(owner, op, argument);
       return;
     }
+    if (view.dtype == DType::float64 && !is_floating(dtype)) truncate(dtype, op, argument);
     view.dtype = dtype;
     view.data = bytes;
     switch (dtype) {
@@ -89,6 +89,18 @@ struct Operand {
         bytes[0] = integer != 0;
         return;
     }
+  }
+
+ private:
+  // A floating number goes into an integer array without its fraction; into bool as "not zero".
+  void truncate(DType dtype, const char* op, const char* argument) {
+    if (dtype == DType::boolean) {
+      integer = floating != 0;
+      return;
+    }
+    GS_CHECK(floating > -9.2e18 && floating < 9.2e18, op, ": ", argument, " ", floating,
+             " does not fit in ", name_of(dtype));
+    integer = static_cast<std::int64_t>(floating);
   }
 };
 
@@ -182,8 +194,8 @@ py::object call_where(py::handle condition, py::handle a_object, py::handle b_ob
   if (!a.is_array && !b.is_array && is_floating(dtype)) dtype = default_floating();
   a.become(dtype, kName, "input");
   b.become(dtype, kName, "other");
-  const Shape shape = broadcast_shapes(
-      kName, mask.shape, broadcast_shapes(kName, a.view.shape, b.view.shape));
+  const Shape shape =
+      broadcast_shapes(kName, mask.shape, broadcast_shapes(kName, a.view.shape, b.view.shape));
   py::object result = empty(shape, dtype);
   const Array target = view(result, kName, "out");
   const Array* inputs[] = {&mask, &a.view, &b.view};

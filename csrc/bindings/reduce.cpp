@@ -11,10 +11,19 @@ struct ReduceName {
   ReduceOp op;
 };
 constexpr ReduceName kReductions[] = {
-    {"sum", ReduceOp::sum},       {"mean", ReduceOp::mean},     {"prod", ReduceOp::prod},
-    {"amax", ReduceOp::max},      {"amin", ReduceOp::min},      {"any", ReduceOp::any},
-    {"all", ReduceOp::all},       {"argmax", ReduceOp::argmax}, {"argmin", ReduceOp::argmin},
+    {"sum", ReduceOp::sum},  {"mean", ReduceOp::mean},     {"prod", ReduceOp::prod},
+    {"amax", ReduceOp::max}, {"amin", ReduceOp::min},      {"any", ReduceOp::any},
+    {"all", ReduceOp::all},  {"argmax", ReduceOp::argmax}, {"argmin", ReduceOp::argmin},
 };
+
+bool is_int(py::handle object) { return PyLong_Check(object.ptr()) && !PyBool_Check(object.ptr()); }
+
+std::int64_t axis_from(const char* op, py::handle dim) {
+  int overflow = 0;
+  const std::int64_t axis = PyLong_AsLongLongAndOverflow(dim.ptr(), &overflow);
+  GS_CHECK_INDEX(overflow == 0, op, ": dim ", py::str(dim).cast<std::string>(), " is out of range");
+  return axis;
+}
 
 Axes axes_from(const char* op, py::handle dim) {
   Axes axes;
@@ -22,16 +31,16 @@ Axes axes_from(const char* op, py::handle dim) {
     axes.all = true;
     return axes;
   }
-  if (py::isinstance<py::int_>(dim)) {
-    axes.list.append(dim.cast<std::int64_t>());
+  if (is_int(dim)) {
+    axes.list.append(axis_from(op, dim));
     return axes;
   }
-  GS_CHECK_TYPE(PySequence_Check(dim.ptr()), op, ": dim is a ", Py_TYPE(dim.ptr())->tp_name,
-                ", expected an int, a tuple of ints or None");
+  GS_CHECK_TYPE(py::isinstance<py::tuple>(dim) || py::isinstance<py::list>(dim), op, ": dim is a ",
+                Py_TYPE(dim.ptr())->tp_name, ", expected an int, a tuple of ints or None");
   for (const py::handle axis : dim) {
-    GS_CHECK_TYPE(py::isinstance<py::int_>(axis), op, ": dim holds a ",
-                  Py_TYPE(axis.ptr())->tp_name, ", expected ints");
-    axes.list.append(axis.cast<std::int64_t>());
+    GS_CHECK_TYPE(is_int(axis), op, ": dim holds a ", Py_TYPE(axis.ptr())->tp_name,
+                  ", expected ints");
+    axes.list.append(axis_from(op, axis));
   }
   return axes;
 }

@@ -34,8 +34,8 @@ std::string concatenate(const Parts&... parts) {
 
 }  // namespace gradsmith
 
-#define GS_CHECK_AS(Exception, condition, ...)                                     \
-  do {                                                                             \
+#define GS_CHECK_AS(Exception, condition, ...)                                             \
+  do {                                                                                     \
     if (!(condition)) throw ::gradsmith::Exception(::gradsmith::concatenate(__VA_ARGS__)); \
   } while (0)
 #define GS_CHECK(condition, ...) GS_CHECK_AS(ValueError, condition, __VA_ARGS__)

@@ -19,9 +19,12 @@ void Shape::append(std::int64_t size) {
 }
 
 bool Array::is_contiguous() const {
+  // NumPy gives arrays without elements any strides.
+  for (int i = 0; i < shape.ndim; ++i) {
+    if (shape[i] == 0) return true;
+  }
   std::int64_t expected = 1;
   for (int i = shape.ndim - 1; i >= 0; --i) {
-    if (shape[i] == 0) return true;
     if (shape[i] != 1 && stride[i] != expected) return false;
     expected *= shape[i];
   }
@@ -56,8 +59,8 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   for (int i = 1; i <= result.ndim; ++i) {
     const std::int64_t from_a = i <= a.ndim ? a[a.ndim - i] : 1;
     const std::int64_t from_b = i <= b.ndim ? b[b.ndim - i] : 1;
-    GS_CHECK(from_a == from_b || from_a == 1 || from_b == 1, op, ": shapes ", to_string(a),
-             " and ", to_string(b), " cannot be broadcast together (", from_a, " against ", from_b,
+    GS_CHECK(from_a == from_b || from_a == 1 || from_b == 1, op, ": shapes ", to_string(a), " and ",
+             to_string(b), " cannot be broadcast together (", from_a, " against ", from_b,
              " in dimension ", -i, ")");
     result[result.ndim - i] = from_a == 1 ? from_b : from_a;
   }

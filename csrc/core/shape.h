@@ -22,7 +22,8 @@ struct Shape {
   void append(std::int64_t size);  // throws ValueError beyond kMaxDims dimensions
 };
 
-// A view of strided memory that somebody else owns; strides count elements and may be 0 or negative.
+// A view of strided memory that somebody else owns; strides count elements and may be 0 or
+// negative.
 struct Array {
   void* data = nullptr;
   DType dtype = DType::float32;

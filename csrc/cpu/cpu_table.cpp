@@ -121,8 +121,8 @@ Isa isa_from_name(const std::string& name) {
   for (const Isa isa : kIsas) {
     if (name == name_of(isa)) return isa;
   }
-  throw ValueError(concatenate("GRADSMITH_ISA: unknown ISA '", name,
-                               "' (expected reference, avx2 or avx512)"));
+  throw ValueError(
+      concatenate("GRADSMITH_ISA: unknown ISA '", name, "' (expected reference, avx2 or avx512)"));
 }
 
 }  // namespace gradsmith

@@ -101,8 +101,9 @@ void check_integer_operand(BinaryOp op, const Array& divisor) {
     }
   });
   GS_CHECK(!refused, kBinaryOps[static_cast<int>(op)].name,
-           divides ? ": integer division by zero" : ": integers to negative integer powers are not "
-                                                    "integers (convert to a floating dtype first)");
+           divides ? ": integer division by zero"
+                   : ": integers to negative integer powers are not "
+                     "integers (convert to a floating dtype first)");
 }
 
 std::string problem(const ElementwiseParams& p) {

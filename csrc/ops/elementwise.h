@@ -35,8 +35,8 @@ enum class BinaryOp : std::uint8_t {
 // select:  out = in[0] ? in[1] : in[2], in[0] is bool
 // convert: out = cast(in[0]), dtypes differ or the layouts do
 struct ElementwiseParams {
-  int op;              // UnaryOp or BinaryOp
-  DType dtype;         // of the inputs (of in[1], in[2] for select)
+  int op;       // UnaryOp or BinaryOp
+  DType dtype;  // of the inputs (of in[1], in[2] for select)
   DType out_dtype;
   int inputs;
   int ndim;            // after coalescing; the innermost dimension is the last, ndim >= 1

@@ -12,7 +12,7 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 // ---- scalar verbs -----------------------------------------------------------------------------
 
-#define GS_SCALAR_VERB(verb)                                          \
+#define GS_SCALAR_VERB(verb)                                       \
   GS_INLINE float verb(float x) { return __builtin_##verb##f(x); } \
   GS_INLINE double verb(double x) { return __builtin_##verb(x); }
 GS_SCALAR_VERB(exp)
@@ -53,8 +53,8 @@ GS_INLINE T select(bool mask, T yes, T no) {
 template <class T>
 inline constexpr bool is_scalar = __is_same(T, float) || __is_same(T, double);
 template <class T>
-inline constexpr bool is_integer = __is_same(T, std::uint8_t) || __is_same(T, std::int32_t) ||
-                                   __is_same(T, std::int64_t);
+inline constexpr bool is_integer =
+    __is_same(T, std::uint8_t) || __is_same(T, std::int32_t) || __is_same(T, std::int64_t);
 
 // A constant in every lane.
 template <class V>
@@ -95,19 +95,6 @@ GS_INLINE T wrapping_mul(T a, T b) {
   return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
 }
 
-// Python's and NumPy's integer division: the quotient rounds towards minus infinity and the
-// remainder has the sign of the divisor. b = -1 is apart because INT_MIN / -1 traps.
-template <class T>
-GS_INLINE T scalar_floor_divide(T a, T b) {
-  if constexpr (is_integer<T>) {
-    if (static_cast<std::int64_t>(b) == -1) return wrapping_sub(T(0), a);
-    const T quotient = a / b;
-    return (a % b != 0 && ((a < 0) != (b < 0))) ? quotient - T(1) : quotient;
-  } else {
-    return floor(a / b);
-  }
-}
-
 template <class T>
 GS_INLINE T scalar_fmod(T a, T b) {
   if constexpr (is_integer<T>) {
@@ -116,6 +103,25 @@ GS_INLINE T scalar_fmod(T a, T b) {
     return __builtin_fmodf(a, b);
   } else {
     return __builtin_fmod(a, b);
+  }
+}
+
+// Python's and NumPy's division: the quotient rounds towards minus infinity and the
+// remainder has the sign of the divisor. b = -1 is apart because INT_MIN / -1 traps.
+template <class T>
+GS_INLINE T scalar_floor_divide(T a, T b) {
+  if constexpr (is_integer<T>) {
+    if (static_cast<std::int64_t>(b) == -1) return wrapping_sub(T(0), a);
+    const T quotient = a / b;
+    return (a % b != 0 && ((a < 0) != (b < 0))) ? quotient - T(1) : quotient;
+  } else {
+    // From the remainder, since a / b may round up to the next integer.
+    if (b == T(0)) return a / b;
+    const T remainder = scalar_fmod(a, b);
+    const T quotient = (a - remainder) / b;
+    const bool below = remainder != T(0) && ((remainder < T(0)) != (b < T(0)));
+    const T floored = round(below ? quotient - T(1) : quotient);
+    return floored == T(0) ? a / b * T(0) : floored;
   }
 }
 
@@ -148,18 +154,19 @@ GS_INLINE double scalar_atan2(double a, double b) { return __builtin_atan2(a, b)
 
 // ---- functions of one array -------------------------------------------------------------------
 
-#define GS_UNARY(name, ...)                                               \
-  struct name##_of {                                                      \
-    template <class V>                                                    \
-    GS_INLINE static V apply(V x, [[maybe_unused]] const double* p) {     \
-      __VA_ARGS__                                                         \
-    }                                                                     \
+#define GS_UNARY(name, ...)                                           \
+  struct name##_of {                                                  \
+    template <class V>                                                \
+    GS_INLINE static V apply(V x, [[maybe_unused]] const double* p) { \
+      __VA_ARGS__                                                     \
+    }                                                                 \
   };
 
 GS_UNARY(neg, if constexpr (is_integer<V>) return wrapping_sub(V(0), x); else return -x;)
 GS_UNARY(abs, if constexpr (is_integer<V>) return x < V(0) ? wrapping_sub(V(0), x) : x;
          else return abs(x);)
-GS_UNARY(sign, return select(x > all<V>(0), all<V>(1), select(x < all<V>(0), all<V>(-1), all<V>(0)));)
+GS_UNARY(sign,
+         return select(x > all<V>(0), all<V>(1), select(x < all<V>(0), all<V>(-1), all<V>(0)));)
 GS_UNARY(square, if constexpr (is_integer<V>) return wrapping_mul(x, x); else return x * x;)
 GS_UNARY(floor, if constexpr (is_integer<V>) return x; else return floor(x);)
 GS_UNARY(ceil, if constexpr (is_integer<V>) return x; else return ceil(x);)
@@ -168,10 +175,11 @@ GS_UNARY(trunc, if constexpr (is_integer<V>) return x; else return trunc(x);)
 GS_UNARY(relu, return select(x < all<V>(0), all<V>(0), x);)
 // Bounds p[0] and p[1]; the upper one wins if they cross. Integers compare in double because a
 // bound may be infinite.
-GS_UNARY(clamp, if constexpr (is_integer<V>) {
-  const V low = static_cast<double>(x) < p[0] ? static_cast<V>(p[0]) : x;
-  return static_cast<double>(low) > p[1] ? static_cast<V>(p[1]) : low;
-} else return minimum(maximum(x, all<V>(p[0])), all<V>(p[1]));)
+GS_UNARY(
+    clamp, if constexpr (is_integer<V>) {
+      const V low = static_cast<double>(x) < p[0] ? static_cast<V>(p[0]) : x;
+      return static_cast<double>(low) > p[1] ? static_cast<V>(p[1]) : low;
+    } else return minimum(maximum(x, all<V>(p[0])), all<V>(p[1]));)
 GS_UNARY(exp, return exp(x);)
 GS_UNARY(exp2, return exp2(x);)
 GS_UNARY(expm1, return expm1(x);)
@@ -201,28 +209,27 @@ GS_UNARY(log_sigmoid, return minimum(x, all<V>(0)) - log1p(exp(-abs(x)));)
 // log(1 + exp(beta x)) / beta with beta = p[0]; x itself where beta x > p[1].
 GS_UNARY(softplus, const V z = x * all<V>(p[0]);
          return select(z > all<V>(p[1]), x, log1p(exp(z)) / all<V>(p[0]));)
-GS_UNARY(leaky_relu, return select(x > all<V>(0), x, x * all<V>(p[0]));)
+GS_UNARY(leaky_relu, return select(x > all<V>(0), x, x* all<V>(p[0]));)
 // x for x > 0, p[0] (exp(p[1] x) - 1) below: ELU with p[1] = 1, CELU with p[1] = 1 / p[0].
 GS_UNARY(elu, return select(x > all<V>(0), x, all<V>(p[0]) * expm1(x * all<V>(p[1])));)
 GS_UNARY(gelu, return x * all<V>(0.5) * (all<V>(1) + erf(x * all<V>(0.70710678118654752440)));)
 // Hendrycks and Gimpel 2016, the tanh form: sqrt(2 / pi) (x + 0.044715 x^3).
-GS_UNARY(gelu_tanh, const V inner = all<V>(0.79788456080286535588) *
-                                    (x + all<V>(0.044715) * x * x * x);
+GS_UNARY(gelu_tanh,
+         const V inner = all<V>(0.79788456080286535588) * (x + all<V>(0.044715) * x * x * x);
          return x * all<V>(0.5) * (all<V>(1) + tanh(inner));)
 GS_UNARY(silu, return x * sigmoid(x);)
 GS_UNARY(mish, return x * tanh(select(x > all<V>(20), x, log1p(exp(x))));)
 GS_UNARY(hardsigmoid, return minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
-GS_UNARY(hardswish,
-         return x * minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
+GS_UNARY(hardswish, return x * minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
 
 // ---- functions of two arrays ------------------------------------------------------------------
 
-#define GS_BINARY(name, ...)                                                             \
-  struct name##_of {                                                                     \
-    template <class V>                                                                   \
-    GS_INLINE static auto apply(V a, V b, [[maybe_unused]] const double* p) {            \
-      __VA_ARGS__                                                                        \
-    }                                                                                    \
+#define GS_BINARY(name, ...)                                                  \
+  struct name##_of {                                                          \
+    template <class V>                                                        \
+    GS_INLINE static auto apply(V a, V b, [[maybe_unused]] const double* p) { \
+      __VA_ARGS__                                                             \
+    }                                                                         \
   };
 
 GS_BINARY(add, if constexpr (is_integer<V>) return wrapping_add(a, b); else return a + b;)
@@ -247,28 +254,25 @@ GS_BINARY(logical_or, return (a != all<V>(0)) | (b != all<V>(0));)
 GS_BINARY(logical_xor, return (a != all<V>(0)) != (b != all<V>(0));)
 // a is dy; b is y for relu, tanh and sigmoid, x for the others.
 GS_BINARY(relu_backward, return select(b > all<V>(0), a, all<V>(0));)
-GS_BINARY(leaky_relu_backward, return select(b > all<V>(0), a, a * all<V>(p[0]));)
-GS_BINARY(elu_backward, return select(b > all<V>(0), a,
-                                      a * all<V>(p[0] * p[1]) * exp(b * all<V>(p[1])));)
-GS_BINARY(clamp_backward,
-          return select((b >= all<V>(p[0])) & (b <= all<V>(p[1])), a, all<V>(0));)
+GS_BINARY(leaky_relu_backward, return select(b > all<V>(0), a, a* all<V>(p[0]));)
+GS_BINARY(elu_backward,
+          return select(b > all<V>(0), a, a* all<V>(p[0] * p[1]) * exp(b * all<V>(p[1])));)
+GS_BINARY(clamp_backward, return select((b >= all<V>(p[0])) & (b <= all<V>(p[1])), a, all<V>(0));)
 GS_BINARY(tanh_backward, return a * (all<V>(1) - b * b);)
 GS_BINARY(sigmoid_backward, return a * b * (all<V>(1) - b);)
 GS_BINARY(softplus_backward, const V z = b * all<V>(p[0]);
-          return select(z > all<V>(p[1]), a, a * sigmoid(z));)
-GS_BINARY(silu_backward, const V s = sigmoid(b);
-          return a * s * (all<V>(1) + b * (all<V>(1) - s));)
+          return select(z > all<V>(p[1]), a, a* sigmoid(z));)
+GS_BINARY(silu_backward, const V s = sigmoid(b); return a * s * (all<V>(1) + b * (all<V>(1) - s));)
 // d gelu = Phi(x) + x phi(x) with the normal distribution's Phi and density phi.
 GS_BINARY(gelu_backward,
           const V cdf = all<V>(0.5) * (all<V>(1) + erf(b * all<V>(0.70710678118654752440)));
           const V density = all<V>(0.39894228040143267794) * exp(all<V>(-0.5) * b * b);
           return a * (cdf + b * density);)
-GS_BINARY(gelu_tanh_backward, const V square = b * b;
-          const V t = tanh(all<V>(0.79788456080286535588) * b *
-                           (all<V>(1) + all<V>(0.044715) * square));
-          const V slope = all<V>(0.79788456080286535588) *
-                          (all<V>(1) + all<V>(3 * 0.044715) * square);
-          return a * all<V>(0.5) * (all<V>(1) + t + b * (all<V>(1) - t * t) * slope);)
+GS_BINARY(
+    gelu_tanh_backward, const V square = b * b;
+    const V t = tanh(all<V>(0.79788456080286535588) * b * (all<V>(1) + all<V>(0.044715) * square));
+    const V slope = all<V>(0.79788456080286535588) * (all<V>(1) + all<V>(3 * 0.044715) * square);
+    return a * all<V>(0.5) * (all<V>(1) + t + b * (all<V>(1) - t * t) * slope);)
 
 #undef GS_UNARY
 #undef GS_BINARY

@@ -70,8 +70,8 @@ GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape*
 std::string problem(const GemmParams& p) {
   std::int64_t batch = 1;
   for (int d = 0; d < p.batch_ndim; ++d) batch *= p.batch[d];
-  return std::string(name_of(p.dtype)) + " b" + std::to_string(batch) + " m" +
-         std::to_string(p.m) + "n" + std::to_string(p.n) + "k" + std::to_string(p.k);
+  return std::string(name_of(p.dtype)) + " b" + std::to_string(batch) + " m" + std::to_string(p.m) +
+         "n" + std::to_string(p.n) + "k" + std::to_string(p.k);
 }
 
 }  // namespace gradsmith

@@ -11,16 +11,16 @@
 namespace gradsmith {
 
 struct GemmParams {
-  DType dtype;              // of A, B, bias and C; bfloat16 accumulates in float32
-  std::int64_t m, n, k;     // A is m x k, B is k x n, C is m x n; any may be 0
-  const void* a;            // element (row, depth) at row * a_row + depth * a_depth
+  DType dtype;           // of A, B, bias and C; bfloat16 accumulates in float32
+  std::int64_t m, n, k;  // A is m x k, B is k x n, C is m x n; any may be 0
+  const void* a;         // element (row, depth) at row * a_row + depth * a_depth
   std::int64_t a_row, a_depth;
-  const void* b;            // element (depth, column) at depth * b_depth + column * b_column
+  const void* b;  // element (depth, column) at depth * b_depth + column * b_column
   std::int64_t b_depth, b_column;
-  void* c;                  // rows c_row apart, columns adjacent
+  void* c;  // rows c_row apart, columns adjacent
   std::int64_t c_row;
-  const void* bias;         // [n], added to every row, or null
-  bool accumulate;          // add to what C holds
+  const void* bias;  // [n], added to every row, or null
+  bool accumulate;   // add to what C holds
   // The batch: its dimensions, outermost first, and each operand's strides in elements (0 where the
   // operand is broadcast).
   int batch_ndim;

@@ -19,13 +19,15 @@ struct Support {
 };
 
 // One line per precondition: decides, and says why.
-#define GS_NEEDS(condition) \
-  if (!(condition)) return ::gradsmith::Support { "needs " #condition }
+#define GS_NEEDS(condition)                       \
+  if (!(condition)) return ::gradsmith::Support { \
+      "needs " #condition                         \
+    }
 
 template <class Params>
 struct Implementation {
-  const char* name;                          // "<isa>:<algorithm>", or "reference"
-  Isa isa;                                   // skipped while the ISA cap is lower
+  const char* name;                           // "<isa>:<algorithm>", or "reference"
+  Isa isa;                                    // skipped while the ISA cap is lower
   Support (*supports)(const Params& params);  // null: supports everything
   void (*run)(const Params& params);
 };

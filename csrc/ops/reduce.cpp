@@ -6,14 +6,14 @@
 namespace gradsmith {
 namespace {
 
-constexpr const char* kReduceNames[] = {"sum", "mean", "prod", "max",   "min",
+constexpr const char* kReduceNames[] = {"sum", "mean", "prod",   "max",   "min",
                                         "any", "all",  "argmax", "argmin"};
 
 std::int64_t checked_axis(const char* name, std::int64_t axis, int ndim) {
   const int limit = ndim == 0 ? 1 : ndim;
   GS_CHECK_INDEX(axis >= -limit && axis < limit, name, ": dim ", axis,
-                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit, " to ",
-                 limit - 1, ")");
+                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit,
+                 " to ", limit - 1, ")");
   return axis < 0 ? axis + limit : axis;
 }
 

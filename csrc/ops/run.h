@@ -16,9 +16,9 @@ namespace gradsmith {
 // The CPU's table, filled at first use: references first, then each ISA the machine has.
 OpTable& table();
 
-Isa isa_cap();               // the highest ISA that slots may use now
-void set_isa_cap(Isa isa);   // ValueError if this machine or build lacks it
-Isa highest_isa();           // what this machine and build have
+Isa isa_cap();              // the highest ISA that slots may use now
+void set_isa_cap(Isa isa);  // ValueError if this machine or build lacks it
+Isa highest_isa();          // what this machine and build have
 Isa isa_from_name(const std::string& name);
 const char* name_of(Isa isa);
 

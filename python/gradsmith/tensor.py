@@ -374,6 +374,8 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
         if dtype is None and array.dtype == np.float64:
             dtype = backend.get_default_dtype()
     if array.dtype.kind in "iu" and array.dtype not in backend.DTYPES:
+        if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+            raise ValueError(f"tensor: {array.max()} does not fit in int64")
         array = array.astype(np.int64)
     if dtype is None:
         dtype = backend.as_dtype(array.dtype)

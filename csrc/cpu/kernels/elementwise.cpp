@@ -13,15 +13,17 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 // The functions whose verbs exist for vectors.
-#define GS_VECTOR_UNARY(X)                                                                      \
-  X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp)    \
-  X(expm1) X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf)          \
-  X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)       \
-  X(mish) X(hardswish) X(hardsigmoid)
-#define GS_VECTOR_BINARY(X)                                                                     \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward)     \
-  X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward)   \
-  X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
+#define GS_VECTOR_UNARY(X)                                                                     \
+  X(neg)                                                                                       \
+  X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) X(expm1) \
+      X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf) X(sigmoid)   \
+          X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu) X(mish) \
+              X(hardswish) X(hardsigmoid)
+#define GS_VECTOR_BINARY(X)                                                                       \
+  X(add)                                                                                          \
+  X(sub) X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward)              \
+      X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
+          X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
 #define GS_VECTOR_COMPARE(X) \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 
@@ -150,8 +152,8 @@ void unary(const ElementwiseParams& p) {
 
 void binary(const ElementwiseParams& p) {
   switch (static_cast<BinaryOp>(p.op)) {
-#define X(name)                  \
-  case BinaryOp::name:           \
+#define X(name)                    \
+  case BinaryOp::name:             \
     return visit_floating(p.dtype, \
                           [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
     GS_VECTOR_BINARY(X)
@@ -183,8 +185,7 @@ void run_select(const ElementwiseParams& p) {
     const Lanes<V, T> yes(p, 1, in[1]);
     const Lanes<V, T> no(p, 2, in[2]);
     for_each_vector<V>(n, [&](std::int64_t i, std::int64_t lanes) {
-      const M chosen =
-          lanes == V::kWidth ? M::load(mask + i) : M::load_tail(mask + i, lanes);
+      const M chosen = lanes == V::kWidth ? M::load(mask + i) : M::load_tail(mask + i, lanes);
       put(select(chosen, yes.at(i, lanes), no.at(i, lanes)), out + i, lanes, V::kWidth);
     });
   });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise functions as plain loops over any strides. bfloat16 computes in float and rounds once.
-// Compiled with the baseline flags and without contraction: the same bits on every x86-64 machine.
+// Elementwise functions as plain loops over any strides. bfloat16 computes in float and rounds
+// once. Compiled with the baseline flags and without contraction: the same bits on every x86-64
+// machine.
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/reference/reference.h"
@@ -89,11 +90,11 @@ void run_convert(const ElementwiseParams& p) {
 
 void unary(const ElementwiseParams& p) {
   switch (static_cast<UnaryOp>(p.op)) {
-#define NUMBER(name)                                                               \
-  case UnaryOp::name:                                                              \
+#define NUMBER(name)  \
+  case UnaryOp::name: \
     return visit_number(p.dtype, [&](auto t) { run_unary<name##_of, decltype(t)>(p); });
-#define FLOAT(name)                                                                \
-  case UnaryOp::name:                                                              \
+#define FLOAT(name)   \
+  case UnaryOp::name: \
     return visit_floating(p.dtype, [&](auto t) { run_unary<name##_of, decltype(t)>(p); });
 #include "ops/unary_list.inc"
 #undef NUMBER
@@ -103,15 +104,15 @@ void unary(const ElementwiseParams& p) {
 
 void binary(const ElementwiseParams& p) {
   switch (static_cast<BinaryOp>(p.op)) {
-#define NUMBER(name)                                                                         \
-  case BinaryOp::name:                                                                       \
-    return visit_number(p.dtype,                                                             \
+#define NUMBER(name)             \
+  case BinaryOp::name:           \
+    return visit_number(p.dtype, \
                         [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
-#define FLOAT(name)                                                                          \
-  case BinaryOp::name:                                                                       \
-    return visit_floating(p.dtype,                                                           \
+#define FLOAT(name)                \
+  case BinaryOp::name:             \
+    return visit_floating(p.dtype, \
                           [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
-#define COMPARE(name)   \
+#define COMPARE(name)  \
   case BinaryOp::name: \
     break;
 #include "ops/binary_list.inc"
@@ -127,8 +128,8 @@ void compare(const ElementwiseParams& p) {
   case BinaryOp::name: \
     break;
 #define FLOAT(name) NUMBER(name)
-#define COMPARE(name)                                                                         \
-  case BinaryOp::name:                                                                        \
+#define COMPARE(name)  \
+  case BinaryOp::name: \
     return visit_number(p.dtype, [&](auto t) { run_binary<name##_of, decltype(t), bool>(p); });
 #include "ops/binary_list.inc"
 #undef NUMBER

@@ -45,8 +45,8 @@ void for_reduced(const ReduceParams& p, std::int64_t begin, std::int64_t end, co
 }
 
 template <class T>
-using accumulator_t = std::conditional_t<std::is_floating_point_v<compute_t<T>>, double,
-                                         std::int64_t>;
+using accumulator_t =
+    std::conditional_t<std::is_floating_point_v<compute_t<T>>, double, std::int64_t>;
 
 template <class T>
 struct Sum {
@@ -67,7 +67,9 @@ template <class T>
 struct Product {
   using State = accumulator_t<T>;
   static State start() { return 1; }
-  static void take(State& state, T x, std::int64_t) { multiply(state, static_cast<compute_t<T>>(x)); }
+  static void take(State& state, T x, std::int64_t) {
+    multiply(state, static_cast<compute_t<T>>(x));
+  }
   static void join(State& state, const State& other) { multiply(state, other); }
   template <class Factor>
   static void multiply(State& state, Factor factor) {
@@ -142,7 +144,8 @@ void reduce_with(const ReduceParams& p, const Finish& finish) {
   parallel_for(p.kept_count * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = (i % blocks) * kBlock;
-      const std::int64_t limit = first + kBlock < p.reduced_count ? first + kBlock : p.reduced_count;
+      const std::int64_t limit =
+          first + kBlock < p.reduced_count ? first + kBlock : p.reduced_count;
       partial[i] = reduce_range(i / blocks, first, limit);
     }
   });

@@ -118,6 +118,10 @@ def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
             )
         extension = EXTENSIONS[type(output._array)]
         return wrap(extension.full(output._array.shape, 1.0, output._array.dtype))
+    if not isinstance(gradient, Tensor):
+        raise TypeError(
+            f"{name}: the gradient is a {type(gradient).__name__}, expected a tensor or None"
+        )
     if gradient.shape != output.shape:
         raise ValueError(
             f"{name}: the gradient has shape {tuple(gradient.shape)}, expected "

@@ -17,7 +17,7 @@ from gradsmith.backend import EXTENSIONS, bool_
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
 from gradsmith.ops.gemm import matmul
-from gradsmith.ops.options import check_number
+from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.random_dropout import dropout
 from gradsmith.ops.reduce import amax, sum, sum_to
 from gradsmith.ops.shape import expand, reshape, transpose
@@ -157,6 +157,7 @@ def _expanded(
     return q, k, v
 
 
+@names_errors
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

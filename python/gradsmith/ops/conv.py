@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum
 from gradsmith.tensor import Tensor, array_of
 
@@ -113,6 +114,7 @@ def convolution_weight(x: Tensor, dy: Tensor, kernel: tuple[int, ...], options: 
     return record(_convolution_weight_backward, dweight, (x, dy), (x, dy, options))
 
 
+@names_errors
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -127,6 +129,7 @@ def conv1d(
     return convolution(input, weight, bias, options)
 
 
+@names_errors
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -161,6 +164,7 @@ def conv2d(
     return convolution(input, weight, bias, options)
 
 
+@names_errors
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -181,6 +185,7 @@ def _transposed(input: Tensor, weight: Tensor, bias: Tensor | None, options: Opt
     return convolution_input(input, weight, bias, None, options)
 
 
+@names_errors
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -196,6 +201,7 @@ def conv_transpose1d(
     return _transposed(input, weight, bias, options)
 
 
+@names_errors
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -231,6 +237,7 @@ def conv_transpose2d(
     return _transposed(input, weight, bias, options)
 
 
+@names_errors
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

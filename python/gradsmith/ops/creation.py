@@ -18,6 +18,7 @@ from gradsmith.backend import (
     get_default_dtype,
     int64,
 )
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.shape import sizes
 from gradsmith.tensor import Tensor, array_of, as_array, wrap
 
@@ -30,6 +31,7 @@ def _finished(array: Array, requires_grad: bool) -> Tensor:
     return out.requires_grad_() if requires_grad else out
 
 
+@names_errors
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor that holds a copy of the data.
 
@@ -49,6 +51,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _finished(EXTENSIONS[type(array)].copy_of(array), requires_grad)
 
 
+@names_errors
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Return the data as a tensor that shares its memory where dtype and device allow.
 
@@ -97,6 +100,7 @@ def _dtype(dtype: Any) -> DType:
     return get_default_dtype() if dtype is None else as_dtype(dtype)
 
 
+@names_errors
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return zeros of a shape given as ints or as one tuple.
 
@@ -109,6 +113,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _finished(_CPU_EXTENSION.zeros(_shape("zeros", size, wanted), wanted), requires_grad)
 
 
+@names_errors
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor of arbitrary content (see `zeros`)."""
     as_device(device)
@@ -116,12 +121,14 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _finished(_CPU_EXTENSION.empty(_shape("empty", size, wanted), wanted), requires_grad)
 
 
+@names_errors
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return ones (see `zeros`)."""
     as_device(device)
     return _filled("ones", size, 1, _dtype(dtype), requires_grad)
 
 
+@names_errors
 def full(
     size: Any,
     fill_value: Any,
@@ -154,6 +161,7 @@ def _like(op: str, input: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[i
     return EXTENSIONS[type(array)], array.shape, wanted
 
 
+@names_errors
 def zeros_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -162,6 +170,7 @@ def zeros_like(
     return _finished(extension.zeros(shape, wanted), requires_grad)
 
 
+@names_errors
 def ones_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -170,6 +179,7 @@ def ones_like(
     return _finished(extension.full(shape, 1, wanted), requires_grad)
 
 
+@names_errors
 def full_like(
     input: Tensor,
     fill_value: float,
@@ -182,6 +192,7 @@ def full_like(
     return _finished(extension.full(shape, fill_value, wanted), requires_grad)
 
 
+@names_errors
 def empty_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -193,6 +204,21 @@ def empty_like(
 # ---- ranges --------------------------------------------------------------------------------------
 
 
+def _number(op: str, argument: str, value: Any) -> float:
+    """Return a number, also one in a 0-d tensor or a NumPy scalar, as Python's int or float.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it is an integer that does not fit in 64 bits.
+    """
+    if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return check_int(op, argument, value)
+    return check_number(op, argument, value)
+
+
+@names_errors
 def arange(
     start: float,
     end: float | None = None,
@@ -219,6 +245,8 @@ def arange(
     as_device(device)
     if end is None:
         start, end = 0, start
+    start, end = _number("arange", "start", start), _number("arange", "end", end)
+    step = _number("arange", "step", step)
     if step == 0 or not math.isfinite(end - start) or (end - start) / step < 0:
         raise ValueError(f"arange: no range goes from {start} to {end} in steps of {step}")
     floating = any(isinstance(each, float) for each in (start, end, step))
@@ -230,11 +258,16 @@ def arange(
 
 
 def _spaced(op: str, start: float, end: float, steps: int, dtype: Any) -> tuple[Array, DType]:
-    if steps < 0:
+    wanted = _dtype(dtype)
+    if check_int(op, "steps", steps) < 0:
         raise ValueError(f"{op}: steps is {steps}, expected a number >= 0")
-    return np.linspace(start, end, steps), _dtype(dtype)
+    _shape(op, (steps,), wanted)
+    first, last = _number(op, "start", start), _number(op, "end", end)
+    with np.errstate(all="ignore"):  # infinite ends
+        return np.linspace(first, last, steps), wanted
 
 
+@names_errors
 def linspace(
     start: float,
     end: float,
@@ -247,13 +280,21 @@ def linspace(
     """Return ``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
 
     Raises:
+        TypeError: an argument is no number, or ``steps`` no integer.
         ValueError: ``steps`` is negative.
+        MemoryError: the tensor would not fit.
     """
     as_device(device)
     values, wanted = _spaced("linspace", start, end, steps, dtype)
-    return _finished(values.astype(wanted), requires_grad)
+    return _finished(_cast(values, wanted), requires_grad)
 
 
+def _cast(values: Array, dtype: DType) -> Array:
+    array: Array = _CPU_EXTENSION.cast(values, dtype)
+    return array
+
+
+@names_errors
 def logspace(
     start: float,
     end: float,
@@ -267,9 +308,12 @@ def logspace(
     """Return ``base`` to the power of evenly spaced exponents (see `linspace`)."""
     as_device(device)
     exponents, wanted = _spaced("logspace", start, end, steps, dtype)
-    return _finished(np.power(float(base), exponents).astype(wanted), requires_grad)
+    with np.errstate(all="ignore"):
+        values = np.power(_number("logspace", "base", base), exponents)
+    return _finished(_cast(values, wanted), requires_grad)
 
 
+@names_errors
 def eye(
     n: int,
     m: int | None = None,
@@ -289,16 +333,24 @@ def eye(
     return out.requires_grad_() if requires_grad else out
 
 
+@names_errors
 def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
     """Return rows and columns (2, K) of the elements on and below a diagonal, int64."""
     as_device(device)
-    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(int64))
+    return _places("tril_indices", row, col, offset, np.tril_indices)
 
 
+@names_errors
 def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
     """Return rows and columns (2, K) of the elements on and above a diagonal, int64."""
     as_device(device)
-    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(int64))
+    return _places("triu_indices", row, col, offset, np.triu_indices)
+
+
+def _places(op: str, row: int, col: int, offset: int, indices: Any) -> Tensor:
+    shape = _shape(op, (row, col), int64)
+    check_int(op, "offset", offset)
+    return wrap(np.stack(indices(shape[0], offset, shape[1])).astype(int64))
 
 
 def is_tensor(obj: Any) -> bool:

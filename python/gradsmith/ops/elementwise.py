@@ -29,6 +29,7 @@ from gradsmith.ops.elementwise_compare import logical_or as logical_or
 from gradsmith.ops.elementwise_compare import logical_xor as logical_xor
 from gradsmith.ops.elementwise_compare import lt as lt
 from gradsmith.ops.elementwise_compare import ne as ne
+from gradsmith.ops.options import check_number
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -43,7 +44,7 @@ def _binary(name: str, a: Any, b: Any, backward: Any, saves: bool = True) -> Ten
         extension = EXTENSIONS[type(left)]
     else:
         left = constant_of(name, a)
-        right = b._array
+        right = array_of(name, b, "other")
         extension = EXTENSIONS[type(right)]
     array = getattr(extension, name)(left, right)
     if not is_grad_enabled():
@@ -82,10 +83,16 @@ def _add_broadcast_backward(node: Node, dy: Tensor) -> Any:
     return da, sum_to(dy, b_shape) if node.needs(1) else None
 
 
+def scaled(name: str, other: Any, alpha: Any) -> Any:
+    """Return ``alpha * other`` of a tensor or a number."""
+    check_number(name, "alpha", alpha)
+    return mul(other, alpha) if isinstance(other, Tensor) else constant_of(name, other) * alpha
+
+
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input + alpha * other``."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = scaled("add", other, alpha)
     if type(input) is Tensor and type(other) is Tensor:
         # The commonest case, equal shapes and dtypes, in as few steps as Python allows.
         left, right = input._array, other._array
@@ -121,7 +128,7 @@ def _sub_broadcast_backward(node: Node, dy: Tensor) -> Any:
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input - alpha * other``."""
     if alpha != 1:
-        other = mul(other, alpha)
+        other = scaled("sub", other, alpha)
     out = _binary("sub", input, other, _sub_backward, saves=False)
     _use_shapes(out, input, other, _sub_broadcast_backward)
     return out
@@ -263,7 +270,7 @@ def rpow(input: Any, other: Any) -> Tensor:
 
 def _atan2_backward(node: Node, dy: Tensor) -> Any:
     a, b = node.saved
-    scale = div(dy, add(mul(a, a), mul(b, b)))
+    scale = div(dy, add(a * a, b * b))
     da = sum_to(mul(scale, b), _shape(a)) if node.needs(0) else None
     return da, sum_to(neg(mul(scale, a)), _shape(b)) if node.needs(1) else None
 
@@ -364,7 +371,8 @@ def to(input: Tensor, dtype: Any) -> Tensor:
 
 def as_floating(input: Tensor) -> Tensor:
     """Return the tensor itself, or converted to the default dtype if it holds integers."""
-    return input if input._array.dtype in FLOATING else to(input, get_default_dtype())
+    floating = array_of("to", input).dtype in FLOATING
+    return input if floating else to(input, get_default_dtype())
 
 
 def _clone_backward(node: Node, dy: Tensor) -> Any:

@@ -28,6 +28,7 @@ from gradsmith.ops.elementwise import (
 )
 from gradsmith.ops.elementwise_math import exp, run_slope, run_unary, sigmoid, square, tanh
 from gradsmith.ops.elementwise_round import abs, clamp, zeros_as
+from gradsmith.ops.options import check_number, names_errors
 from gradsmith.tensor import Tensor, array_of
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -73,6 +74,7 @@ def _hardtanh_backward(node: Node, dy: Tensor) -> Any:
     return (_gate(dy, x, low, high, 1.0),)
 
 
+@names_errors
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
@@ -87,6 +89,7 @@ def hardtanh(
     return record(_hardtanh_backward, array, (input,), (input, min_val, max_val))
 
 
+@names_errors
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """Return ``min(max(input, 0), 6)``."""
     return hardtanh(input, 0.0, 6.0)
@@ -107,12 +110,14 @@ def _leaky_relu_backward(node: Node, dy: Tensor) -> Any:
     return (_leaky_relu_slope(dy, x, negative_slope),)
 
 
+@names_errors
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``negative_slope * input``."""
     array = run_unary("leaky_relu", input, negative_slope)
     return record(_leaky_relu_backward, array, (input,), (input, negative_slope))
 
 
+@names_errors
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Return the input where positive, else ``weight * input``.
 
@@ -137,6 +142,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return where(gt(input, 0), input, mul(weight, input))
 
 
+@names_errors
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """Return the input where it is above ``threshold``, else ``value``."""
     array_of("threshold", input)
@@ -169,16 +175,19 @@ def _elu(input: Tensor, alpha: float, rate: float) -> Tensor:
     return record(_elu_backward, array, (input,), (input, alpha, rate))
 
 
+@names_errors
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``alpha * (exp(input) - 1)``."""
     return _elu(input, alpha, 1.0)
 
 
+@names_errors
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return the self-normalising unit: a scaled `elu`."""
     return mul(_elu(input, SELU_ALPHA, 1.0), SELU_SCALE)
 
 
+@names_errors
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``alpha * (exp(input / alpha) - 1)``.
 
@@ -208,6 +217,7 @@ def _softplus_backward(node: Node, dy: Tensor) -> Any:
     return (_softplus_slope(dy, x, beta, threshold),)
 
 
+@names_errors
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """Return ``log(1 + exp(beta * input)) / beta``; the input where beta * input > threshold.
 
@@ -260,6 +270,7 @@ def _gelu_tanh_backward(node: Node, dy: Tensor) -> Any:
     return (_gelu_tanh_slope(dy, x),)
 
 
+@names_errors
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """Return ``input * Phi(input)`` with the normal distribution Phi.
 
@@ -314,11 +325,13 @@ def _log_sigmoid_backward(node: Node, dy: Tensor) -> Any:
     return (mul(dy, sigmoid(neg(x))),)
 
 
+@names_errors
 def logsigmoid(input: Tensor) -> Tensor:
     """Return ``log(sigmoid(input))`` without overflow on the way."""
     return record(_log_sigmoid_backward, run_unary("log_sigmoid", input), (input,), (input,))
 
 
+@names_errors
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """Return the first half of ``dim`` times the sigmoid of the second.
 
@@ -342,6 +355,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ---- piecewise gates and shrinkage ---------------------------------------------------------------
 
 
+@names_errors
 def softsign(input: Tensor) -> Tensor:
     """Return ``input / (1 + |input|)``."""
     return div(input, add(abs(input), 1))
@@ -368,24 +382,28 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return record(_hardswish_backward, run_unary("hardswish", input), (input,), (input,))
 
 
+@names_errors
 def tanhshrink(input: Tensor) -> Tensor:
     """Return ``input - tanh(input)``."""
     return sub(input, tanh(input))
 
 
+@names_errors
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return the input moved towards 0 by ``lambd``, 0 where it would pass it.
 
     Raises:
         ValueError: ``lambd`` is negative.
     """
-    if not lambd >= 0:
+    if not check_number("softshrink", "lambd", lambd) >= 0:
         raise ValueError(f"softshrink: lambd is {lambd}, expected a number >= 0")
     x = as_floating(input)
     return where(gt(x, lambd), sub(x, lambd), where(lt(x, -lambd), add(x, lambd), mul(x, 0.0)))
 
 
+@names_errors
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return the input where its magnitude is above ``lambd``, else 0."""
+    check_number("hardshrink", "lambd", lambd)
     x = as_floating(input)
     return where(logical_and(ge(x, -lambd), le(x, lambd)), 0.0, x)

@@ -26,27 +26,32 @@ from gradsmith.ops.elementwise import (
 )
 from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
 from gradsmith.ops.elementwise_round import abs
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
 
+@names_errors
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Return ``input + weight * (end - input)``; the weight is a number or a tensor."""
     return add(input, mul(weight, sub(end, input)))
 
 
+@names_errors
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 * tensor2``."""
     product = mul(tensor1, tensor2)
     return add(input, product if value == 1 else mul(product, value))
 
 
+@names_errors
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 / tensor2``."""
     quotient = div(tensor1, tensor2)
     return add(input, quotient if value == 1 else mul(quotient, value))
 
 
+@names_errors
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """Return ``sqrt(input ** 2 + other ** 2)`` without overflow on the way."""
     largest = maximum(abs(input), abs(other)).detach()
@@ -60,6 +65,7 @@ def _logaddexp_backward(node: Node, dy: Tensor) -> Any:
     return da, sum_to(mul(dy, sigmoid(sub(b, a))), b.shape) if node.needs(1) else None
 
 
+@names_errors
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """Return ``log(exp(input) + exp(other))`` without overflow on the way."""
     array_of("logaddexp", input)
@@ -74,6 +80,7 @@ def _logaddexp(a: Tensor, b: Tensor) -> Array:
     return where(eq(a, b), add(a, math.log(2)), apart)._array
 
 
+@names_errors
 def nan_to_num(
     input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -96,6 +103,7 @@ def nan_to_num(
     return where(eq(input, -math.inf), -largest if neginf is None else neginf, out)
 
 
+@names_errors
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
@@ -114,6 +122,7 @@ def isclose(
     return logical_or(close, logical_and(isnan(x), isnan(y))) if equal_nan else close
 
 
+@names_errors
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
@@ -121,6 +130,7 @@ def allclose(
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
+@names_errors
 def equal(input: Tensor, other: Tensor) -> bool:
     """Return whether two tensors have the same shape and elements."""
     if array_of("equal", input).shape != array_of("equal", other, "other").shape:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.backend import EXTENSIONS
-from gradsmith.tensor import Tensor, wrap
+from gradsmith.tensor import Tensor, array_of, wrap
 
 
 def constant_of(name: str, value: Any) -> Any:
@@ -22,9 +22,13 @@ def constant_of(name: str, value: Any) -> Any:
 
 
 def _compare(name: str, a: Any, b: Any) -> Tensor:
-    left = a._array if isinstance(a, Tensor) else constant_of(name, a)
     right = b._array if isinstance(b, Tensor) else constant_of(name, b)
-    extension = EXTENSIONS[type(left if isinstance(a, Tensor) else right)]
+    if isinstance(a, Tensor):
+        left = a._array
+        extension = EXTENSIONS[type(left)]
+    else:
+        left = constant_of(name, a)
+        extension = EXTENSIONS[type(array_of(name, b, "other"))]
     return wrap(getattr(extension, name)(left, right))
 
 
@@ -75,19 +79,23 @@ def logical_xor(input: Any, other: Any) -> Tensor:
 
 def logical_not(input: Tensor) -> Tensor:
     """Return where the input is zero."""
+    array_of("logical_not", input)
     return _compare("eq", input, 0)
 
 
 def isnan(input: Tensor) -> Tensor:
     """Return where the input is NaN."""
+    array_of("isnan", input)
     return _compare("ne", input, input)
 
 
 def isinf(input: Tensor) -> Tensor:
     """Return where the input is infinite."""
+    array_of("isinf", input)
     return logical_or(eq(input, math.inf), eq(input, -math.inf))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Return where the input is neither NaN nor infinite."""
+    array_of("isfinite", input)
     return logical_and(lt(input, math.inf), gt(input, -math.inf))

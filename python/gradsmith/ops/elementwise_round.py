@@ -16,6 +16,7 @@ from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, DType, as_dtype, bool_
 from gradsmith.ops.elementwise import gt, lt, mul, to, where
 from gradsmith.ops.elementwise_math import run_slope, run_unary
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -58,10 +59,19 @@ def trunc(input: Tensor) -> Tensor:
     return record(_zero_backward, run_unary("trunc", input), (input,))
 
 
+# 10 to a higher power is no float64.
+_MOST_DECIMALS = 308
+
+
+@names_errors
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Return the nearest multiple of ``10 ** -decimals``; halves go to the even one."""
-    if decimals == 0:
+    if check_int("round", "decimals", decimals) == 0:
         return record(_zero_backward, run_unary("round", input), (input,))
+    if builtins.abs(decimals) > _MOST_DECIMALS:
+        raise ValueError(
+            f"round: decimals is {decimals}, expected -{_MOST_DECIMALS} to {_MOST_DECIMALS}"
+        )
     scale = 10.0 ** builtins.abs(decimals)
     return round(input * scale) / scale if decimals > 0 else round(input / scale) * scale
 
@@ -81,6 +91,7 @@ def _clamp_backward(node: Node, dy: Tensor) -> Any:
     return (_clamp_slope(dy, x, low, high),)
 
 
+@names_errors
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Return the input moved into [min, max]; ``max`` wins where the bounds cross.
 
@@ -102,8 +113,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             return clamp(to(input, as_dtype(float)), min, max)
         if array.dtype != bool_:
             _check_integer_bounds(array.dtype, min, max)
-    low = -math.inf if min is None else float(min)
-    high = math.inf if max is None else float(max)
+    low = -math.inf if min is None else check_number("clamp", "min", min)
+    high = math.inf if max is None else check_number("clamp", "max", max)
     result = run_unary("clamp", input, low, high)
     return record(_clamp_backward, result, (input,), (input, low, high))
 

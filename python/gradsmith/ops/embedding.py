@@ -10,6 +10,7 @@ import numpy as np
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, int64
 from gradsmith.ops.indexing import index_tensor
+from gradsmith.ops.options import names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -53,6 +54,7 @@ def _lookup(ids: Tensor, weight: Tensor, padding_idx: int, by_frequency: bool) -
     return record(_embedding_backward, array, (weight,), saved)
 
 
+@names_errors
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -103,6 +105,7 @@ def embedding(
     return _lookup(ids, weight, padding, bool(scale_grad_by_freq))
 
 
+@names_errors
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return int64 vectors with a 1 at the place each integer names.
 

@@ -16,6 +16,7 @@ import numpy as np
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops.elementwise import add, mul
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum, sum_to
 from gradsmith.ops.shape import axis_of, permute, reshape, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -78,6 +79,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return record(_matmul_backward, array, (input, other), (input, other))
 
 
+@names_errors
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Return the product of two matrices, (M, K) and (K, N).
 
@@ -89,6 +91,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@names_errors
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Return the products of two batches of matrices, (B, M, K) and (B, K, N).
 
@@ -101,6 +104,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@names_errors
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Return the product of a matrix (M, K) and a vector (K)."""
     _require_ndim("mv", "input", input, 2)
@@ -108,6 +112,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
+@names_errors
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Return the inner product of two vectors of equal length."""
     _require_ndim("dot", "input", input, 1)
@@ -115,6 +120,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return matmul(input, tensor)
 
 
+@names_errors
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Return the products of all pairs of two vectors, (M) and (N) -> (M, N)."""
     _require_ndim("outer", "input", input, 1)
@@ -137,6 +143,7 @@ def _check_addend(op: str, input: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{op}: input of shape {given} does not broadcast to {shape}")
 
 
+@names_errors
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -150,6 +157,7 @@ def addmm(
     return _scaled_sum(input, matmul(mat1, mat2), beta, alpha)
 
 
+@names_errors
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -172,6 +180,7 @@ def _linear_backward(node: Node, dy: Tensor) -> Any:
     return dx, dweight, dbias
 
 
+@names_errors
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``input @ weight.T + bias``.
 
@@ -205,6 +214,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if x.ndim == 2 else reshape(out, (*x.shape[:-1], w.shape[0]))
 
 
+@names_errors
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``y[n] = input1 @ weight[n] @ input2 + bias[n]``.
 
@@ -235,6 +245,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return out if bias is None else add(out, bias)
 
 
+@names_errors
 def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2) -> Tensor:
     """Return the sum of products over pairs of dimensions.
 
@@ -248,7 +259,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2) -> Tensor:
         ValueError: the dimensions differ in number or size.
     """
     a_array, b_array = array_of("tensordot", a, "a"), array_of("tensordot", b, "b")
-    if isinstance(dims, int):
+    if isinstance(dims, (int, np.integer)):
         if not 0 <= dims <= min(a_array.ndim, b_array.ndim):
             raise ValueError(
                 f"tensordot: dims is {dims}, expected 0 to {min(a_array.ndim, b_array.ndim)}"
@@ -256,6 +267,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Any] = 2) -> Tensor:
         a_dims = list(range(a_array.ndim - dims, a_array.ndim))
         b_dims = list(range(dims))
     else:
+        if len(dims) != 2:
+            raise ValueError(f"tensordot: dims holds {len(dims)} lists, expected two")
         a_dims = [axis_of("tensordot", dim, a_array.ndim) for dim in dims[0]]
         b_dims = [axis_of("tensordot", dim, b_array.ndim) for dim in dims[1]]
     a_sizes = [a_array.shape[dim] for dim in a_dims]

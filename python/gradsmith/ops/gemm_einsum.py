@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from gradsmith.ops.elementwise import mul
 from gradsmith.ops.gemm import matmul
 from gradsmith.ops.linalg import diagonal
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum
 from gradsmith.ops.shape import expand, permute, reshape
 from gradsmith.tensor import Tensor, array_of
@@ -152,6 +153,7 @@ def _contracted(a: _Labelled, b: _Labelled, keep: set[str], sizes: dict[str, int
     return _Labelled(reshape(matmul(left, right), (*batch_shape, *free_shape)), labels)
 
 
+@names_errors
 def einsum(equation: str, *operands: Tensor) -> Tensor:
     """Return the sum of products that the equation describes, in NumPy's notation.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, DType, bfloat16, bool_, float32, int64
+from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import axis_of, expand, reshape
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -85,6 +86,7 @@ def _gather_backward(node: Node, dy: Tensor) -> Any:
     return (scatter_add(zeros(shape, dy), dim, index, dy),)
 
 
+@names_errors
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return the elements at ``index`` along ``dim``: ``y[i][j] = x[index[i][j]][j]`` for dim 0.
 
@@ -98,6 +100,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         ValueError: the shape of the index does not fit.
     """
     array = array_of("gather", input)
+    axis_of("gather", dim, array.ndim)
     ids = index_tensor("gather", index)
     result = EXTENSIONS[type(array)].gather(array, dim, ids._array)
     return record(_gather_backward, result, (input,), (array.shape, dim, ids))
@@ -109,6 +112,7 @@ def _scatter_backward(node: Node, dy: Tensor) -> Any:
     return dx, gather(dy, dim, index) if node.needs(1) else None
 
 
+@names_errors
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None, *, value: Any = None
 ) -> Tensor:
@@ -128,6 +132,7 @@ def scatter(
         TypeError, ValueError: dtype or shape of ``src`` or the index do not fit.
     """
     array = array_of("scatter", input)
+    axis_of("scatter", dim, array.ndim)
     ids = index_tensor("scatter", index)
     values = scatter_source("scatter", array, ids, src, value)
     result = EXTENSIONS[type(array)].copy_of(array)
@@ -161,6 +166,7 @@ def _scatter_add_backward(node: Node, dy: Tensor) -> Any:
     return dy, gather(dy, dim, index) if node.needs(1) else None
 
 
+@names_errors
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Return a copy with ``src`` added at ``index`` along ``dim``; arguments as in `scatter`.
 
@@ -169,6 +175,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         TypeError, ValueError: dtype or shape of ``src`` or the index do not fit.
     """
     array = array_of("scatter_add", input)
+    axis_of("scatter_add", dim, array.ndim)
     ids = index_tensor("scatter_add", index)
     array_of("scatter_add", src, "src")
     values = scatter_source("scatter_add", array, ids, src, None)
@@ -180,6 +187,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return record(_scatter_add_backward, accumulated(array, add), (input, values), (dim, ids))
 
 
+@names_errors
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Return `gather` after broadcasting input and indices in all dimensions but ``dim``.
 
@@ -222,6 +230,7 @@ def _index_select_backward(node: Node, dy: Tensor) -> Any:
 
 def _select(op: str, input: Tensor, dim: int, index: Tensor, wraps: bool) -> Tensor:
     array = array_of(op, input)
+    axis_of(op, dim, array.ndim)
     ids = index_tensor(op, index)
     if ids.ndim > 1:
         raise ValueError(f"{op}: index has shape {ids.shape}, expected one dimension")
@@ -232,6 +241,7 @@ def _select(op: str, input: Tensor, dim: int, index: Tensor, wraps: bool) -> Ten
     return record(_index_select_backward, result, (input,), (array.shape, dim, ids, wraps))
 
 
+@names_errors
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """Return the slices of ``input`` at ``index`` (one dimension) along ``dim``.
 
@@ -242,6 +252,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return _select("index_select", input, dim, index, wraps=False)
 
 
+@names_errors
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Return the elements of the flattened input at ``index``, in the shape of the index.
 
@@ -288,6 +299,7 @@ def add_slices_into(
     EXTENSIONS[type(target)].index_add(target, dim, [flat], rows, float(alpha), wraps, op)
 
 
+@names_errors
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
@@ -308,6 +320,8 @@ def index_add(
     if ids.ndim > 1:
         raise ValueError(f"index_add: index has shape {ids.shape}, expected one dimension")
     array = array_of("index_add", input)
+    axis_of("index_add", dim, array.ndim)
+    check_number("index_add", "alpha", alpha)
     _check_same_dtype("index_add", array, array_of("index_add", source, "source"), "source")
     return _add_slices("index_add", input, dim, ids, source, alpha, wraps=False)
 
@@ -327,6 +341,7 @@ def check_mask(op: str, mask: Any) -> Array:
     return array
 
 
+@names_errors
 def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     """Return ``value`` (a number or 0-d tensor) where the bool ``mask``, else the input.
 
@@ -345,6 +360,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
     return where(mask, number_of("masked_fill", value, array.dtype), input)
 
 
+@names_errors
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """Return the elements where the bool ``mask``, in one dimension; the two broadcast.
 

@@ -18,6 +18,7 @@ from gradsmith.autograd import is_grad_enabled, no_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops import elementwise, elementwise_activation, elementwise_math, indexing
 from gradsmith.ops.indexing_items import assign
+from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import expand
 from gradsmith.random import Generator
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -136,13 +137,13 @@ def _apart(other: Any, target: Array) -> Any:
 
 def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Add ``alpha * other`` in place."""
-    other = other if alpha == 1 else elementwise.mul(other, alpha)
+    other = other if alpha == 1 else elementwise.scaled("add_", other, alpha)
     return _binary("add_", input, other, elementwise.add)
 
 
 def sub_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Subtract ``alpha * other`` in place."""
-    other = other if alpha == 1 else elementwise.mul(other, alpha)
+    other = other if alpha == 1 else elementwise.scaled("sub_", other, alpha)
     return _binary("sub_", input, other, elementwise.sub)
 
 
@@ -197,6 +198,7 @@ def relu_(input: Tensor) -> Tensor:
     return _unary("relu_", input, elementwise_activation.relu)
 
 
+@names_errors
 def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Limit to [min, max] in place (numbers, tensors or None)."""
     from gradsmith.ops.elementwise_round import clamp
@@ -218,6 +220,7 @@ def copy_(input: Tensor, src: Any) -> Tensor:
     return input
 
 
+@names_errors
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Write a number, or the one element of a 0-d tensor, everywhere.
 
@@ -238,6 +241,7 @@ def zero_(input: Tensor) -> Tensor:
     return input
 
 
+@names_errors
 def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Write ``value`` where the bool ``mask``, which broadcasts to the tensor."""
 
@@ -247,6 +251,7 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return _change("masked_fill_", input, (value,), fill)
 
 
+@names_errors
 def index_add_(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
@@ -258,6 +263,7 @@ def index_add_(
     return _change("index_add_", input, (source,), add)
 
 
+@names_errors
 def scatter_(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None
 ) -> Tensor:
@@ -269,6 +275,7 @@ def scatter_(
     return _change("scatter_", input, (src,), write)
 
 
+@names_errors
 def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Add ``src`` at ``index`` in place (see `scatter_add`)."""
 
@@ -296,6 +303,7 @@ def _draw(op: str, input: Tensor, fill: Callable[[Array], None]) -> Tensor:
     return input
 
 
+@names_errors
 def normal_(
     input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
@@ -307,13 +315,14 @@ def normal_(
     """
     from gradsmith.ops.random import fill_normal
 
-    if not std >= 0:
+    if not check_number("normal_", "std", std) >= 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
     return _draw(
         "normal_", input, lambda array: fill_normal("normal_", array, mean, std, generator)
     )
 
 
+@names_errors
 def uniform_(
     input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
@@ -325,13 +334,14 @@ def uniform_(
     """
     from gradsmith.ops.random import fill_uniform
 
-    if not low <= high:
+    if not check_number("uniform_", "low", low) <= check_number("uniform_", "high", high):
         raise ValueError(f"uniform_: low is {low} and high is {high}, expected low <= high")
     return _draw(
         "uniform_", input, lambda array: fill_uniform("uniform_", array, low, high, generator)
     )
 
 
+@names_errors
 def bernoulli_(
     input: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
 ) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, DType
 from gradsmith.ops.elementwise import to
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.shape import (
     atleast_1d,
     atleast_2d,
@@ -51,6 +52,7 @@ def _cat_backward(node: Node, dy: Tensor) -> Any:
     return split(dy, sections, axis)
 
 
+@names_errors
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Return the tensors one after the other along ``dim``; types promote.
 
@@ -90,6 +92,7 @@ def _stack_backward(node: Node, dy: Tensor) -> Any:
     return unbind(dy, axis)
 
 
+@names_errors
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Return the tensors, all of one shape, side by side along a new dimension ``dim``.
 
@@ -113,17 +116,20 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return record(_stack_backward, result, tuple(given), (axis,))
 
 
+@names_errors
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Return the tensors joined along dimension 1 (0 for 1-d ones)."""
     given = [atleast_1d(each) for each in _sequence("hstack", tensors)]
     return cat(given, 0 if given[0].ndim == 1 else 1)
 
 
+@names_errors
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Return the tensors joined along dimension 0; 1-d ones count as rows."""
     return cat([atleast_2d(each) for each in _sequence("vstack", tensors)], 0)
 
 
+@names_errors
 def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Return for each 1-d tensor its values over the grid that all of them span.
 

@@ -16,6 +16,7 @@ from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, neg, pow, t
 from gradsmith.ops.elementwise_math import sqrt, square
 from gradsmith.ops.elementwise_round import abs, sign
 from gradsmith.ops.gemm import matmul
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import Dim, amax, amin, spread, sum, sum_to
 from gradsmith.ops.shape import _view, axis_of, reshape, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -35,6 +36,7 @@ def _norm_backward(node: Node, dy: Tensor) -> Any:
     return (where(zero, 0.0, mul(mul(dy, sign(x)), pow(ratio, p - 1))),)
 
 
+@names_errors
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -53,6 +55,7 @@ def vector_norm(
     """
     array_of("vector_norm", x, "x")
     x = as_floating(x) if dtype is None else to(x, dtype)
+    check_number("vector_norm", "ord", ord)
     if ord == math.inf:
         return amax(abs(x), dim, keepdim)
     if ord == -math.inf:
@@ -69,6 +72,7 @@ def vector_norm(
     return record(_norm_backward, result._array, (x,), (x, OUTPUT, ord, dim))
 
 
+@names_errors
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -83,7 +87,7 @@ def norm(
     """
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"norm: p is {p!r}, expected a number or 'fro'")
-    order = 2.0 if p is None or isinstance(p, str) else float(p)
+    order = 2.0 if p is None or isinstance(p, str) else check_number("norm", "p", p)
     return vector_norm(input, order, dim, keepdim, dtype=dtype)
 
 
@@ -109,6 +113,7 @@ def _diagonal_backward(node: Node, dy: Tensor) -> Any:
     return (_on_diagonal(dy, *node.saved),)
 
 
+@names_errors
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """Return a read-only view of a diagonal of two dimensions, as the last dimension.
 
@@ -125,6 +130,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     array = array_of("diagonal", input)
     if array.ndim < 2:
         raise ValueError(f"diagonal: input has shape {array.shape}, expected 2 dimensions or more")
+    check_int("diagonal", "offset", offset)
     first, second = axis_of("diagonal", dim1, array.ndim), axis_of("diagonal", dim2, array.ndim)
     if first == second:
         raise ValueError(f"diagonal: dim1 and dim2 are both {dim1}")
@@ -135,6 +141,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 _diagonal = diagonal  # diag has an argument of that name
 
 
+@names_errors
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Return a vector as a diagonal matrix, or the diagonal of a matrix.
 
@@ -149,16 +156,18 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     raise ValueError(f"diag: input has shape {input.shape}, expected 1 or 2 dimensions")
 
 
+@names_errors
 def diag_embed(input: Tensor, offset: int = 0) -> Tensor:
     """Return matrices whose diagonals are the last dimension: (..., N) -> (..., N, N)."""
     array = array_of("diag_embed", input)
     if array.ndim == 0:
         raise ValueError("diag_embed: the tensor has no dimension")
-    size = array.shape[-1] + builtins.abs(offset)
+    size = array.shape[-1] + builtins.abs(check_int("diag_embed", "offset", offset))
     shape = (*array.shape[:-1], size, size)
     return _on_diagonal(input, shape, offset, array.ndim - 1, array.ndim)
 
 
+@names_errors
 def trace(input: Tensor) -> Tensor:
     """Return the sum of the diagonal of a matrix.
 
@@ -175,18 +184,21 @@ def _triangle(op: str, input: Tensor, offset: int) -> Array:
     array = array_of(op, input)
     if array.ndim < 2:
         raise ValueError(f"{op}: input has shape {array.shape}, expected 2 dimensions or more")
-    mask: Array = np.tri(array.shape[-2], array.shape[-1], offset, dtype=np.bool_)
+    edge = max(-array.shape[-2] - 1, min(check_int(op, "diagonal", offset), array.shape[-1]))
+    mask: Array = np.tri(array.shape[-2], array.shape[-1], edge, dtype=np.bool_)
     return mask
 
 
+@names_errors
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Return the matrices with what lies above a diagonal set to 0."""
-    return where(wrap(_triangle("tril", input, diagonal)), input, 0)
+    return where(wrap(_triangle("tril", input, diagonal)), input, False)
 
 
+@names_errors
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Return the matrices with what lies below a diagonal set to 0."""
-    return where(wrap(_triangle("triu", input, diagonal - 1)), 0, input)
+    return where(wrap(_triangle("triu", input, diagonal - 1)), False, input)
 
 
 # ---- matrices ------------------------------------------------------------------------------------
@@ -199,7 +211,8 @@ def _lapack(op: str, input: Tensor, compute: Callable[[Array], Any]) -> Array:
         raise ValueError(f"{op}: input has shape {array.shape}, expected square matrices")
     wide = array.astype(np.float32) if array.dtype == bfloat16 else array
     try:
-        result = np.asarray(compute(wide))
+        with np.errstate(all="ignore"):  # matrices that hold NaN or infinity
+            result = np.asarray(compute(wide))
     except np.linalg.LinAlgError as error:
         raise ValueError(f"{op}: {error}") from None
     return result.astype(array.dtype)
@@ -211,6 +224,7 @@ def _inv_backward(node: Node, dy: Tensor) -> Any:
     return (neg(matmul(matmul(turned, dy), turned)),)
 
 
+@names_errors
 def inv(A: Tensor) -> Tensor:
     """Return the inverses of square matrices (..., N, N).
 
@@ -227,6 +241,7 @@ def _det_backward(node: Node, dy: Tensor) -> Any:
     return (mul(scale, transpose(inv(x), -1, -2)),)
 
 
+@names_errors
 def det(A: Tensor) -> Tensor:
     """Return the determinants of square matrices (..., N, N); differentiable where not 0."""
     x = as_floating(A)
@@ -238,6 +253,7 @@ def _logabsdet_backward(node: Node, dy: Tensor) -> Any:
     return (mul(unsqueeze(unsqueeze(dy, -1), -1), transpose(inv(x), -1, -2)),)
 
 
+@names_errors
 def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sign and the logarithm of the magnitude of the determinants of (..., N, N)."""
     x = as_floating(A)
@@ -246,6 +262,7 @@ def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
     return wrap(signs), record(_logabsdet_backward, logs, (x,), (x,))
 
 
+@names_errors
 def solve(A: Tensor, B: Tensor) -> Tensor:
     """Return X with ``A @ X = B`` for square matrices (..., N, N).
 
@@ -259,6 +276,8 @@ def solve(A: Tensor, B: Tensor) -> Tensor:
     if array_of("solve", B, "B").ndim == 1:
         return reshape(solve(A, unsqueeze(B, 1)), B.shape)
     a, b = as_floating(A), as_floating(B)
+    if a.dtype != b.dtype:
+        raise TypeError(f"solve: A is {a.dtype} and B is {b.dtype}, expected the same dtype")
     if a.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(f"solve: shapes {a.shape} and {b.shape} do not match")
     result = _lapack("solve", a, lambda array: np.linalg.solve(array, b._array))
@@ -283,6 +302,7 @@ def _cholesky_backward(node: Node, dy: Tensor) -> Any:
     return (mul(full + transpose(full, -1, -2), 0.5),)
 
 
+@names_errors
 def cholesky(A: Tensor) -> Tensor:
     """Return lower triangles L with ``L @ L.T = A`` for symmetric positive definite (..., N, N).
 

@@ -17,7 +17,7 @@ from gradsmith.backend import EXTENSIONS, Array, DType, float32, float64
 from gradsmith.ops.elementwise import add, div, mul, pow, to
 from gradsmith.ops.elementwise_math import square
 from gradsmith.ops.norm_gradient import NormView, composed_gradient
-from gradsmith.ops.options import check_int, check_number
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import mean
 from gradsmith.ops.reduce_moments import var
 from gradsmith.ops.shape import sizes
@@ -97,6 +97,7 @@ def _batch_norm(
     return record(_batch_norm_backward, y, (input, weight, bias), saved)
 
 
+@names_errors
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -184,6 +185,7 @@ def _row_norm(
     return record(_row_norm_backward, y, (input, weight, bias), saved)
 
 
+@names_errors
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -209,6 +211,7 @@ def layer_norm(
     return _row_norm("layer_norm", input, shape, weight, bias, eps)
 
 
+@names_errors
 def rms_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -239,6 +242,7 @@ def _machine_epsilon(dtype: DType) -> float:
     return float(np.finfo(float64 if dtype == float64 else float32).eps)
 
 
+@names_errors
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -277,6 +281,7 @@ def _update_running(op: str, input: Tensor, running: Tensor, batch: Tensor, shar
     running._bump()
 
 
+@names_errors
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -341,6 +346,7 @@ def _channel_window_sum(x: Tensor, before: int, after: int) -> Tensor:
     return record(_channel_window_sum_backward, y, (x,), (before, after))
 
 
+@names_errors
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS
+from gradsmith.ops.options import names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Size = int | Sequence[int]
@@ -93,6 +94,7 @@ def _max_pool_nd(
     return _max_pool(input, windows, return_indices)
 
 
+@names_errors
 def max_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -107,6 +109,7 @@ def max_pool1d(
     return _max_pool_nd(1, input, *options)
 
 
+@names_errors
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -141,6 +144,7 @@ def max_pool2d(
     return _max_pool_nd(2, input, *options)
 
 
+@names_errors
 def max_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -155,6 +159,7 @@ def max_pool3d(
     return _max_pool_nd(3, input, *options)
 
 
+@names_errors
 def adaptive_max_pool1d(
     input: Tensor, output_size: OutputSize, return_indices: bool = False
 ) -> Any:
@@ -163,6 +168,7 @@ def adaptive_max_pool1d(
     return _max_pool(input, windows, return_indices)
 
 
+@names_errors
 def adaptive_max_pool2d(
     input: Tensor, output_size: OutputSize, return_indices: bool = False
 ) -> Any:
@@ -174,6 +180,7 @@ def adaptive_max_pool2d(
     return _max_pool(input, windows, return_indices)
 
 
+@names_errors
 def adaptive_max_pool3d(
     input: Tensor, output_size: OutputSize, return_indices: bool = False
 ) -> Any:
@@ -230,6 +237,7 @@ def _avg_pool_nd(
     return _average(input, _Average(bool(count_include_pad), divisor_override, windows))
 
 
+@names_errors
 def avg_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -243,6 +251,7 @@ def avg_pool1d(
     return _avg_pool_nd(1, input, *options)
 
 
+@names_errors
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -275,6 +284,7 @@ def avg_pool2d(
     return _avg_pool_nd(2, input, *options)
 
 
+@names_errors
 def avg_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -294,11 +304,13 @@ def _adaptive_average(ndim: int, input: Tensor, output_size: OutputSize) -> Tens
     return _average(input, _Average(False, None, windows))
 
 
+@names_errors
 def adaptive_avg_pool1d(input: Tensor, output_size: OutputSize) -> Tensor:
     """Return ``output_size`` averages per (N, C, L) or (C, L); see `adaptive_avg_pool2d`."""
     return _adaptive_average(1, input, output_size)
 
 
+@names_errors
 def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
     """Return the averages over as many windows as asked for.
 
@@ -318,6 +330,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
     return _adaptive_average(2, input, output_size)
 
 
+@names_errors
 def adaptive_avg_pool3d(input: Tensor, output_size: OutputSize) -> Tensor:
     """Return averages per (N, C, D, H, W) or (C, D, H, W); see `adaptive_avg_pool2d`."""
     return _adaptive_average(3, input, output_size)

@@ -21,6 +21,7 @@ from gradsmith.backend import (
     get_default_dtype,
     int64,
 )
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.random_dropout import alpha_dropout as alpha_dropout
 from gradsmith.ops.random_dropout import dropout as dropout
 from gradsmith.ops.random_dropout import dropout1d as dropout1d
@@ -72,6 +73,7 @@ def _new(shape: tuple[int, ...], dtype: Any, device: Device | str | None) -> Arr
     return array
 
 
+@names_errors
 def rand(
     *size: Any,
     generator: Generator | None = None,
@@ -90,6 +92,7 @@ def rand(
     return wrap(array).requires_grad_() if requires_grad else wrap(array)
 
 
+@names_errors
 def randn(
     *size: Any,
     generator: Generator | None = None,
@@ -108,6 +111,7 @@ def randn(
     return wrap(array).requires_grad_() if requires_grad else wrap(array)
 
 
+@names_errors
 def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Return `rand` of the input's shape, and of its dtype unless another is asked for."""
     array = array_of("rand_like", input)
@@ -116,6 +120,7 @@ def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None =
     return wrap(out)
 
 
+@names_errors
 def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """Return `randn` of the input's shape, and of its dtype unless another is asked for."""
     array = array_of("randn_like", input)
@@ -124,6 +129,7 @@ def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None 
     return wrap(out)
 
 
+@names_errors
 def randint(
     low: int,
     high: Any = None,
@@ -181,15 +187,19 @@ def _check_fits(op: str, dtype: DType, low: int, last: int) -> None:
         raise ValueError(f"{op}: the interval [{low}, {last}] does not fit in {dtype}")
 
 
+@names_errors
 def randint_like(
     input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None
 ) -> Tensor:
     """Return `randint` of the input's shape and dtype."""
     array = array_of("randint_like", input)
     first, end = (0, low) if high is None else (low, high)
+    check_int("randint_like", "low", first)
+    check_int("randint_like", "high", end)
     return _integers("randint_like", first, end, array.shape, array.dtype, input.device, generator)
 
 
+@names_errors
 def randperm(
     n: int,
     *,
@@ -215,6 +225,7 @@ def randperm(
     return wrap(array if kind == int64 else extension.cast(array, kind))
 
 
+@names_errors
 def normal(
     mean: Tensor | float,
     std: Tensor | float = 1.0,
@@ -234,7 +245,7 @@ def normal(
         if size is not None:
             raise ValueError("normal: size goes with two numbers, the tensors give the shape here")
         return _normal_around(mean, std, generator)
-    if std < 0:
+    if not check_number("normal", "std", std) >= 0:
         raise ValueError(f"normal: std is {std}, expected at least 0")
     if size is None:
         raise ValueError("normal: size is missing (mean and std are numbers)")
@@ -250,6 +261,9 @@ def _normal_around(
     from gradsmith.ops.elementwise import add, mul
 
     tensors = [each for each in (mean, std) if isinstance(each, Tensor)]
+    for name, each in (("mean", mean), ("std", std)):
+        if not isinstance(each, Tensor):
+            check_number("normal", name, each)
     lowest = np.min(std._array, initial=0) if isinstance(std, Tensor) else std
     if lowest < 0:
         raise ValueError(f"normal: std holds {lowest}, expected at least 0")
@@ -266,6 +280,7 @@ def _normal_around(
         return add(mul(wrap(noise), std), mean)
 
 
+@names_errors
 def bernoulli(
     input: Tensor, p: float | None = None, *, generator: Generator | None = None
 ) -> Tensor:
@@ -285,10 +300,11 @@ def bernoulli(
 def bernoulli_into(out: Array, p: Array | float, generator: Generator | None) -> None:
     """Fill an array in C order with 1 of probability ``p`` (one, or one per element), or 0."""
     seed, offset = source("bernoulli", generator).take(out.size)
-    probability = float(p) if isinstance(p, (int, float)) else p
+    probability = p if isinstance(p, np.ndarray) else check_number("bernoulli", "p", p)
     EXTENSIONS[type(out)].random_bernoulli(out, probability, seed, offset)
 
 
+@names_errors
 def multinomial(
     input: Tensor,
     num_samples: int,

@@ -12,6 +12,7 @@ from typing import Any
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING
+from gradsmith.ops.options import names_errors
 from gradsmith.random import default_generator
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -44,6 +45,7 @@ def _drop(op: str, input: Tensor, p: float, group: int) -> Tensor:
     return _dropped(input, op, p, group, seed, offset)
 
 
+@names_errors
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, zero each element with probability p and scale the others by 1 / (1 - p).
 
@@ -71,6 +73,7 @@ def _drop_channels(
     return _drop(op, input, p, max(math.prod(input.shape[-positions:]), 1))
 
 
+@names_errors
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -78,6 +81,7 @@ def dropout1d(
     return _drop_channels("dropout1d", input, p, training, 1, (2, 3))
 
 
+@names_errors
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -85,6 +89,7 @@ def dropout2d(
     return _drop_channels("dropout2d", input, p, training, 2, (4,))
 
 
+@names_errors
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -92,6 +97,7 @@ def dropout3d(
     return _drop_channels("dropout3d", input, p, training, 3, (4, 5))
 
 
+@names_errors
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:

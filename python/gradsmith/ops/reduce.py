@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.backend import EXTENSIONS, as_dtype
+from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Dim = int | Sequence[int] | None
@@ -39,7 +40,7 @@ def spread(grad: Tensor, shape: tuple[int, ...], dim: Dim) -> Tensor:
 
 def _reduce(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Any:
     array = array_of(name, x)
-    return getattr(EXTENSIONS[type(array)], name)(array, dim, keepdim)
+    return getattr(EXTENSIONS[type(array)], name)(array, dim, check_flag(name, "keepdim", keepdim))
 
 
 def _sum_backward(node: Node, dy: Tensor) -> Any:
@@ -165,7 +166,9 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 def _typed_scan(name: str, input: Tensor, dim: int, dtype: Any) -> tuple[Tensor, Any]:
-    array_of(name, input)
+    from gradsmith.ops.shape import axis_of
+
+    axis_of(name, dim, array_of(name, input).ndim)
     x = _typed(input, dtype)
     return x, getattr(EXTENSIONS[type(x._array)], name)(x._array, dim)
 
@@ -253,6 +256,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return record(_cumprod_backward, array, (x,), (x, OUTPUT, dim))
 
 
+@names_errors
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """Return how many elements along ``dim`` are not 0 (int64)."""
     from gradsmith.ops.elementwise import ne
@@ -281,6 +285,7 @@ def _chosen(input: Tensor, indices: Tensor, dim: int, keepdim: bool) -> ValuesAn
     return ValuesAndIndices(squeeze(values, dim), squeeze(indices, dim))
 
 
+@names_errors
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """Return the maximum of all elements, or along ``dim``, or of each pair.
 
@@ -304,6 +309,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _chosen(input, argmax(input, dim, keepdim=True), dim, keepdim)
 
 
+@names_errors
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """Return the minimum of all elements, or along ``dim``, or of each pair (see `max`).
 

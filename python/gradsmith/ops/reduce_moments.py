@@ -8,6 +8,7 @@ from typing import Any
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.ops.elementwise import div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import run_unary, square
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import Dim, axes_of, mean, sum
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor
@@ -26,6 +27,7 @@ def _arguments(
     return dim, int(unbiased)
 
 
+@names_errors
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -46,6 +48,7 @@ def var_mean(
     return variance, average if keepdim else reshape(average, total.shape)
 
 
+@names_errors
 def var(
     input: Tensor,
     dim: Any = None,
@@ -77,6 +80,7 @@ def _std_backward(node: Node, dy: Tensor) -> Any:
     return (where(flat, 0.0, div(mul(dy, 0.5), where(flat, 1.0, y))),)
 
 
+@names_errors
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -90,6 +94,7 @@ def std_mean(
     return record(_std_backward, run_unary("sqrt", variance), (variance,), (OUTPUT,)), average
 
 
+@names_errors
 def std(
     input: Tensor,
     dim: Any = None,

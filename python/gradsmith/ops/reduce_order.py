@@ -14,6 +14,7 @@ import numpy as np
 from gradsmith.backend import FLOATING, Array, bfloat16, int64
 from gradsmith.ops.elementwise import as_floating
 from gradsmith.ops.elementwise_combine import lerp
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices
 from gradsmith.ops.shape import axis_of, flatten, reshape, squeeze
 from gradsmith.ops.shape_pieces import select
@@ -39,6 +40,7 @@ def _gathered(input: Tensor, axis: int, order: Array) -> ValuesAndIndices:
     return ValuesAndIndices(gather(input, axis, indices), indices)
 
 
+@names_errors
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
 ) -> ValuesAndIndices:
@@ -54,6 +56,7 @@ def sort(
     return _gathered(input, axis, _order(array, axis, descending))
 
 
+@names_errors
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """Return the indices (int64) that put ``dim`` in order (see `sort`)."""
     array = array_of("argsort", input)
@@ -63,6 +66,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return wrap(np.ascontiguousarray(_order(array, axis, descending), dtype=int64))
 
 
+@names_errors
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> ValuesAndIndices:
@@ -75,7 +79,7 @@ def topk(
     array = array_of("topk", input)
     axis = axis_of("topk", dim, array.ndim)
     size = array.shape[axis] if array.ndim else 1
-    if not 0 <= k <= size:
+    if not 0 <= check_int("topk", "k", k) <= size:
         raise ValueError(f"topk: k is {k}, expected 0 to {size} for dim {dim}")
     if array.ndim == 0:
         return sort(input)
@@ -83,6 +87,7 @@ def topk(
     return _gathered(input, axis, order[(*(slice(None),) * axis, slice(0, k))])
 
 
+@names_errors
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return the median of all elements, or along ``dim`` with its index; the lower of two.
 
@@ -115,6 +120,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))
 
 
+@names_errors
 def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Return the value below which a share ``q`` of the elements lies, interpolated linearly.
 
@@ -122,7 +128,7 @@ def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = Fa
         ValueError: ``q`` is not in [0, 1], or there is no element.
         IndexError: there is no such dimension.
     """
-    if not 0 <= q <= 1:
+    if not 0 <= check_number("quantile", "q", q) <= 1:
         raise ValueError(f"quantile: q is {q}, expected a number in [0, 1]")
     x = as_floating(input)
     if dim is None:
@@ -143,6 +149,7 @@ def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = Fa
     return reshape(out, (*shape[:axis], 1, *shape[axis + 1 :])) if keepdim else out
 
 
+@names_errors
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -175,6 +182,7 @@ def unique(
     return results[0] if len(results) == 1 else tuple(results)
 
 
+@names_errors
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """Return how often each integer from 0 on occurs, or the sums of their weights.
 
@@ -189,7 +197,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise ValueError(
             f"bincount: got shape {array.shape}, expected a 1-d tensor of numbers >= 0"
         )
-    if minlength < 0:
+    if check_int("bincount", "minlength", minlength) < 0:
         raise ValueError(f"bincount: minlength is {minlength}, expected a number >= 0")
     if weights is None:
         return wrap(np.bincount(array, minlength=minlength).astype(int64))
@@ -200,6 +208,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return wrap(counts.astype(given.dtype if given.dtype in FLOATING else np.float64))
 
 
+@names_errors
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Return where the elements are not 0, in row-major order.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
+from gradsmith.ops.options import names_errors
 from gradsmith.tensor import Tensor, array_of
 
 
@@ -42,10 +43,13 @@ def axis_of(name: str, dim: int, ndim: int) -> int:
     """Return ``dim`` in [0, ndim).
 
     Raises:
+        TypeError: it is no integer.
         IndexError: it is out of range.
     """
     limit = max(ndim, 1)
-    if not isinstance(dim, (int, np.integer)) or not -limit <= dim < limit:
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name}: dim is a {type(dim).__name__}, expected an int")
+    if not -limit <= dim < limit:
         raise IndexError(
             f"{name}: dim {dim} is out of range for a tensor of {ndim} dimensions (expected "
             f"{-limit} to {limit - 1})"
@@ -69,8 +73,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     if array.shape == wanted:
         return _view(_reshape_backward, array, input, (array.shape,))
     try:
+        if min(wanted, default=0) < -1:  # which NumPy takes for -1
+            raise ValueError
         result = array.reshape(wanted)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(
             f"reshape: a tensor of shape {array.shape} ({array.size} elements) does not fit into "
             f"shape {wanted}"
@@ -160,6 +166,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*shape[:axis], 1, *shape[axis:]))
 
 
+@names_errors
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Return a view without the dimensions of size 1 (those of ``dim``, or all)."""
     shape = array_of("squeeze", input).shape
@@ -188,6 +195,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 # ---- other names and orders ----------------------------------------------------------------------
 
 
+@names_errors
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Return a view with the dimensions ``source`` moved to ``destination``.
 
@@ -222,6 +230,7 @@ def t(input: Tensor) -> Tensor:
     return permute(input, tuple(range(input.ndim))[::-1])
 
 
+@names_errors
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Return the tensor with ``dim`` divided into ``sizes``, one of which may be -1.
 
@@ -239,6 +248,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(input, (*array.shape[:axis], *full, *array.shape[axis + 1 :]))
 
 
+@names_errors
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Return a read-only view with dimensions of size 1 repeated (see `expand`)."""
     return expand(input, tuple(size))
@@ -259,34 +269,40 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(expand(each, shape) for each in tensors)
 
 
+@names_errors
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Return the tensor expanded to the shape of ``other``."""
-    return expand(input, other.shape)
+    return expand(input, array_of("expand_as", other, "other").shape)
 
 
+@names_errors
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """Return the same memory in the shape of ``other``."""
-    return view(input, other.shape)
+    return view(input, array_of("view_as", other, "other").shape)
 
 
+@names_errors
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """Return the elements in the shape of ``other``."""
-    return reshape(input, other.shape)
+    return reshape(input, array_of("reshape_as", other, "other").shape)
 
 
 def atleast_1d(input: Tensor) -> Tensor:
     """Return the tensor with at least one dimension."""
-    return input if input.ndim >= 1 else reshape(input, (1,))
+    enough = array_of("atleast_1d", input).ndim >= 1
+    return input if enough else reshape(input, (1,))
 
 
 def atleast_2d(input: Tensor) -> Tensor:
     """Return the tensor with at least two dimensions; new ones come first."""
-    return input if input.ndim >= 2 else reshape(input, (1, -1))
+    enough = array_of("atleast_2d", input).ndim >= 2
+    return input if enough else reshape(input, (1, -1))
 
 
 def atleast_3d(input: Tensor) -> Tensor:
     """Return the tensor with at least three dimensions; a third one comes last."""
-    return input if input.ndim >= 3 else unsqueeze(atleast_2d(input), 2)
+    enough = array_of("atleast_3d", input).ndim >= 3
+    return input if enough else unsqueeze(atleast_2d(input), 2)
 
 
 swapaxes = transpose

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array
+from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, expand, flatten, reshape, sizes, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -20,6 +21,7 @@ def _flip_backward(node: Node, dy: Tensor) -> Any:
     return (flip(dy, dims),)
 
 
+@names_errors
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     """Return a copy with the order along ``dims`` reversed.
 
@@ -45,6 +47,7 @@ def _roll_backward(node: Node, dy: Tensor) -> Any:
     return (roll(dy, tuple(-shift for shift in shifts), dims),)
 
 
+@names_errors
 def roll(
     input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
 ) -> Tensor:
@@ -85,6 +88,7 @@ def _rolled(array: Array, shift: int, axis: int) -> Array:
     return out
 
 
+@names_errors
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Return the tensor turned ``k`` times by 90 degrees, from the first of ``dims`` to the second.
 
@@ -92,10 +96,10 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         ValueError: ``dims`` is no pair of distinct dimensions.
     """
     ndim = array_of("rot90", input).ndim
-    axes = [axis_of("rot90", dim, ndim) for dim in dims]
+    axes = [axis_of("rot90", dim, ndim) for dim in sizes("rot90", (dims,))]
     if len(axes) != 2 or axes[0] == axes[1]:
         raise ValueError(f"rot90: dims is {tuple(dims)}, expected two distinct dimensions")
-    turns = k % 4
+    turns = check_int("rot90", "k", k) % 4
     if turns == 0:
         return flip(input, ())
     if turns == 2:
@@ -108,6 +112,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 # ---- repetition ----------------------------------------------------------------------------------
 
 
+@names_errors
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """Return the tensor repeated as a whole, ``repeats[d]`` times along dimension d.
 
@@ -128,6 +133,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return reshape(expand(reshape(input, apart), spread), merged)
 
 
+@names_errors
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """Return the tensor repeated as a whole; missing numbers are 1 (see `repeat`)."""
     times = sizes("tile", dims)
@@ -135,6 +141,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     return repeat(input, (*(1,) * missing, *times))
 
 
+@names_errors
 def repeat_interleave(
     input: Tensor, repeats: int | Tensor | Sequence[int], dim: int | None = None
 ) -> Tensor:
@@ -219,6 +226,7 @@ def _check_padding(mode: str, dim: int, size: int, before: int, after: int) -> N
         )
 
 
+@names_errors
 def pad(
     input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record_many
 from gradsmith.ops.indexing_items import getitem
+from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, sizes
 from gradsmith.tensor import Tensor, array_of
 
@@ -39,6 +40,7 @@ def _split_backward(node: Node, *dys: Tensor) -> Any:
     return (cat(dys, axis),)
 
 
+@names_errors
 def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
     """Return views of consecutive pieces of ``dim``, as a tuple.
 
@@ -75,6 +77,7 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
     return _views(_split_backward, pieces, input, (axis,))
 
 
+@names_errors
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> Any:
     """Return at most ``chunks`` views of equal pieces of ``dim`` (the last may be smaller).
 
@@ -82,12 +85,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> Any:
         ValueError: ``chunks`` is not positive.
         IndexError: there is no such dimension.
     """
-    if chunks < 1:
+    if check_int("chunk", "chunks", chunks) < 1:
         raise ValueError(f"chunk: chunks is {chunks}, expected a positive number")
     array = array_of("chunk", input)
     axis = axis_of("chunk", dim, array.ndim)
     length = array.shape[axis] if array.ndim else 0
-    return split(input, max(-(-length // chunks), 1), axis)
+    return split(input, max(-(-length // chunks), 1) if length else [0] * chunks, axis)
 
 
 def _unbind_backward(node: Node, *dys: Tensor) -> Any:
@@ -115,6 +118,7 @@ def unbind(input: Tensor, dim: int = 0) -> Any:
     return _views(_unbind_backward, slices, input, (axis,))
 
 
+@names_errors
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """Return the view of ``length`` positions of ``dim`` from ``start`` on.
 
@@ -124,6 +128,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     array = array_of("narrow", input)
     axis = axis_of("narrow", dim, array.ndim)
     size = array.shape[axis] if array.ndim else 0
+    check_int("narrow", "start", start)
+    check_int("narrow", "length", length)
     first = start + size if start < 0 else start
     if not 0 <= first <= first + length <= size:
         raise IndexError(
@@ -132,6 +138,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return getitem(input, _along(axis, slice(first, first + length)))
 
 
+@names_errors
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """Return the view of one slice along ``dim``, which is dropped.
 
@@ -141,6 +148,6 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     array = array_of("select", input)
     axis = axis_of("select", dim, array.ndim)
     size = array.shape[axis] if array.ndim else 0
-    if not -size <= index < size:
+    if not -size <= check_int("select", "index", index) < size:
         raise IndexError(f"select: index {index} is out of range for dim {dim} of size {size}")
     return getitem(input, _along(axis, int(index)))

@@ -14,7 +14,7 @@ from gradsmith.autograd import OUTPUT, Node, no_grad, record
 from gradsmith.backend import EXTENSIONS, as_dtype
 from gradsmith.ops.elementwise import add, as_floating, eq, mul, neg, sub, to, where
 from gradsmith.ops.elementwise_math import exp, log
-from gradsmith.ops.options import check_int
+from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.reduce import Dim, amax, spread, sum
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor, array_of
@@ -46,6 +46,7 @@ def _softmax_backward(node: Node, dy: Tensor) -> Any:
     return (_softmax_slope(y, dy, dim),)
 
 
+@names_errors
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Return exponentials divided by their sum along ``dim``: positive numbers that add up to 1.
 
@@ -63,6 +64,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return record(_softmax_backward, y, (x,), (OUTPUT, dim))
 
 
+@names_errors
 def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Return the softmax of ``-input`` along ``dim`` (see `softmax`)."""
     return softmax(neg(_prepared("softmin", input, dim, dtype)), dim)
@@ -86,6 +88,7 @@ def _log_softmax_backward(node: Node, dy: Tensor) -> Any:
     return (_log_softmax_slope(y, dy, dim),)
 
 
+@names_errors
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Return the logarithm of the softmax along ``dim``, without leaving the range of the dtype.
 
@@ -110,6 +113,7 @@ def _logsumexp_backward(node: Node, dy: Tensor) -> Any:
     return (mul(exp(sub(x, spread(shift, x.shape, dim))), spread(dy, x.shape, dim)),)
 
 
+@names_errors
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """Return the logarithm of the sum of exponentials over ``dim``; -inf where all are -inf.
 
