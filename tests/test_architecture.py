@@ -31,7 +31,7 @@ FLOORS = [
     {"nn", "optim", "data", "metrics", "viz", "io", "distributed"},
     {"ops", "random"},
     {"autograd", "tensor", "tensor_methods"},
-    {"hooks"},
+    {"hooks", "formatting"},
     {"backend", "config", "memory"},
     {"_cpu"},
 ]

@@ -105,8 +105,9 @@ Array writable_view(py::handle array, const char* op, const char* argument) {
   Array result = view(array, op, argument);
   GS_CHECK((proxy(array)->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_) != 0, op, ": ",
            argument, " is read-only");
+  const bool is_empty = checked_count(result.shape) == 0;  // NumPy gives those any strides
   for (int d = 0; d < result.ndim(); ++d) {
-    GS_CHECK(result.stride[d] != 0 || result.size(d) <= 1, op, ": ", argument,
+    GS_CHECK(is_empty || result.stride[d] != 0 || result.size(d) == 1, op, ": ", argument,
              " repeats its elements along dimension ", d, ", expected memory of its own for each");
   }
   return result;

@@ -67,6 +67,28 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   return result;
 }
 
+int checked_axis(const char* op, std::int64_t axis, int ndim) {
+  const int limit = ndim == 0 ? 1 : ndim;
+  GS_CHECK_INDEX(axis >= -limit && axis < limit, op, ": dim ", axis,
+                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit,
+                 " to ", limit - 1, ")");
+  return static_cast<int>(axis < 0 ? axis + limit : axis);
+}
+
+void append_merged(std::int64_t size, std::int64_t stride, int* ndim, std::int64_t* shape,
+                   std::int64_t* strides) {
+  if (size == 1) return;
+  const int last = *ndim - 1;
+  if (last >= 0 && strides[last] == stride * size) {
+    shape[last] *= size;
+    strides[last] = stride;
+    return;
+  }
+  shape[*ndim] = size;
+  strides[*ndim] = stride;
+  ++*ndim;
+}
+
 std::string to_string(const Shape& shape) {
   std::string text = "(";
   for (int i = 0; i < shape.ndim; ++i) {

@@ -49,6 +49,15 @@ std::int64_t checked_multiply(std::int64_t a, std::int64_t b);
 // The shape both broadcast to by NumPy's rule; ValueError naming `op` and both shapes otherwise.
 Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b);
 
+// `axis` in [0, ndim), counted from the back if negative; IndexError naming `op` if there is none.
+// A 0-d array has axis 0, as in PyTorch.
+int checked_axis(const char* op, std::int64_t axis, int ndim);
+
+// Adds a dimension innermost to a walk of `ndim` dimensions, merged into the one before it where
+// memory allows, left out if its size is 1.
+void append_merged(std::int64_t size, std::int64_t stride, int* ndim, std::int64_t* shape,
+                   std::int64_t* strides);
+
 std::string to_string(const Shape& shape);  // "(2, 3)", "(4,)", "()"
 
 }  // namespace gradsmith

@@ -218,7 +218,8 @@ GS_UNARY(gelu_tanh,
          const V inner = all<V>(0.79788456080286535588) * (x + all<V>(0.044715) * x * x * x);
          return x * all<V>(0.5) * (all<V>(1) + tanh(inner));)
 GS_UNARY(silu, return x * sigmoid(x);)
-GS_UNARY(mish, return x * tanh(select(x > all<V>(20), x, log1p(exp(x))));)
+// x tanh(softplus(x)); beyond 40 softplus is x to the last bit of a double.
+GS_UNARY(mish, return x * tanh(select(x > all<V>(40), x, log1p(exp(x))));)
 GS_UNARY(hardsigmoid, return minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
 GS_UNARY(hardswish, return x * minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
 

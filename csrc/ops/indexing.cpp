@@ -6,32 +6,9 @@
 namespace gradsmith {
 namespace {
 
-int checked_axis(const char* op, std::int64_t dim, int ndim) {
-  const int limit = ndim == 0 ? 1 : ndim;
-  GS_CHECK_INDEX(dim >= -limit && dim < limit, op, ": dim ", dim,
-                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit,
-                 " to ", limit - 1, ")");
-  return static_cast<int>(dim < 0 ? dim + limit : dim);
-}
-
 void check_index_dtype(const char* op, const Array& index) {
   GS_CHECK_TYPE(index.dtype == DType::int64, op, ": index is ", name_of(index.dtype),
                 ", expected int64");
-}
-
-// Adds a dimension innermost, merged into the one before it where memory allows.
-void append(std::int64_t size, std::int64_t stride, int* ndim, std::int64_t* shape,
-            std::int64_t* strides) {
-  if (size == 1) return;
-  const int last = *ndim - 1;
-  if (last >= 0 && strides[last] == stride * size) {
-    shape[last] *= size;
-    strides[last] = stride;
-    return;
-  }
-  shape[*ndim] = size;
-  strides[*ndim] = stride;
-  ++*ndim;
 }
 
 // A 0-d array is addressed like a 1-d one with a single element.
@@ -74,10 +51,10 @@ IndexParams index_params(const char* op, const Array& given, std::int64_t dim, c
   p.count = index[0].size(0);
   for (int d = 0; d < x.ndim(); ++d) {
     if (d < first) {
-      append(x.size(d), x.stride[d], &p.outer_ndim, p.outer, p.outer_stride);
+      append_merged(x.size(d), x.stride[d], &p.outer_ndim, p.outer, p.outer_stride);
       p.outer_count *= x.size(d);
     } else if (d >= first + indices) {
-      append(x.size(d), x.stride[d], &p.inner_ndim, p.inner, p.inner_stride);
+      append_merged(x.size(d), x.stride[d], &p.inner_ndim, p.inner, p.inner_stride);
       p.inner_count *= x.size(d);
     }
     if (d == first) rows_shape->append(p.count);

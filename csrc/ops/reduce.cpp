@@ -9,14 +9,6 @@ namespace {
 constexpr const char* kReduceNames[] = {"sum", "mean", "prod",   "max",   "min",
                                         "any", "all",  "argmax", "argmin"};
 
-std::int64_t checked_axis(const char* name, std::int64_t axis, int ndim) {
-  const int limit = ndim == 0 ? 1 : ndim;
-  GS_CHECK_INDEX(axis >= -limit && axis < limit, name, ": dim ", axis,
-                 " is out of range for a tensor of ", ndim, " dimensions (expected ", -limit,
-                 " to ", limit - 1, ")");
-  return axis < 0 ? axis + limit : axis;
-}
-
 // Which axes of x are reduced; refuses one named twice.
 void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced) {
   for (int d = 0; d < kMaxDims; ++d) reduced[d] = axes.all;
@@ -26,21 +18,6 @@ void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced
     GS_CHECK(!reduced[axis], name, ": dim ", axis, " appears twice");
     reduced[axis] = true;
   }
-}
-
-// Adds a dimension innermost, merged into the one before it where memory allows.
-void append(std::int64_t size, std::int64_t stride, int* ndim, std::int64_t* shape,
-            std::int64_t* strides) {
-  if (size == 1) return;
-  const int last = *ndim - 1;
-  if (last >= 0 && strides[last] == stride * size) {
-    shape[last] *= size;
-    strides[last] = stride;
-    return;
-  }
-  shape[*ndim] = size;
-  strides[*ndim] = stride;
-  ++*ndim;
 }
 
 bool needs_element(ReduceOp op) {
@@ -70,11 +47,11 @@ ReduceParams reduce_params(ReduceOp op, const char* name, const Array& x, const 
   y_shape->ndim = 0;
   for (int d = 0; d < x.ndim(); ++d) {
     if (reduced[d]) {
-      append(x.size(d), x.stride[d], &p.reduced_ndim, p.reduced, p.reduced_stride);
+      append_merged(x.size(d), x.stride[d], &p.reduced_ndim, p.reduced, p.reduced_stride);
       p.reduced_count *= x.size(d);
       if (keepdim) y_shape->append(1);
     } else {
-      append(x.size(d), x.stride[d], &p.kept_ndim, p.kept, p.kept_stride);
+      append_merged(x.size(d), x.stride[d], &p.kept_ndim, p.kept, p.kept_stride);
       p.kept_count *= x.size(d);
       y_shape->append(x.size(d));
     }

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradsmith import backend
 from gradsmith.backend import CPU, EXTENSIONS, FLOATING, Array, Device, DType
+from gradsmith.formatting import tensor_text
 from gradsmith.hooks import HookHandle
 
 if TYPE_CHECKING:
@@ -227,24 +228,7 @@ class Tensor(TensorMethods):
         return copy
 
     def __repr__(self) -> str:
-        text = np.array2string(
-            self._array.astype(np.float32) if self.dtype == backend.bfloat16 else self._array,
-            separator=", ",
-            precision=4,
-            suppress_small=False,
-            threshold=1000,
-            prefix="tensor(",
-        )
-        if 0 in self.shape and self.ndim > 1:
-            text += f", size={self.shape}"
-        plain = (backend.get_default_dtype(), backend.int64, backend.bool_)
-        if self.dtype not in plain or (0 in self.shape and self.dtype != plain[0]):
-            text += f", dtype={self.dtype}"
-        if self._node is not None:
-            text += f", grad_fn=<{self._node.name}>"
-        elif self.requires_grad:
-            text += ", requires_grad=True"
-        return f"tensor({text})"
+        return tensor_text(self)
 
     # ---- the tape --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from gradsmith.backend import EXTENSIONS, bool_
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
 from gradsmith.ops.gemm import matmul
-from gradsmith.ops.options import check_number, names_errors
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.random_dropout import dropout
 from gradsmith.ops.reduce import amax, sum, sum_to
 from gradsmith.ops.shape import expand, reshape, transpose
@@ -197,7 +197,7 @@ def scaled_dot_product_attention(
     if not 0.0 <= check_number(_NAME, "dropout_p", dropout_p) <= 1.0:
         raise ValueError(f"{_NAME}: dropout_p is {dropout_p}, expected a number from 0 to 1")
     query, key, value = _expanded(query, key, value, enable_gqa)
-    factor, is_causal = _scale_of(query, scale), bool(is_causal)
+    factor, is_causal = _scale_of(query, scale), check_flag(_NAME, "is_causal", is_causal)
     extension = EXTENSIONS[type(query._array)]
     mask = None if attn_mask is None else attn_mask._array
     arrays = (query._array, key._array, value._array, mask)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, is_grad_enabled, record
-from gradsmith.backend import EXTENSIONS, FLOATING, as_dtype, get_default_dtype
+from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, as_dtype, get_default_dtype
 from gradsmith.ops.elementwise_compare import constant_of
 from gradsmith.ops.elementwise_compare import eq as eq
 from gradsmith.ops.elementwise_compare import ge as ge
@@ -83,16 +83,20 @@ def _add_broadcast_backward(node: Node, dy: Tensor) -> Any:
     return da, sum_to(dy, b_shape) if node.needs(1) else None
 
 
-def scaled(name: str, other: Any, alpha: Any) -> Any:
-    """Return ``alpha * other`` of a tensor or a number."""
+def scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
+    """Return ``alpha * other`` of a tensor or a number, a tensor in the dtype of the sum."""
     check_number(name, "alpha", alpha)
-    return mul(other, alpha) if isinstance(other, Tensor) else constant_of(name, other) * alpha
+    if not isinstance(other, Tensor):
+        return constant_of(name, other) * alpha
+    if isinstance(input, Tensor) and input.ndim >= other.ndim:
+        other = to(other, max(input.dtype, other.dtype, key=DTYPES.index))
+    return mul(other, alpha)
 
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input + alpha * other``."""
     if alpha != 1:
-        other = scaled("add", other, alpha)
+        other = scaled("add", input, other, alpha)
     if type(input) is Tensor and type(other) is Tensor:
         # The commonest case, equal shapes and dtypes, in as few steps as Python allows.
         left, right = input._array, other._array
@@ -128,7 +132,7 @@ def _sub_broadcast_backward(node: Node, dy: Tensor) -> Any:
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input - alpha * other``."""
     if alpha != 1:
-        other = scaled("sub", other, alpha)
+        other = scaled("sub", input, other, alpha)
     out = _binary("sub", input, other, _sub_backward, saves=False)
     _use_shapes(out, input, other, _sub_broadcast_backward)
     return out
@@ -268,9 +272,13 @@ def rpow(input: Any, other: Any) -> Tensor:
     return pow(other, input)
 
 
+def _squared(x: Any) -> Any:
+    return mul(x, x) if isinstance(x, Tensor) else float(x) * float(x)
+
+
 def _atan2_backward(node: Node, dy: Tensor) -> Any:
     a, b = node.saved
-    scale = div(dy, add(a * a, b * b))
+    scale = div(dy, add(_squared(a), _squared(b)))
     da = sum_to(mul(scale, b), _shape(a)) if node.needs(0) else None
     return da, sum_to(neg(mul(scale, a)), _shape(b)) if node.needs(1) else None
 

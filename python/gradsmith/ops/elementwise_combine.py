@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import FLOATING, Array
+from gradsmith.backend import DTYPES, FLOATING, Array
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
@@ -22,11 +22,12 @@ from gradsmith.ops.elementwise import (
     mul,
     neg,
     sub,
+    to,
     where,
 )
 from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
 from gradsmith.ops.elementwise_round import abs
-from gradsmith.ops.options import names_errors
+from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
@@ -71,6 +72,8 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     array_of("logaddexp", input)
     array_of("logaddexp", other, "other")
     a, b = as_floating(input), as_floating(other)
+    dtype = max(a.dtype, b.dtype, key=DTYPES.index)
+    a, b = to(a, dtype), to(b, dtype)
     return record(_logaddexp_backward, _logaddexp(a.detach(), b.detach()), (a, b), (a, b))
 
 
@@ -112,6 +115,7 @@ def isclose(
     Raises:
         ValueError: a tolerance is negative, or the shapes do not broadcast.
     """
+    check_flag("isclose", "equal_nan", equal_nan)
     if not (rtol >= 0 and atol >= 0):
         raise ValueError(f"isclose: rtol is {rtol} and atol {atol}, expected numbers >= 0")
     array_of("isclose", input)

@@ -10,7 +10,7 @@ import numpy as np
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, int64
 from gradsmith.ops.indexing import index_tensor
-from gradsmith.ops.options import names_errors
+from gradsmith.ops.options import check_flag, check_int, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -90,9 +90,10 @@ def embedding(
     if table.ndim != 2:
         raise ValueError(f"embedding: weight has shape {table.shape}, expected (V, E)")
     rows = table.shape[0]
+    check_flag("embedding", "scale_grad_by_freq", scale_grad_by_freq)
     padding = -1
     if padding_idx is not None:
-        if not -rows <= padding_idx < rows:
+        if not -rows <= check_int("embedding", "padding_idx", padding_idx) < rows:
             raise ValueError(
                 f"embedding: padding_idx is {padding_idx}, expected {-rows} to {rows - 1}"
             )
@@ -102,7 +103,9 @@ def embedding(
             table, ids._array, float(max_norm), float(norm_type)
         )
         weight._bump()
-    return _lookup(ids, weight, padding, bool(scale_grad_by_freq))
+    return _lookup(
+        ids, weight, padding, check_flag("embedding", "scale_grad_by_freq", scale_grad_by_freq)
+    )
 
 
 @names_errors

@@ -178,7 +178,7 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:
     try:
         part: Array = array[basic]
-    except IndexError as error:
+    except (IndexError, OverflowError) as error:
         raise IndexError(f"{op}: {error} (the tensor has shape {array.shape})") from None
     return part
 

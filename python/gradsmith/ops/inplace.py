@@ -137,13 +137,13 @@ def _apart(other: Any, target: Array) -> Any:
 
 def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Add ``alpha * other`` in place."""
-    other = other if alpha == 1 else elementwise.scaled("add_", other, alpha)
+    other = other if alpha == 1 else elementwise.scaled("add_", input, other, alpha)
     return _binary("add_", input, other, elementwise.add)
 
 
 def sub_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Subtract ``alpha * other`` in place."""
-    other = other if alpha == 1 else elementwise.scaled("sub_", other, alpha)
+    other = other if alpha == 1 else elementwise.scaled("sub_", input, other, alpha)
     return _binary("sub_", input, other, elementwise.sub)
 
 

@@ -17,7 +17,7 @@ from gradsmith.backend import EXTENSIONS, Array, DType, float32, float64
 from gradsmith.ops.elementwise import add, div, mul, pow, to
 from gradsmith.ops.elementwise_math import square
 from gradsmith.ops.norm_gradient import NormView, composed_gradient
-from gradsmith.ops.options import check_int, check_number, names_errors
+from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.reduce import mean
 from gradsmith.ops.reduce_moments import var
 from gradsmith.ops.shape import sizes
@@ -86,14 +86,14 @@ def _batch_norm(
         _optional_array(op, bias, "bias"),
         _optional_array(op, running_mean, "running_mean"),
         _optional_array(op, running_var, "running_var"),
-        bool(training),
+        check_flag(op, "training", training),
         momentum,
         eps,
     )
     if training and running_mean is not None and running_var is not None:
         running_mean._bump()
         running_var._bump()
-    saved = (op, input, weight, bias, batch_mean, rstd, bool(training), eps)
+    saved = (op, input, weight, bias, batch_mean, rstd, training, eps)
     return record(_batch_norm_backward, y, (input, weight, bias), saved)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS
-from gradsmith.ops.options import names_errors
+from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Size = int | Sequence[int]
@@ -72,6 +72,7 @@ def gather_maxima(x: Tensor, indices: Tensor, ndim: int) -> Tensor:
 
 def _max_pool(x: Tensor, windows: Windows | AdaptiveWindows, return_indices: bool) -> Any:
     array = array_of(windows.op, x)
+    check_flag(windows.op, "return_indices", return_indices)
     y, index_array = EXTENSIONS[type(array)].max_pool_forward(array, windows)
     indices = wrap(index_array)
     out = record(_max_pool_backward, y, (x,), (indices, array.shape, windows.ndim))
@@ -89,7 +90,13 @@ def _max_pool_nd(
     return_indices: bool,
 ) -> Any:
     windows = Windows(
-        f"max_pool{ndim}d", ndim, kernel_size, stride, padding, dilation, bool(ceil_mode)
+        f"max_pool{ndim}d",
+        ndim,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        check_flag(op, "ceil_mode", ceil_mode),
     )
     return _max_pool(input, windows, return_indices)
 
@@ -233,8 +240,13 @@ def _avg_pool_nd(
     divisor_override: int | None,
 ) -> Tensor:
     op = f"avg_pool{ndim}d"
-    windows = Windows(op, ndim, kernel_size, stride, padding, 1, bool(ceil_mode))
-    return _average(input, _Average(bool(count_include_pad), divisor_override, windows))
+    windows = Windows(
+        op, ndim, kernel_size, stride, padding, 1, check_flag(op, "ceil_mode", ceil_mode)
+    )
+    return _average(
+        input,
+        _Average(check_flag(op, "count_include_pad", count_include_pad), divisor_override, windows),
+    )
 
 
 @names_errors

@@ -21,7 +21,7 @@ from gradsmith.backend import (
     get_default_dtype,
     int64,
 )
-from gradsmith.ops.options import check_int, check_number, names_errors
+from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.random_dropout import alpha_dropout as alpha_dropout
 from gradsmith.ops.random_dropout import dropout as dropout
 from gradsmith.ops.random_dropout import dropout1d as dropout1d
@@ -323,12 +323,17 @@ def multinomial(
     if isinstance(num_samples, bool) or not isinstance(num_samples, int):
         kind = type(num_samples).__name__
         raise TypeError(f"multinomial: num_samples is a {kind}, expected an int")
+    check_flag("multinomial", "replacement", replacement)
     categories = array.shape[-1] if array.ndim else 0
     rows = array.shape[0] if array.ndim == 2 else 1
     draws = rows * (max(num_samples, 0) if replacement else categories)
     seed, offset = source("multinomial", generator).take_integers(draws)
     kernel = EXTENSIONS[type(array)].random_multinomial
-    return wrap(kernel(array, num_samples, bool(replacement), seed, offset))
+    return wrap(
+        kernel(
+            array, num_samples, check_flag("multinomial", "replacement", replacement), seed, offset
+        )
+    )
 
 
 __all__ = [

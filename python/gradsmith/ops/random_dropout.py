@@ -12,7 +12,7 @@ from typing import Any
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING
-from gradsmith.ops.options import names_errors
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.random import default_generator
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -20,11 +20,10 @@ from gradsmith.tensor import Tensor, array_of, wrap
 _SELU_LIMIT = -1.0507009873554805 * 1.6732632423543772
 
 
-def _check(op: str, input: Tensor, p: float) -> None:
+def _check(op: str, input: Tensor, p: float, training: bool) -> None:
     array = array_of(op, input)
-    if isinstance(p, bool) or not isinstance(p, (int, float)):
-        raise TypeError(f"{op}: p is a {type(p).__name__}, expected a number")
-    if not 0 <= p <= 1:
+    check_flag(op, "training", training)
+    if not 0 <= check_number(op, "p", p) <= 1:
         raise ValueError(f"{op}: p is {p}, expected a number in [0, 1]")
     if array.dtype not in FLOATING:
         raise TypeError(f"{op}: input is {array.dtype}, expected a floating dtype")
@@ -53,7 +52,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         TypeError: the input is not floating, or p no number.
         ValueError: p lies outside [0, 1].
     """
-    _check("dropout", input, p)
+    _check("dropout", input, p, training)
     if not training or p == 0:
         return input
     return _drop("dropout", input, p, 1)
@@ -62,7 +61,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def _drop_channels(
     op: str, input: Tensor, p: float, training: bool, positions: int, ranks: tuple[int, ...]
 ) -> Tensor:
-    _check(op, input, p)
+    _check(op, input, p, training)
     if input.ndim not in ranks:
         raise ValueError(
             f"{op}: input has shape {input.shape}, expected {' or '.join(map(str, ranks))} "
@@ -110,7 +109,7 @@ def alpha_dropout(
     """
     from gradsmith.ops.elementwise import add, ge, mul, where
 
-    _check("alpha_dropout", input, p)
+    _check("alpha_dropout", input, p, training)
     if not training or p == 0:
         return input
     if p == 1:

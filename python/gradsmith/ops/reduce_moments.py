@@ -8,7 +8,7 @@ from typing import Any
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.ops.elementwise import div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import run_unary, square
-from gradsmith.ops.options import names_errors
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.reduce import Dim, axes_of, mean, sum
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor
@@ -21,10 +21,10 @@ def _arguments(
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is None:
-        return dim, 1 if correction is None else correction
+        return dim, 1 if correction is None else check_number(op, "correction", correction)
     if correction is not None:
         raise ValueError(f"{op}: got both unbiased and correction, expected one of them")
-    return dim, int(unbiased)
+    return dim, int(check_flag(op, "unbiased", unbiased))
 
 
 @names_errors

@@ -14,7 +14,7 @@ import numpy as np
 from gradsmith.backend import FLOATING, Array, bfloat16, int64
 from gradsmith.ops.elementwise import as_floating
 from gradsmith.ops.elementwise_combine import lerp
-from gradsmith.ops.options import check_int, check_number, names_errors
+from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices
 from gradsmith.ops.shape import axis_of, flatten, reshape, squeeze
 from gradsmith.ops.shape_pieces import select
@@ -50,6 +50,7 @@ def sort(
         IndexError: there is no such dimension.
     """
     array = array_of("sort", input)
+    check_flag("sort", "descending", descending)
     axis = axis_of("sort", dim, array.ndim)
     if array.ndim == 0:
         return ValuesAndIndices(input, wrap(np.zeros((), int64)))
@@ -60,6 +61,7 @@ def sort(
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """Return the indices (int64) that put ``dim`` in order (see `sort`)."""
     array = array_of("argsort", input)
+    check_flag("argsort", "descending", descending)
     axis = axis_of("argsort", dim, array.ndim)
     if array.ndim == 0:
         return wrap(np.zeros((), int64))
@@ -77,6 +79,7 @@ def topk(
         IndexError: there is no such dimension.
     """
     array = array_of("topk", input)
+    check_flag("topk", "largest", largest)
     axis = axis_of("topk", dim, array.ndim)
     size = array.shape[axis] if array.ndim else 1
     if not 0 <= check_int("topk", "k", k) <= size:
@@ -175,9 +178,9 @@ def unique(
     values, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True, axis=axis)
     shape = array.shape if axis is None else (array.shape[axis],)
     results = [wrap(values.astype(array.dtype))]
-    if return_inverse:
+    if check_flag("unique", "return_inverse", return_inverse):
         results.append(wrap(inverse.reshape(shape).astype(int64)))
-    if return_counts:
+    if check_flag("unique", "return_counts", return_counts):
         results.append(wrap(counts.astype(int64)))
     return results[0] if len(results) == 1 else tuple(results)
 
