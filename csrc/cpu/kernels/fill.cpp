@@ -4,10 +4,12 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
+void fill_conv(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
 
 void fill(OpTable& table) {
+  fill_conv(table);
   fill_elementwise(table);
   fill_gemm(table);
 }
