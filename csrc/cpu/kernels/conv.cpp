@@ -15,6 +15,8 @@ namespace {
 constexpr std::int64_t kMaxPhases = 64;
 // Elements of planes that pay for waking another thread.
 constexpr std::int64_t kCopyGrain = 1 << 14;
+// Elements of planes that stay in the first cache.
+constexpr std::int64_t kNearElements = 1 << 12;
 
 // All correlations from one source to one result.
 template <class T>
@@ -74,18 +76,24 @@ void run_by_image(const Sweep<T>& s) {
     work += s.rows * s.correlations[i].terms * s.correlations[i].positions.count();
   }
   parallel_for(s.batch * s.groups, grain_of(work), [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t elements = s.planes.copied ? s.source_channels * s.planes.channel : 0;
-    const Workspace copied(bytes_of<T>(elements));
-    for (std::int64_t i = begin; i < end; ++i) {
-      const T* planes = s.source_of(i);
-      for (std::int64_t c = 0; s.planes.copied && c < s.source_channels; ++c) {
-        copy_planes(s.planes, planes + c * s.planes.source, copied.as<T>() + c * s.planes.channel);
+    // Small planes are copied several at a time: reading one at once would wait for the stores.
+    const std::int64_t elements = s.source_channels * s.planes.channel;
+    const std::int64_t together = smaller(end - begin, larger(1, kNearElements / elements));
+    const Workspace copied(bytes_of<T>(s.planes.copied ? together * elements : 0));
+    for (std::int64_t first = begin; first < end; first += together) {
+      const std::int64_t last = smaller(first + together, end);
+      for (std::int64_t c = 0; s.planes.copied && c < (last - first) * s.source_channels; ++c) {
+        copy_planes(s.planes, s.source_of(first) + c * s.planes.source,
+                    copied.as<T>() + c * s.planes.channel);
       }
-      if (s.planes.copied) planes = copied.as<T>();
-      for (std::int64_t j = 0; j < s.count; ++j) {
-        const Correlation<T>& c = s.correlations[j];
-        correlate(c, planes, c.packed + i % s.groups * c.group_size, s.result_of(i), 0,
-                  units_of(c));
+      for (std::int64_t i = first; i < last; ++i) {
+        const T* planes =
+            s.planes.copied ? copied.as<T>() + (i - first) * elements : s.source_of(i);
+        for (std::int64_t j = 0; j < s.count; ++j) {
+          const Correlation<T>& c = s.correlations[j];
+          correlate(c, planes, c.packed + i % s.groups * c.group_size, s.result_of(i), 0,
+                    units_of(c));
+        }
       }
     }
   });

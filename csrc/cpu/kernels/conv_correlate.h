@@ -278,6 +278,7 @@ void correlate_direct(const Correlation<T>& c, const T* planes, const T* packed,
         scatter(c, scratch, kScratchRow, rows, column, columns, result + row * c.result_row);
         continue;
       }
+      if (row + rows == c.rows) break;
       for (int i = 0; i < vectors; ++i) tile.to[i] += c.tile_rows * c.result_row;
     }
     column += columns;

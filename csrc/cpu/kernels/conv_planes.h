@@ -6,9 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 #include "core/platform.h"
+#include "cpu/simd/simd.h"
 #include "ops/conv.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -110,27 +111,80 @@ GS_INLINE std::int64_t tap_of_x(const ConvParams& p, const Planes& planes, const
   return phase * planes.plane + shift;
 }
 
+// Rows are short: calls of the library would cost more than what they do.
 template <class T>
 GS_INLINE void fill_zeros(T* to, std::int64_t count) {
-  std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
+  constexpr int kWidth = Vec<T>::kWidth;
+  const Vec<T> zero(T(0));
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) zero.store(to + i);
+  if (i < count) zero.store_tail(to + i, count - i);
 }
+
+template <class T>
+GS_INLINE void copy_adjacent(const T* from, std::int64_t count, T* to) {
+  constexpr int kWidth = Vec<T>::kWidth;
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) Vec<T>::load(from + i).store(to + i);
+  if (i < count) Vec<T>::load_tail(from + i, count - i).store_tail(to + i, count - i);
+}
+
+// Lanes 0, 2, 4, ... of a followed by b.
+template <class T>
+GS_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T> b) {
+  constexpr bool kIsFloat = sizeof(T) == sizeof(std::int32_t);
+  using Index = std::conditional_t<kIsFloat, std::int32_t, std::int64_t>;
+  typedef Index Indices __attribute__((vector_size(sizeof(Vec<T>))));
+  Indices even;
+#pragma GCC unroll 16
+  for (int i = 0; i < Vec<T>::kWidth; ++i) even[i] = 2 * i;
+  return Vec<T>(__builtin_shuffle(a.v, b.v, even));
+}
+
+// to[i] = from[2 * i], reading nothing behind the last.
+template <class T>
+GS_INLINE void copy_even(const T* from, std::int64_t count, T* to) {
+  constexpr std::int64_t kWidth = Vec<T>::kWidth;
+  for (std::int64_t i = 0; i < count; i += kWidth, from += 2 * kWidth) {
+    const std::int64_t read = 2 * (count - i) - 1;
+    if (read >= 2 * kWidth) {
+      even_lanes(Vec<T>::load(from), Vec<T>::load(from + kWidth)).store(to + i);
+      continue;
+    }
+    const Vec<T> low = Vec<T>::load_tail(from, read < kWidth ? read : kWidth);
+    const Vec<T> high =
+        read > kWidth ? Vec<T>::load_tail(from + kWidth, read - kWidth) : Vec<T>(T(0));
+    even_lanes(low, high).store_tail(to + i, count - i);
+  }
+}
+
+// The elements of a row of planes that the source holds.
+struct RowRange {
+  std::int64_t start, begin, end;
+
+  GS_INLINE RowRange(const PlaneAxis& axis, std::int64_t first) : start(first) {
+    begin = start >= 0 ? 0 : (axis.step - 1 - start) / axis.step;
+    end = start >= axis.source ? 0 : (axis.source - 1 - start) / axis.step + 1;
+    if (end > axis.size) end = axis.size;
+    if (begin > end) begin = end;
+  }
+};
 
 // One row of a plane from the source row that holds it.
 template <class T>
-GS_INLINE void copy_row(const PlaneAxis& axis, std::int64_t start, const T* from, T* to) {
-  const std::int64_t step = axis.step;
-  std::int64_t begin = start >= 0 ? 0 : (step - 1 - start) / step;
-  std::int64_t end = start >= axis.source ? 0 : (axis.source - 1 - start) / step + 1;
-  if (end > axis.size) end = axis.size;
-  if (begin > end) begin = end;
-  fill_zeros(to, begin);
-  if (step == 1) {
-    std::memcpy(to + begin, from + start + begin,
-                static_cast<std::size_t>(end - begin) * sizeof(T));
+GS_INLINE void copy_row(const PlaneAxis& axis, const RowRange& range, const T* from, T* to) {
+  fill_zeros(to, range.begin);
+  const std::int64_t count = range.end - range.begin;
+  from += range.start + range.begin * axis.step;
+  to += range.begin;
+  if (axis.step == 1) {
+    copy_adjacent(from, count, to);
+  } else if (axis.step == 2) {
+    copy_even(from, count, to);
   } else {
-    for (std::int64_t i = begin; i < end; ++i) to[i] = from[start + i * step];
+    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * axis.step];
   }
-  fill_zeros(to + end, axis.size - end);
+  fill_zeros(to + count, axis.size - range.end);
 }
 
 // The planes of one channel.
@@ -141,7 +195,7 @@ void copy_planes(const Planes& planes, const T* from, T* to) {
   for (std::int64_t phase = 0; phase < phases; ++phase) {
     const std::int64_t depth_start = depth.start(phase / (height.phases * width.phases));
     const std::int64_t height_start = height.start(phase / width.phases % height.phases);
-    const std::int64_t width_start = width.start(phase % width.phases);
+    const RowRange range(width, width.start(phase % width.phases));
     for (std::int64_t d = 0; d < depth.size; ++d) {
       const std::int64_t z = depth_start + d * depth.step;
       for (std::int64_t h = 0; h < height.size; ++h, to += width.size) {
@@ -149,7 +203,7 @@ void copy_planes(const Planes& planes, const T* from, T* to) {
         if (z < 0 || z >= depth.source || y < 0 || y >= height.source) {
           fill_zeros(to, width.size);
         } else {
-          copy_row(width, width_start, from + (z * height.source + y) * width.source, to);
+          copy_row(width, range, from + (z * height.source + y) * width.source, to);
         }
       }
     }

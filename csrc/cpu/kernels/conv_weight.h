@@ -3,9 +3,11 @@
 // x as the column's channel and tap see it. A matrix product whose depth is the positions of all
 // images; both operands are packed by transposing squares of registers. The depth is cut into parts
 // of whole images, as many as the shape says and never as the threads do, which are summed in
-// order. Groups with one or two pairs of channels (depthwise) are dot products of vectors instead,
-// each over all images.
+// order. With few output channels a group, as in depthwise convolution, transposing would cost more
+// than multiplying: there each weight is a dot product in a vector of partial sums.
 #pragma once
+
+#include <cstring>
 
 #include "core/allocator.h"
 #include "core/parallel.h"
@@ -71,6 +73,12 @@ void pack_columns(const T* planes, const std::int64_t* column_at, std::int64_t c
   }
 }
 
+// Rows of dy's slivers: equal, because a low tile leaves the multipliers waiting.
+template <class T>
+GS_INLINE std::int64_t sliver_rows(const WeightGradient<T>& w) {
+  return divide_up(w.out_group, divide_up(w.out_group, kTileRows<T>));
+}
+
 // Elements of dy's packed slivers: of one block of positions, of an image's group.
 template <class T>
 GS_INLINE std::int64_t sliver_block(const WeightGradient<T>& w) {
@@ -91,12 +99,24 @@ void pack_dy(const WeightGradient<T>& w, std::int64_t image_group, T* slivers) {
   for (std::int64_t start = 0; start < w.places; start += kBlocking<T>.depth) {
     const std::int64_t depth = smaller(kBlocking<T>.depth, w.places - start);
     T* sliver = to;
-    for (std::int64_t row = 0; row < w.out_group; row += kRows) {
-      pack_panel<kRows>(dy + row * w.places + start, w.places, 1, smaller(kRows, w.out_group - row),
-                        depth, sliver);
+    for (std::int64_t row = 0; row < w.out_group; row += sliver_rows(w)) {
+      pack_panel<kRows>(dy + row * w.places + start, w.places, 1,
+                        smaller(sliver_rows(w), w.out_group - row), depth, sliver);
       sliver += panel_size<T, kRows>(depth);
     }
     to += sliver_block(w);
+  }
+}
+
+template <class T>
+GS_INLINE void multiply_slivers(const T* sliver, std::int64_t sliver_rows, std::int64_t rows,
+                                const T* panel, std::int64_t depth, std::int64_t columns,
+                                const Output<T, T>& out) {
+  for (std::int64_t row = 0; row < rows; row += sliver_rows) {
+    multiply<kTileRows<T>, kBlocking<T>.vectors>(PackedA<T>{sliver}, PackedB<T>{panel}, depth,
+                                                 smaller(sliver_rows, rows - row), columns,
+                                                 out.at(row, 0));
+    sliver += panel_size<T, kTileRows<T>>(depth);
   }
 }
 
@@ -117,7 +137,7 @@ void multiply_images(const WeightGradient<T>& w, const T* slivers, std::int64_t 
     for (std::int64_t start = 0; start < w.places; start += kBlocking<T>.depth) {
       const std::int64_t depth = smaller(kBlocking<T>.depth, w.places - start);
       pack_columns(planes, w.column_at + first, columns, cursor, depth, panel);
-      multiply_panel(packed_dy, panel, depth, w.out_group, columns, out);
+      multiply_slivers(packed_dy, sliver_rows(w), w.out_group, panel, depth, columns, out);
       out.first = false;
       packed_dy += sliver_block(w);
     }
@@ -163,86 +183,128 @@ void multiply_gradient(const WeightGradient<T>& w) {
 
 // ---- as dot products ----------------------------------------------------------------------------
 
-constexpr int kTapsAtOnce = 8;
+// Sums kept in registers: of few rows and columns, or of one row and the nine taps of a 3 x 3
+// kernel.
+template <class T>
+constexpr int kDotRows = kBlocking<T>.unpacked_rows * kBlocking<T>.unpacked_vectors / 4;
+constexpr int kDotColumns = 4, kSingleRowColumns = 9;
 
-// sums[tap] += dy times x as each tap sees it, over one image.
-template <int kTaps, class T>
-void add_dots(const Positions& positions, const T* planes, const std::int64_t* tap_at, const T* dy,
-              Vec<T>* sums) {
+// sums[row * columns + column] += dy times x as the column sees it, over one image.
+template <int kRows, int kColumns, class T>
+__attribute__((noinline)) void add_dots(const WeightGradient<T>& w, const T* planes,
+                                        const std::int64_t* column_at, const T* dy, Vec<T>* sums) {
   constexpr int kWidth = Vec<T>::kWidth;
-  Vec<T> total[kTaps];
-#pragma GCC unroll 8
-  for (int t = 0; t < kTaps; ++t) total[t] = sums[t];
+  const Positions& positions = w.positions;
+  Vec<T> total[kRows][kColumns];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kColumns; ++j) total[i][j] = sums[i * w.columns + j];
+  }
+  const auto add = [&](const T* gradient, const T* source, const auto& load)
+                       __attribute__((always_inline)) {
+                         Vec<T> seen[kColumns];
+#pragma GCC unroll 16
+                         for (int j = 0; j < kColumns; ++j) seen[j] = load(source + column_at[j]);
+#pragma GCC unroll 16
+                         for (int i = 0; i < kRows; ++i) {
+                           const Vec<T> row = load(gradient + i * w.places);
+#pragma GCC unroll 16
+                           for (int j = 0; j < kColumns; ++j)
+                             total[i][j] = fma(row, seen[j], total[i][j]);
+                         }
+                       };
   for (std::int64_t d = 0; d < positions.size[0]; ++d) {
-    for (std::int64_t h = 0; h < positions.size[1]; ++h) {
+    for (std::int64_t h = 0; h < positions.size[1]; ++h, dy += positions.size[2]) {
       const T* row = planes + d * positions.pitch[0] + h * positions.pitch[1];
       std::int64_t i = 0;
       for (; i + kWidth <= positions.size[2]; i += kWidth) {
-        const Vec<T> gradient = Vec<T>::load(dy + i);
-#pragma GCC unroll 8
-        for (int t = 0; t < kTaps; ++t) {
-          total[t] = fma(gradient, Vec<T>::load(row + i + tap_at[t]), total[t]);
-        }
+        add(dy + i, row + i, [](const T* from) { return Vec<T>::load(from); });
       }
       const std::int64_t left = positions.size[2] - i;
-      if (left > 0) {
-        const Vec<T> gradient = Vec<T>::load_tail(dy + i, left);
-#pragma GCC unroll 8
-        for (int t = 0; t < kTaps; ++t) {
-          total[t] = fma(gradient, Vec<T>::load_tail(row + i + tap_at[t], left), total[t]);
-        }
-      }
-      dy += positions.size[2];
+      if (left == 0) continue;
+      add(dy + i, row + i, [&](const T* from) { return Vec<T>::load_tail(from, left); });
     }
   }
-#pragma GCC unroll 8
-  for (int t = 0; t < kTaps; ++t) sums[t] = total[t];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kColumns; ++j) sums[i * w.columns + j] = total[i][j];
+  }
 }
 
+// All columns of up to kRows rows.
+template <int kRows, class T>
+GS_INLINE void add_row_dots(const WeightGradient<T>& w, const T* planes, std::int64_t rows,
+                            const T* dy, Vec<T>* sums) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return add_row_dots<kRows - 1>(w, planes, rows, dy, sums);
+  }
+  constexpr int kColumns = kRows == 1 ? kSingleRowColumns : kDotColumns;
+  std::int64_t column = 0;
+  for (; column + kColumns <= w.columns; column += kColumns) {
+    add_dots<kRows, kColumns>(w, planes, w.column_at + column, dy, sums + column);
+  }
+  for (; column < w.columns; ++column) {
+    add_dots<kRows, 1>(w, planes, w.column_at + column, dy, sums + column);
+  }
+}
+
+// No transposing, but a vector of sums per weight and partial vectors at the ends of rows: for few
+// output channels and rows that fill vectors.
 template <class T>
 GS_INLINE bool suits_dots(const WeightGradient<T>& w) {
-  return w.in_group * w.out_group <= 2;
+  const std::int64_t row = w.positions.size[2];
+  const std::int64_t lanes = divide_up(row, Vec<T>::kWidth) * Vec<T>::kWidth;
+  if (w.out_group > 1 && 4 * row < 3 * lanes) return false;
+  constexpr std::int64_t kMaxRows = 16, kMaxSums = 1 << 13;
+  return w.out_group <= kMaxRows && w.out_group * w.columns <= kMaxSums &&
+         w.params.batch * w.params.groups >= kWantedItems / 2;
 }
 
-// The gradients of one group's weights; `planes` has room for its channels of an image.
+// The gradients of a group's weights over images [begin, end); `planes` has room for its channels
+// of an image.
 template <class T>
-void dot_group(const WeightGradient<T>& w, std::int64_t group, T* planes, Vec<T>* sums) {
+void dot_group(const WeightGradient<T>& w, std::int64_t group, std::int64_t begin, std::int64_t end,
+               T* planes, Vec<T>* sums, T* dweight) {
   const std::int64_t weights = w.out_group * w.columns;
+  const std::int64_t rows = divide_up(w.out_group, divide_up(w.out_group, kDotRows<T>));
   for (std::int64_t i = 0; i < weights; ++i) sums[i] = Vec<T>(T(0));
-  for (std::int64_t n = 0; n < w.params.batch; ++n) {
+  for (std::int64_t n = begin; n < end; ++n) {
     const std::int64_t image_group = n * w.params.groups + group;
     const T* source = w.source + image_group * w.in_group * w.planes.source;
     for (std::int64_t c = 0; w.planes.copied && c < w.in_group; ++c) {
       copy_planes(w.planes, source + c * w.planes.source, planes + c * w.planes.channel);
     }
     if (w.planes.copied) source = planes;
-    for (std::int64_t o = 0; o < w.out_group; ++o) {
+    for (std::int64_t o = 0; o < w.out_group; o += rows) {
       const T* dy = w.dy + (image_group * w.out_group + o) * w.places;
-      Vec<T>* to = sums + o * w.columns;
-      std::int64_t column = 0;
-      for (; column + kTapsAtOnce <= w.columns; column += kTapsAtOnce) {
-        add_dots<kTapsAtOnce>(w.positions, source, w.column_at + column, dy, to + column);
-      }
-      for (; column < w.columns; ++column) {
-        add_dots<1>(w.positions, source, w.column_at + column, dy, to + column);
-      }
+      add_row_dots<kDotRows<T>>(w, source, smaller(rows, w.out_group - o), dy,
+                                sums + o * w.columns);
     }
   }
-  T* dweight = w.dweight + group * weights;
   for (std::int64_t i = 0; i < weights; ++i) dweight[i] = reduce_add(sums[i]);
 }
 
 template <class T>
 void dot_gradient(const WeightGradient<T>& w) {
+  const std::int64_t batch = w.params.batch, groups = w.params.groups;
   const std::int64_t weights = w.out_group * w.columns;
-  const std::int64_t grain = grain_of(w.params.batch * w.places * weights / Vec<T>::kWidth);
-  parallel_for(w.params.groups, grain, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t images = divide_up(batch, smaller(batch, divide_up(kWantedItems, groups)));
+  const std::int64_t parts = divide_up(batch, images);
+  const Workspace partial(bytes_of<T>(parts == 1 ? 0 : parts * groups * weights));
+  T* to = parts == 1 ? w.dweight : partial.as<T>();
+  const std::int64_t grain = grain_of(images * w.places * weights / Vec<T>::kWidth);
+  parallel_for(parts * groups, grain, [&](std::int64_t begin, std::int64_t end) {
     const Workspace planes(bytes_of<T>(w.planes.copied ? w.in_group * w.planes.channel : 0));
     const Workspace sums(static_cast<std::size_t>(weights) * sizeof(Vec<T>));
-    for (std::int64_t group = begin; group < end; ++group) {
-      dot_group(w, group, planes.as<T>(), sums.as<Vec<T>>());
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t image = i / groups * images;
+      dot_group(w, i % groups, image, smaller(image + images, batch), planes.as<T>(),
+                sums.as<Vec<T>>(), to + i * weights);
     }
   });
+  if (parts > 1) sum_parts(to, parts, groups * weights, w.dweight);
 }
 
 }  // namespace
