@@ -187,11 +187,37 @@ GS_INLINE void copy_row(const PlaneAxis& axis, const RowRange& range, const T* f
   fill_zeros(to + count, axis.size - range.end);
 }
 
+// The same where `from` may be read around the row: whole vectors, what is padding masked out.
+template <int kStep, class T>
+GS_INLINE void copy_row_by_vectors(const PlaneAxis& axis, const RowRange& range, const T* from,
+                                   T* to) {
+  constexpr int kWidth = Vec<T>::kWidth;
+  T numbers[kWidth];
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) numbers[i] = static_cast<T>(i);
+  const Vec<T> lane = Vec<T>::load(numbers);
+  from += range.start;
+  for (std::int64_t i = 0; i < axis.size; i += kWidth, from += kStep * kWidth) {
+    Vec<T> value = Vec<T>::load(from);
+    if constexpr (kStep == 2) value = even_lanes(value, Vec<T>::load(from + kWidth));
+    const Mask<T> inside = (lane >= Vec<T>(static_cast<T>(range.begin - i))) &
+                           (lane < Vec<T>(static_cast<T>(range.end - i)));
+    value = select(inside, value, Vec<T>(T(0)));
+    if (axis.size - i >= kWidth) {
+      value.store(to + i);
+    } else {
+      value.store_tail(to + i, axis.size - i);
+    }
+  }
+}
+
 // The planes of one channel.
 template <class T>
 void copy_planes(const Planes& planes, const T* from, T* to) {
   const PlaneAxis &depth = planes.axis[0], &height = planes.axis[1], &width = planes.axis[2];
   const std::int64_t phases = depth.phases * height.phases * width.phases;
+  constexpr std::int64_t kWidth = Vec<T>::kWidth;
+  const std::int64_t read = (width.size + kWidth - 1) / kWidth * kWidth * width.step;
   for (std::int64_t phase = 0; phase < phases; ++phase) {
     const std::int64_t depth_start = depth.start(phase / (height.phases * width.phases));
     const std::int64_t height_start = height.start(phase / width.phases % height.phases);
@@ -202,8 +228,17 @@ void copy_planes(const Planes& planes, const T* from, T* to) {
         const std::int64_t y = height_start + h * height.step;
         if (z < 0 || z >= depth.source || y < 0 || y >= height.source) {
           fill_zeros(to, width.size);
+          continue;
+        }
+        const std::int64_t row = (z * height.source + y) * width.source;
+        const bool is_surrounded =
+            row + range.start >= 0 && row + range.start + read <= planes.source;
+        if (is_surrounded && width.step == 1) {
+          copy_row_by_vectors<1>(width, range, from + row, to);
+        } else if (is_surrounded && width.step == 2) {
+          copy_row_by_vectors<2>(width, range, from + row, to);
         } else {
-          copy_row(width, range, from + (z * height.source + y) * width.source, to);
+          copy_row(width, range, from + row, to);
         }
       }
     }
