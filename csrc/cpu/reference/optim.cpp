@@ -4,36 +4,11 @@
 #include <cmath>
 
 #include "core/dispatch.h"
-#include "core/parallel.h"
+#include "cpu/optim_loop.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
 namespace {
-
-constexpr std::int64_t kGrain = 16384;  // elements worth a thread
-
-// Calls body(tensor, begin, end) on stretches that cover every element once.
-template <class Body>
-void for_stretches(const OptimTensors& on, const Body& body) {
-  parallel_for(on.total, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    int low = 0;
-    int high = on.count - 1;
-    while (low < high) {
-      const int middle = (low + high) / 2;
-      if (on.end[middle] > begin) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    for (int i = low; begin < end; ++i) {
-      const std::int64_t start = i == 0 ? 0 : on.end[i - 1];
-      const std::int64_t limit = on.end[i] < end ? on.end[i] : end;
-      if (begin < limit) body(on.tensors[i], begin - start, limit - start);
-      begin = limit > begin ? limit : begin;
-    }
-  });
-}
 
 // A tensor's memory as the update sees it: S computes and keeps states, T stores.
 template <class T>

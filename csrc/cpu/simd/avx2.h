@@ -273,6 +273,12 @@ GS_INLINE Vec<double> mantissa(Vec<double> a) {
 }
 GS_INLINE double first_lane(Vec<double> a) { return _mm256_cvtsd_f64(a.v); }
 
+GS_INLINE Vec<double> widen_sum(Vec<float> a) {
+  return Vec<double>(_mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),
+                                   _mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))));
+}
+GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
+
 // Lane i with lane i + half the width, then again until one is left.
 #define GS_REDUCE(verb, combine)                                                        \
   GS_INLINE float verb(Vec<float> a) {                                                  \

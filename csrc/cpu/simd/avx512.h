@@ -242,6 +242,12 @@ GS_INLINE double reduce_add(Vec<double> a) { return _mm512_reduce_add_pd(a.v); }
 GS_INLINE double reduce_max_ordered(Vec<double> a) { return _mm512_reduce_max_pd(a.v); }
 GS_INLINE double reduce_min_ordered(Vec<double> a) { return _mm512_reduce_min_pd(a.v); }
 
+GS_INLINE Vec<double> widen_sum(Vec<float> a) {
+  return Vec<double>(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)),
+                                   _mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1))));
+}
+GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
+
 GS_COMPARE(operator==, _CMP_EQ_OQ)
 GS_COMPARE(operator!=, _CMP_NEQ_UQ)
 GS_COMPARE(operator<, _CMP_LT_OQ)

@@ -172,6 +172,10 @@ GS_INLINE T first_lane(Vec<T> a) {
   return a.v;
 }
 template <class T>
+GS_INLINE Vec<double> widen_sum(Vec<T> a) {
+  return Vec<double>(static_cast<double>(a.v));
+}
+template <class T>
 GS_INLINE T reduce_add(Vec<T> a) {
   return a.v;
 }

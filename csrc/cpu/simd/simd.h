@@ -19,6 +19,7 @@
 //   exponent(x) mantissa(x)    x = mantissa 2^exponent, 1 <= |mantissa| < 2, x finite and not 0
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
+//   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
 #pragma once
 
 #if defined(__AVX512F__)

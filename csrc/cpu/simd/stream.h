@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking contiguous memory in vectors. A step sees AllLanes but for the last, partial vector,
+// where it sees FirstLanes: one body, compiled once without and once with masks.
+#pragma once
+
+#include "cpu/simd/simd.h"
+
+namespace gradsmith::cpu::GS_SIMD {
+
+struct AllLanes {};
+struct FirstLanes {
+  std::int64_t count;
+};
+
+template <class V, class T>
+GS_INLINE V load(const T* from, AllLanes) {
+  return V::load(from);
+}
+template <class V, class T>
+GS_INLINE V load(const T* from, FirstLanes lanes) {
+  return V::load_tail(from, lanes.count);
+}
+template <class V, class T>
+GS_INLINE void store(V value, T* to, AllLanes) {
+  value.store(to);
+}
+template <class V, class T>
+GS_INLINE void store(V value, T* to, FirstLanes lanes) {
+  value.store_tail(to, lanes.count);
+}
+
+constexpr bool kEveryLane[16] = {true, true, true, true, true, true, true, true,
+                                 true, true, true, true, true, true, true, true};
+
+// The value in the lanes a step has, `other` in those beyond.
+template <class T>
+GS_INLINE Vec<T> keep(Vec<T> value, T, AllLanes) {
+  return value;
+}
+template <class T>
+GS_INLINE Vec<T> keep(Vec<T> value, T other, FirstLanes lanes) {
+  return select(Mask<T>::load_tail(kEveryLane, lanes.count), value, Vec<T>(other));
+}
+
+// Calls step(i, lanes) for each vector of elements begin..end.
+template <class V, class Step>
+GS_INLINE void for_each_vector(std::int64_t begin, std::int64_t end, const Step& step) {
+  std::int64_t i = begin;
+  for (; i + V::kWidth <= end; i += V::kWidth) step(i, AllLanes{});
+  if (i < end) step(i, FirstLanes{end - i});
+}
+
+// A sum of term(i, lanes) over the vectors of 0..n, in double, in an order fixed by n and the
+// width. Four sums side by side, because each add waits for the one before.
+template <class V, class Term>
+GS_INLINE Vec<double> sum_of_vectors(std::int64_t n, const Term& term) {
+  constexpr std::int64_t kWidth = V::kWidth;
+  Vec<double> sum0(0.0), sum1(0.0), sum2(0.0), sum3(0.0);
+  std::int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+    sum0 = sum0 + widen_sum(term(i, AllLanes{}));
+    sum1 = sum1 + widen_sum(term(i + kWidth, AllLanes{}));
+    sum2 = sum2 + widen_sum(term(i + 2 * kWidth, AllLanes{}));
+    sum3 = sum3 + widen_sum(term(i + 3 * kWidth, AllLanes{}));
+  }
+  for (; i + kWidth <= n; i += kWidth) sum0 = sum0 + widen_sum(term(i, AllLanes{}));
+  if (i < n) {
+    const FirstLanes lanes{n - i};
+    sum1 = sum1 + widen_sum(keep(term(i, lanes), typename V::Scalar(0), lanes));
+  }
+  return (sum0 + sum1) + (sum2 + sum3);
+}
+
+}  // namespace gradsmith::cpu::GS_SIMD
