@@ -14,8 +14,9 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops.softmax import log_softmax, logsumexp, softmax, softmin
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap, run_with_gradients, threads
 from tests.reference import softmax as ref
+from tests.tolerance import assert_close
 
 
 def _normal(*shape: int) -> Any:
@@ -129,3 +130,23 @@ def test_errors(op: Any) -> None:
         op(x, 2**70)
     with pytest.raises(IndexError, match="dim 5"):
         logsumexp(x, 5)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+def test_long_rows(op: str, dtype: str, isa: str) -> None:
+    """Rows of several vectors with a rest, on several threads: the definition and the same bits."""
+    case = _along(op, (67, 1003), 1)
+    arrays = case.inputs(dtype)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            (y,), (dy,), (dx,) = run_with_gradients(case, arrays)
+        bits.add(y.tobytes() + dx.tobytes())
+    assert len(bits) == 1
+    assert_close(y, case.expected(arrays)[0], dtype, "softmax", label=op)
+    if dtype != "bfloat16":
+        x = arrays[0].astype(np.float64)
+        expected = getattr(ref, f"{op}_backward")(dy.astype(np.float64), x, axis=1)
+        assert_close(dx, expected, dtype, "softmax", depth=4, label=f"{op} gradient")

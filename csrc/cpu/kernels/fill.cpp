@@ -8,12 +8,14 @@ void fill_conv(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_optim(OpTable& table);
+void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
   fill_conv(table);
   fill_elementwise(table);
   fill_gemm(table);
   fill_optim(table);
+  fill_softmax(table);
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax and its logarithm along the last dimension: a row stays in cache through its passes
+// (maximum, exponentials with their sum, scaling), so memory is read and written once. Exponentials
+// in the type's own precision, float for bfloat16; sums in double. Threads take whole rows.
+#include "core/allocator.h"
+#include "core/dispatch.h"
+#include "core/parallel.h"
+#include "cpu/simd/exponentials.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kGrain = 16384;  // elements worth a thread
+
+template <class Params>
+Support supports_rows(const Params& p) {
+  GS_NEEDS(p.inner == 1);
+  return {};
+}
+
+// Calls body(first element of a row, scratch) per row; scratch holds a row of Compute.
+template <class Compute, bool kScratch, class Params, class Body>
+GS_INLINE void for_rows(const Params& p, const Body& body) {
+  if (p.length == 0) return;
+  parallel_for(p.outer, kGrain / p.length + 1, [&](std::int64_t begin, std::int64_t end) {
+    const Workspace scratch(kScratch ? static_cast<std::size_t>(p.length) * sizeof(Compute) : 0);
+    for (std::int64_t row = begin; row < end; ++row) body(row * p.length, scratch.as<Compute>());
+  });
+}
+
+template <class T>
+void softmax_rows(const SoftmaxParams& p) {
+  using S = compute_t<T>;
+  using V = Vec<S>;
+  // In y bfloat16 would round the exponentials before they are scaled.
+  constexpr bool kScratch = !__is_same(T, S);
+  for_rows<S, kScratch>(p, [&](std::int64_t offset, S* scratch) {
+    const T* x = static_cast<const T*>(p.x) + offset;
+    T* y = static_cast<T*>(p.y) + offset;
+    S* exponentials;
+    if constexpr (kScratch) {
+      exponentials = scratch;
+    } else {
+      exponentials = y;
+    }
+    const double sum = sum_of_exponentials(
+        x, p.length, row_maximum<V>(x, p.length),
+        [&](std::int64_t i, auto lanes, V value) { store(value, exponentials + i, lanes); });
+    const V scale(static_cast<S>(1 / sum));
+    for_each_vector<V>(0, p.length, [&](std::int64_t i, auto lanes) {
+      store(load<V>(exponentials + i, lanes) * scale, y + i, lanes);
+    });
+  });
+}
+
+template <class T>
+void log_softmax_rows(const SoftmaxParams& p) {
+  using S = compute_t<T>;
+  using V = Vec<S>;
+  for_rows<S, false>(p, [&](std::int64_t offset, S*) {
+    const T* x = static_cast<const T*>(p.x) + offset;
+    T* y = static_cast<T*>(p.y) + offset;
+    const V maximum = row_maximum<V>(x, p.length);
+    const double sum = sum_of_exponentials(x, p.length, maximum, [](std::int64_t, auto, V) {});
+    const V log_sum(static_cast<S>(__builtin_log(sum)));
+    for_each_vector<V>(0, p.length, [&](std::int64_t i, auto lanes) {
+      store((load<V>(x + i, lanes) - maximum) - log_sum, y + i, lanes);
+    });
+  });
+}
+
+template <class T>
+void softmax_backward_rows(const SoftmaxBackwardParams& p) {
+  using S = compute_t<T>;
+  using V = Vec<S>;
+  for_rows<S, false>(p, [&](std::int64_t offset, S*) {
+    const T* y = static_cast<const T*>(p.y) + offset;
+    const T* dy = static_cast<const T*>(p.dy) + offset;
+    T* dx = static_cast<T*>(p.dx) + offset;
+    const V sum(
+        static_cast<S>(reduce_add(sum_of_vectors<V>(p.length, [&](std::int64_t i, auto lanes) {
+          return load<V>(y + i, lanes) * load<V>(dy + i, lanes);
+        }))));
+    for_each_vector<V>(0, p.length, [&](std::int64_t i, auto lanes) {
+      store(load<V>(y + i, lanes) * (load<V>(dy + i, lanes) - sum), dx + i, lanes);
+    });
+  });
+}
+
+template <class T>
+void log_softmax_backward_rows(const SoftmaxBackwardParams& p) {
+  using S = compute_t<T>;
+  using V = Vec<S>;
+  for_rows<S, false>(p, [&](std::int64_t offset, S*) {
+    const T* y = static_cast<const T*>(p.y) + offset;
+    const T* dy = static_cast<const T*>(p.dy) + offset;
+    T* dx = static_cast<T*>(p.dx) + offset;
+    const V sum(static_cast<S>(reduce_add(sum_of_vectors<V>(
+        p.length, [&](std::int64_t i, auto lanes) { return load<V>(dy + i, lanes); }))));
+    for_each_vector<V>(0, p.length, [&](std::int64_t i, auto lanes) {
+      store(fnma(exp(load<V>(y + i, lanes)), sum, load<V>(dy + i, lanes)), dx + i, lanes);
+    });
+  });
+}
+
+#define GS_ENTRY(name, rows, Params)                                \
+  void name(const Params& p) {                                      \
+    visit_floating(p.dtype, [&](auto t) { rows<decltype(t)>(p); }); \
+  }
+GS_ENTRY(softmax_forward, softmax_rows, SoftmaxParams)
+GS_ENTRY(softmax_backward, softmax_backward_rows, SoftmaxBackwardParams)
+GS_ENTRY(log_softmax_forward, log_softmax_rows, SoftmaxParams)
+GS_ENTRY(log_softmax_backward, log_softmax_backward_rows, SoftmaxBackwardParams)
+#undef GS_ENTRY
+
+#define GS_TEXT_(x) #x
+#define GS_TEXT(x) GS_TEXT_(x)
+constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":rows";
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void fill_softmax(OpTable& table) {
+  table.softmax_forward.push_front({kName, kIsa, supports_rows, softmax_forward});
+  table.softmax_backward.push_front({kName, kIsa, supports_rows, softmax_backward});
+  table.log_softmax_forward.push_front({kName, kIsa, supports_rows, log_softmax_forward});
+  table.log_softmax_backward.push_front({kName, kIsa, supports_rows, log_softmax_backward});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two passes that softmax and cross-entropy make over a row: its maximum, and the sum of the
+// exponentials of what is below it. A row that fits the cache is read from memory once.
+#pragma once
+
+#include "cpu/simd/math.h"
+#include "cpu/simd/stream.h"
+
+namespace gradsmith::cpu::GS_SIMD {
+
+// Passes over NaN, which the sum of exponentials brings back; -inf for n = 0.
+template <class V, class T>
+GS_INLINE V row_maximum(const T* x, std::int64_t n) {
+  using S = typename V::Scalar;
+  constexpr std::int64_t kWidth = V::kWidth;
+  const S lowest = static_cast<S>(-__builtin_inf());
+  V most0(lowest), most1(lowest), most2(lowest), most3(lowest);
+  std::int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+    most0 = max(V::load(x + i), most0);
+    most1 = max(V::load(x + i + kWidth), most1);
+    most2 = max(V::load(x + i + 2 * kWidth), most2);
+    most3 = max(V::load(x + i + 3 * kWidth), most3);
+  }
+  for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
+    most0 = max(keep(load<V>(x + at, lanes), lowest, lanes), most0);
+  });
+  return V(reduce_max(max(max(most0, most1), max(most2, most3))));
+}
+
+// Sum of exp(x[i] - maximum); put(i, lanes, value) is handed each of them.
+template <class V, class T, class Put>
+GS_INLINE double sum_of_exponentials(const T* x, std::int64_t n, V maximum, const Put& put) {
+  return reduce_add(sum_of_vectors<V>(n, [&](std::int64_t i, auto lanes) {
+    const V value = exp(load<V>(x + i, lanes) - maximum);
+    put(i, lanes, value);
+    return value;
+  }));
+}
+
+}  // namespace gradsmith::cpu::GS_SIMD
