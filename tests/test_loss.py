@@ -15,8 +15,9 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops import loss, loss_class
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap, run_with_gradients, threads
 from tests.reference import loss as ref
+from tests.tolerance import assert_close
 
 REDUCTIONS = ("none", "mean", "sum")
 CLASS_WEIGHT = np.array([0.5, 2.0, 1.0, 1.5])
@@ -373,3 +374,28 @@ def test_bfloat16_mean_is_rounded_once() -> None:
     target = Tensor(np.zeros(1000, ml_dtypes.bfloat16))
     expected = np.mean(x.numpy().astype(np.float64) ** 2)
     assert loss.mse_loss(x, target).numpy() == np.asarray(expected).astype(ml_dtypes.bfloat16)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_of_long_rows(smoothing: float, dtype: str, isa: str) -> None:
+    """Rows of several vectors with a rest, on several threads: the definition and the same bits."""
+    options = {"reduction": "none", "label_smoothing": smoothing, "ignore_index": 7}
+    case = Case(
+        "cross_entropy-long",
+        lambda x, t: loss_class.cross_entropy(x, t, **options),
+        lambda x, t: ref.cross_entropy(x, t, **options),
+        _labels((67, 1003), 1003, 7),
+    )
+    arrays = case.inputs(dtype)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            (y,), (dy,), (dx,) = run_with_gradients(case, arrays)
+        bits.add(y.tobytes() + dx.tobytes())
+    assert len(bits) == 1
+    assert_close(y, case.expected(arrays)[0], dtype, "softmax", label="loss")
+    x, target = arrays[0].astype(np.float64), arrays[1]
+    expected = ref.cross_entropy_backward(dy.astype(np.float64), x, target, **options)
+    assert_close(dx, expected, dtype, "softmax", depth=4, label="gradient")

@@ -47,6 +47,17 @@ std::string pointwise_problem(const Params& p) {
          std::to_string(p.count) + " " + kReductionNames[static_cast<int>(p.reduction)];
 }
 
+template <class Params>
+void check_targets(const char* op, const Params& p) {
+  const std::int64_t positions = p.outer * p.inner;
+  for (std::int64_t n = 0; n < positions; ++n) {
+    const std::int64_t t = p.target[n];
+    GS_CHECK_INDEX((t >= 0 && t < p.classes) || t == p.ignore_index, op, ": target is ", t,
+                   " at position ", n, ", expected a class from 0 to ", p.classes - 1,
+                   " or ignore_index ", p.ignore_index);
+  }
+}
+
 }  // namespace
 
 Reduction reduction_from(const char* op, const std::string& name) {
@@ -106,6 +117,13 @@ ClassLossParams class_loss_params(const char* op, const Array& x, const Array& t
   p.x = x.data;
   p.target = target.as<std::int64_t>();
   return p;
+}
+
+void check_class_targets(const char* op, const ClassLossParams& params) {
+  check_targets(op, params);
+}
+void check_class_targets(const char* op, const ClassLossBackwardParams& params) {
+  check_targets(op, params);
 }
 
 std::string problem(const PointwiseLossParams& p) { return pointwise_problem(p); }

@@ -94,6 +94,10 @@ ClassLossParams class_loss_params(const char* op, const Array& x, const Array& t
                                   Reduction reduction, std::int64_t ignore_index,
                                   double label_smoothing);
 
+// Refuses a target that is neither a class nor ignore_index. Kernels call it before they write.
+void check_class_targets(const char* op, const ClassLossParams& params);
+void check_class_targets(const char* op, const ClassLossBackwardParams& params);
+
 std::string problem(const PointwiseLossParams& params);
 std::string problem(const PointwiseLossBackwardParams& params);
 std::string problem(const ClassLossParams& params);

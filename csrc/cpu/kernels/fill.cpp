@@ -7,6 +7,7 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 void fill_conv(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
+void fill_loss(OpTable& table);
 void fill_optim(OpTable& table);
 void fill_softmax(OpTable& table);
 
@@ -14,6 +15,7 @@ void fill(OpTable& table) {
   fill_conv(table);
   fill_elementwise(table);
   fill_gemm(table);
+  fill_loss(table);
   fill_optim(table);
   fill_softmax(table);
 }

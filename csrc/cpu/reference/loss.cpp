@@ -8,8 +8,8 @@
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
-#include "core/error.h"
 #include "core/parallel.h"
+#include "cpu/class_loss.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
@@ -17,38 +17,6 @@ namespace {
 
 constexpr std::int64_t kGrain = 8192;  // elements worth a thread
 constexpr std::int64_t kLanes = 64;    // positions of the inner dimension worked side by side
-
-template <class Params>
-void check_targets(const char* op, const Params& p) {
-  const std::int64_t positions = p.outer * p.inner;
-  for (std::int64_t n = 0; n < positions; ++n) {
-    const std::int64_t t = p.target[n];
-    GS_CHECK_INDEX((t >= 0 && t < p.classes) || t == p.ignore_index, op, ": target is ", t,
-                   " at position ", n, ", expected a class from 0 to ", p.classes - 1,
-                   " or ignore_index ", p.ignore_index);
-  }
-}
-
-// The weight of a position's class, 0 where it is ignored.
-template <class S, class Params>
-double position_weight(const Params& p, std::int64_t position) {
-  const std::int64_t t = p.target[position];
-  if (t == p.ignore_index) return 0;
-  return p.weight == nullptr ? 1.0 : static_cast<double>(static_cast<const S*>(p.weight)[t]);
-}
-
-template <class S, class Params>
-double class_weight(const Params& p, std::int64_t c) {
-  return p.weight == nullptr ? 1.0 : static_cast<double>(static_cast<const S*>(p.weight)[c]);
-}
-
-// Sum of all class weights, the part of label smoothing that every kept position has.
-template <class S, class Params>
-double class_weight_sum(const Params& p) {
-  double sum = 0;
-  for (std::int64_t c = 0; c < p.classes; ++c) sum += class_weight<S>(p, c);
-  return sum;
-}
 
 // Calls body(first position, offset of its class 0 in x, lanes) per run of neighbours of inner.
 template <class Params, class Body>
@@ -62,24 +30,6 @@ void for_position_blocks(const Params& p, const Body& body) {
       body(n * p.inner + first, n * p.classes * p.inner + first, std::min(p.inner - first, kLanes));
     }
   });
-}
-
-// Writes y and total_weight from the loss of each position.
-template <class T, class S>
-void finish_class_loss(const ClassLossParams& p, const double* losses) {
-  const std::int64_t positions = p.outer * p.inner;
-  double total = 0, weight = 0;
-  for (std::int64_t n = 0; n < positions; ++n) {
-    total += losses[n];
-    weight += position_weight<S>(p, n);
-  }
-  *p.total_weight = weight;
-  T* y = static_cast<T*>(p.y);
-  if (p.reduction == Reduction::none) {
-    for (std::int64_t n = 0; n < positions; ++n) y[n] = static_cast<T>(losses[n]);
-  } else {
-    y[0] = static_cast<T>(p.reduction == Reduction::mean ? total / weight : total);
-  }
 }
 
 // Maximum and log of the sum of exponentials of each of `lanes` neighbouring positions.
@@ -122,15 +72,6 @@ double cross_entropy_of(const ClassLossParams& p, const T* x, std::int64_t posit
   return loss;
 }
 
-// What a position's slopes are multiplied with.
-template <class T>
-double position_gradient(const ClassLossBackwardParams& p, std::int64_t position) {
-  const T* dy = static_cast<const T*>(p.dy);
-  if (p.reduction == Reduction::none) return static_cast<double>(dy[position]);
-  const double shared = static_cast<double>(dy[0]);
-  return p.reduction == Reduction::mean ? shared / p.total_weight : shared;
-}
-
 template <class T, class S>
 void cross_entropy_backward_block(const ClassLossBackwardParams& p, double smoothing_share,
                                   double weight_sum, std::int64_t position, std::int64_t offset,
@@ -165,7 +106,7 @@ void cross_entropy_backward_block(const ClassLossBackwardParams& p, double smoot
 }  // namespace
 
 void cross_entropy_forward(const ClassLossParams& p) {
-  check_targets("cross_entropy", p);
+  check_class_targets("cross_entropy", p);
   const Workspace workspace(static_cast<std::size_t>(p.outer * p.inner) * sizeof(double));
   double* losses = workspace.as<double>();
   visit_floating(p.dtype, [&](auto value) {
@@ -184,7 +125,7 @@ void cross_entropy_forward(const ClassLossParams& p) {
 }
 
 void cross_entropy_backward(const ClassLossBackwardParams& p) {
-  check_targets("cross_entropy", p);
+  check_class_targets("cross_entropy", p);
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
     using S = compute_t<T>;
@@ -198,7 +139,7 @@ void cross_entropy_backward(const ClassLossBackwardParams& p) {
 }
 
 void nll_loss_forward(const ClassLossParams& p) {
-  check_targets("nll_loss", p);
+  check_class_targets("nll_loss", p);
   const Workspace workspace(static_cast<std::size_t>(p.outer * p.inner) * sizeof(double));
   double* losses = workspace.as<double>();
   visit_floating(p.dtype, [&](auto value) {
@@ -217,7 +158,7 @@ void nll_loss_forward(const ClassLossParams& p) {
 }
 
 void nll_loss_backward(const ClassLossBackwardParams& p) {
-  check_targets("nll_loss", p);
+  check_class_targets("nll_loss", p);
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
     using S = compute_t<T>;
