@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import reduce as reference
+from tests.tolerance import assert_close
 
 AXES: list[Any] = [None, 0, -1, (0, 2), (0, 1, 2)]
 
@@ -271,3 +272,40 @@ def test_empty_and_scalar_tensors() -> None:
 def test_errors(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((37, 1003), 1), ((1003, 301), 0), ((70001,), None), ((3, 40001), 1), ((4, 5, 67), (0, 1))],
+)
+def test_many_blocks(shape: Any, axis: Any, name: str, dtype: str, isa: str) -> None:
+    """Several blocks with a rest, on several threads: the definition and the same bits."""
+    case = Case(
+        "blocks",
+        lambda x: getattr(gs, name)(x, dim=axis) if axis is not None else getattr(gs, name)(x),
+        lambda x: getattr(reference, name)(x, axis),
+        lambda rng: (rng.standard_normal(shape) + 0.5,),
+    )
+    arrays = case.inputs(dtype)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            y = case.call(gs.Tensor(arrays[0])).numpy()
+        bits.add(y.tobytes())
+    assert len(bits) == 1
+    terms = arrays[0].size // y.size
+    assert_close(y, case.expected(arrays)[0], dtype, "reduce", terms, name)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_nan_beats_every_number(axis: int, isa: str) -> None:
+    x = np.random.default_rng(0).standard_normal((67, 67)).astype(np.float32)
+    x[3, 66] = x[66, 20] = np.nan
+    with isa_cap(isa):
+        largest, least = gs.amax(gs.tensor(x), axis), gs.amin(gs.tensor(x), axis)
+    np.testing.assert_array_equal(largest.numpy(), np.max(x, axis))
+    np.testing.assert_array_equal(least.numpy(), np.min(x, axis))

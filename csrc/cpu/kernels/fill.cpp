@@ -9,6 +9,7 @@ void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_loss(OpTable& table);
 void fill_optim(OpTable& table);
+void fill_reduce(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
@@ -17,6 +18,7 @@ void fill(OpTable& table) {
   fill_gemm(table);
   fill_loss(table);
   fill_optim(table);
+  fill_reduce(table);
   fill_softmax(table);
 }
 
