@@ -13,7 +13,7 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops import norm
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap, run_with_gradients, threads
 from tests.reference import norm as ref
 from tests.tolerance import assert_close
 
@@ -316,3 +316,41 @@ ERRORS = _error_cases()
 def test_errors(call: Callable[[], Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+LONG = [
+    _batch_case("images", (7, 37, 9, 11)),
+    _layer_case("rows", (301, 1003), (1003,)),
+    _group_case("images", (7, 36, 9, 11), 4),
+]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("long", LONG, ids=[case.name for case in LONG])
+def test_long_runs(long: Case, dtype: str, isa: str) -> None:
+    """Several vectors and blocks with a rest: the definition, and the same bits for any threads."""
+    arrays = long.inputs(dtype)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            (y,), (dy,), gradients = run_with_gradients(long, arrays)
+        bits.add(b"".join(each.tobytes() for each in (y, *gradients)))
+    assert len(bits) == 1
+    assert_close(y, long.expected(arrays)[0], dtype, "norm", label=long.name)
+    if dtype != "bfloat16":
+        assert long.backward is not None
+        wide = [each.astype(np.float64) for each in (dy, *arrays)]
+        for got, want in zip(gradients, long.backward(*wide), strict=True):
+            assert_close(got, want, dtype, "norm", depth=4, label=long.name)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_variance_of_values_far_from_zero(isa: str) -> None:
+    x = (1000 + _array((4, 3, 200), np.float64)).astype(np.float32)
+    wide = x.astype(np.float64)
+    with isa_cap(isa):
+        batch = _train(Tensor(x)).numpy()
+        layer = norm.layer_norm(Tensor(x), 200).numpy()
+    assert_close(batch, _train_reference(wide), "float32", "norm")
+    assert_close(layer, ref.layer_norm(wide, (200,)), "float32", "norm")

@@ -8,6 +8,7 @@ void fill_conv(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_loss(OpTable& table);
+void fill_norm(OpTable& table);
 void fill_optim(OpTable& table);
 void fill_reduce(OpTable& table);
 void fill_softmax(OpTable& table);
@@ -17,6 +18,7 @@ void fill(OpTable& table) {
   fill_elementwise(table);
   fill_gemm(table);
   fill_loss(table);
+  fill_norm(table);
   fill_optim(table);
   fill_reduce(table);
   fill_softmax(table);
