@@ -6,6 +6,7 @@
 // with few, all planes are copied first and threads share the columns.
 #include "core/parallel.h"
 #include "cpu/kernels/conv_correlate.h"
+#include "cpu/kernels/conv_depthwise.h"
 #include "cpu/kernels/conv_weight.h"
 #include "ops/op_table.h"
 
@@ -147,6 +148,7 @@ void run_sweep(Sweep<T>& s, Correlation<T>* correlations) {
 
 template <class T>
 void forward(const ConvParams& p) {
+  if (is_depthwise(p)) return depthwise_forward<T>(p);
   const std::int64_t in_group = p.in_channels / p.groups, out_group = p.out_channels / p.groups;
   const std::int64_t taps = volume(p.kernel), terms = in_group * taps;
   const Planes planes = planes_of_x(p);
@@ -264,6 +266,7 @@ Correlation<T> input_phase(const ConvParams& p, const Planes& planes,
 
 template <class T>
 void backward_input(const ConvParams& p) {
+  if (is_depthwise(p)) return depthwise_backward_input<T>(p);
   const std::int64_t in_group = p.in_channels / p.groups, out_group = p.out_channels / p.groups;
   const std::int64_t taps = volume(p.kernel), terms = out_group * taps;
   const std::int64_t phases = volume(p.stride);
