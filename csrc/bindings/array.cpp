@@ -64,6 +64,11 @@ std::string text_of(py::handle object) { return py::str(object).cast<std::string
 
 }  // namespace
 
+void load_numpy() {
+  numpy();
+  descriptors();
+}
+
 bool is_array(py::handle object) { return numpy().PyArray_Check_(object.ptr()); }
 
 DType dtype_from(py::handle dtype, const char* op) {

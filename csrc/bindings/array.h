@@ -12,6 +12,10 @@ namespace gradsmith::bindings {
 
 namespace py = pybind11;
 
+// To be called at import: both statics take and release the GIL while they are made, so that two
+// threads that need them first at the same time would wait for each other.
+void load_numpy();
+
 bool is_array(py::handle object);
 
 // A view of a NumPy array. TypeError if it is no array, has a dtype gradsmith lacks, foreign byte
@@ -39,10 +43,23 @@ Input contiguous_input(py::handle array, const char* op, const char* argument);
 // Below this many elements of work, releasing the GIL costs more than it gives others.
 constexpr std::int64_t kReleaseWork = 16384;
 
+// pybind11's own class has a destructor that may not throw; a daemon thread that wants the GIL back
+// while Python shuts down is ended by a forced unwinding, which would then abort the process.
+class GilRelease {
+ public:
+  GilRelease() : state_(PyEval_SaveThread()) {}
+  ~GilRelease() noexcept(false) { PyEval_RestoreThread(state_); }
+  GilRelease(const GilRelease&) = delete;
+  GilRelease& operator=(const GilRelease&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
 template <class Params>
 void run_released(const Slot<Params>& slot, const Params& params, std::int64_t work) {
   if (work < kReleaseWork) return run(slot, params);
-  py::gil_scoped_release release;
+  const GilRelease release;
   run(slot, params);
 }
 

@@ -80,6 +80,7 @@ PYBIND11_MODULE(_cpu, m) {
   using namespace gradsmith::bindings;
   m.doc() = "gradsmith's CPU kernels";
   py::register_exception_translator(&translate);
+  load_numpy();
   bind_switches(m);
   bind_elementwise(m);
   bind_reduce(m);

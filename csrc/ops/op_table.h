@@ -24,6 +24,11 @@ struct Support {
       "needs " #condition                         \
     }
 
+// "<isa>:<algorithm>" for the ISA that this unit is compiled for.
+#define GS_TEXT_(x) #x
+#define GS_TEXT(x) GS_TEXT_(x)
+#define GS_NAME(algorithm) GS_TEXT(GRADSMITH_TARGET) ":" algorithm
+
 template <class Params>
 struct Implementation {
   const char* name;                           // "<isa>:<algorithm>", or "reference"

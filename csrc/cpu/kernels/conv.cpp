@@ -375,9 +375,7 @@ Support supports_dy(const ConvParams& p) {
     function<double>(p);                                      \
   }
 
-#define GS_TEXT_OF(name) #name
-#define GS_TEXT(name) GS_TEXT_OF(name)
-constexpr char kName[] = GS_TEXT(GRADSMITH_TARGET) ":implicit_gemm";
+constexpr char kName[] = GS_NAME("implicit_gemm");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace

@@ -15,15 +15,17 @@ namespace {
 // The functions whose verbs exist for vectors.
 #define GS_VECTOR_UNARY(X)                                                                     \
   X(neg)                                                                                       \
-  X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) X(expm1) \
-      X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf) X(sigmoid)   \
+  X(abs)                                                                                       \
+  X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) X(expm1) X(log) \
+      X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf) X(sigmoid)          \
           X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu) X(mish) \
               X(hardswish) X(hardsigmoid)
-#define GS_VECTOR_BINARY(X)                                                                       \
-  X(add)                                                                                          \
-  X(sub) X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward)              \
-      X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
-          X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
+#define GS_VECTOR_BINARY(X)                                                                        \
+  X(add)                                                                                           \
+  X(sub)                                                                                           \
+  X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward) X(elu_backward)      \
+      X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward) \
+          X(gelu_tanh_backward) X(silu_backward)
 #define GS_VECTOR_COMPARE(X) \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 
@@ -204,9 +206,7 @@ void select_lanes(const ElementwiseParams& p) {
   run_select<double>(p);
 }
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":vector";
+constexpr const char* kName = GS_NAME("vector");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace

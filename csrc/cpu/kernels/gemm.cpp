@@ -109,9 +109,7 @@ void run_gemm(const GemmParams& params) {
   visit_floating(params.dtype, [&](auto element) { multiply_batch<decltype(element)>(params); });
 }
 
-#define GS_TEXT_OF(name) #name
-#define GS_TEXT(name) GS_TEXT_OF(name)
-constexpr char kName[] = GS_TEXT(GRADSMITH_TARGET) ":packed";
+constexpr char kName[] = GS_NAME("packed");
 
 }  // namespace
 

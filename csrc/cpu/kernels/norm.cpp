@@ -4,12 +4,11 @@
 // double; deviations are taken in the type's own precision (float for bfloat16) from the rounded
 // mean, and what rounding it left out is put back into the variance and the shift. Threads take
 // channels, rows, or blocks of rows of fixed length, so no sum depends on their number.
-#include "ops/norm.h"
-
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/simd/stream.h"
+#include "ops/norm.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -384,10 +383,7 @@ void row_norm_backward(const RowNormBackwardParams& p) {
   });
 }
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kChannels = GS_TEXT(GRADSMITH_TARGET) ":channels";
-constexpr const char* kRows = GS_TEXT(GRADSMITH_TARGET) ":rows";
+constexpr const char *kChannels = GS_NAME("channels"), *kRows = GS_NAME("rows");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace

@@ -183,9 +183,7 @@ GS_STEP(rmsprop, RmspropParams)
 GS_STEP(adam, AdamParams)
 #undef GS_STEP
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":vector";
+constexpr const char* kName = GS_NAME("vector");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace

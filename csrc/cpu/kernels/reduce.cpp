@@ -192,9 +192,7 @@ void reduce(const ReduceParams& p) {
   });
 }
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":plane";
+constexpr const char* kName = GS_NAME("plane");
 
 }  // namespace
 

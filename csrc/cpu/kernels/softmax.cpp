@@ -114,9 +114,7 @@ GS_ENTRY(log_softmax_forward, log_softmax_rows, SoftmaxParams)
 GS_ENTRY(log_softmax_backward, log_softmax_backward_rows, SoftmaxBackwardParams)
 #undef GS_ENTRY
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":rows";
+constexpr const char* kName = GS_NAME("rows");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
