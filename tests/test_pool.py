@@ -7,14 +7,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from gradsmith.autograd import grad
 from gradsmith.ops import pool
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import pool as definition
+from tests.tolerance import assert_close
 
 
 def _tuple(value: Any, ndim: int) -> tuple[int, ...]:
@@ -309,3 +311,40 @@ def test_dtype_errors() -> None:
         pool.max_pool1d(Tensor(np.ones((1, 4), np.int64)), 2)
     with pytest.raises(TypeError, match="avg_pool1d: input is a list, expected a tensor"):
         pool.avg_pool1d([1.0], 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("width", [8, 15, 37, 75])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (3, 2, 1, 2), ((3, 2), (1, 2), (0, 1), 1)],
+)
+def test_rows_of_several_vectors(
+    kernel: Any, stride: Any, padding: Any, dilation: int, width: int, dtype: Any, isa: str
+) -> None:
+    """Vectors with a rest, edges, NaN and equal maxima; the definition and the same bits."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-9, 9, (2, 41, 13, width)).astype(dtype)
+    x[0, 0, 3, 3:5] = np.nan
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            y, indices = pool.max_pool2d(
+                Tensor(x), kernel, stride, padding, dilation, return_indices=True
+            )
+            average = pool.avg_pool2d(Tensor(x), kernel, stride, padding)
+            whole = pool.adaptive_avg_pool2d(Tensor(x), 1)
+        bits.add(b"".join(each.numpy().tobytes() for each in (y, indices, average, whole)))
+    assert len(bits) == 1
+    with isa_cap("reference"):
+        expected, places = pool.max_pool2d(
+            Tensor(x), kernel, stride, padding, dilation, return_indices=True
+        )
+        plain = pool.avg_pool2d(Tensor(x), kernel, stride, padding).numpy()
+        mean = pool.adaptive_avg_pool2d(Tensor(x), 1).numpy()
+    np.testing.assert_array_equal(*(each.numpy().astype(np.float64) for each in (y, expected)))
+    np.testing.assert_array_equal(indices.numpy(), places.numpy())
+    name = np.dtype(dtype).name
+    assert_close(average.numpy(), plain, name, "pointwise")
+    assert_close(whole.numpy(), mean, name, "pointwise")

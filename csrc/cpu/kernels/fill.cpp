@@ -10,6 +10,7 @@ void fill_gemm(OpTable& table);
 void fill_loss(OpTable& table);
 void fill_norm(OpTable& table);
 void fill_optim(OpTable& table);
+void fill_pool(OpTable& table);
 void fill_reduce(OpTable& table);
 void fill_softmax(OpTable& table);
 
@@ -20,6 +21,7 @@ void fill(OpTable& table) {
   fill_loss(table);
   fill_norm(table);
   fill_optim(table);
+  fill_pool(table);
   fill_reduce(table);
   fill_softmax(table);
 }

@@ -8,6 +8,7 @@
 #include "core/dispatch.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "cpu/pool_windows.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
@@ -16,28 +17,6 @@ namespace {
 constexpr std::int64_t kWorkPerThread = 16384;  // elements that pay for waking a thread
 
 std::int64_t grain_for(std::int64_t work) { return kWorkPerThread / (work + 1) + 1; }
-
-// The positions begin, begin + step, ... below end that a window covers in one dimension; with the
-// padding it covers `padded` of them.
-struct Extent {
-  std::int64_t begin, end, step, padded;
-
-  std::int64_t count() const { return begin < end ? (end - begin - 1) / step + 1 : 0; }
-};
-
-Extent extent_of(const PoolWindows& w, int d, std::int64_t t) {
-  const std::int64_t in = w.in[d];
-  if (w.adaptive) {
-    const std::int64_t begin = t * in / w.out[d];
-    const std::int64_t end = ((t + 1) * in + w.out[d] - 1) / w.out[d];
-    return {begin, end, 1, end - begin};
-  }
-  const std::int64_t first = t * w.stride[d] - w.pad[d], step = w.dilation[d];
-  const std::int64_t behind = first + (w.kernel[d] - 1) * step + 1;
-  const std::int64_t skipped = first < 0 ? (-first + step - 1) / step : 0;
-  return {first + skipped * step, std::min(behind, in), step,
-          std::min(behind, in + w.pad[d]) - first};
-}
 
 // Calls visit(output, D, H and W extents) for every output of a plane in order.
 template <class Visit>
@@ -129,15 +108,6 @@ void gather_planes(const PoolIndexParams& p) {
       }
     }
   });
-}
-
-double divisor_of(const AvgPoolParams& p, const Extent& d, const Extent& h, const Extent& w) {
-  if (p.divisor_override != 0) return static_cast<double>(p.divisor_override);
-  const auto product = [](std::int64_t a, std::int64_t b, std::int64_t c) {
-    return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c);
-  };
-  if (p.count_include_pad) return product(d.padded, h.padded, w.padded);
-  return product(d.count(), h.count(), w.count());
 }
 
 template <class T>

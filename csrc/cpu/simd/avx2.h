@@ -279,6 +279,14 @@ GS_INLINE Vec<double> widen_sum(Vec<float> a) {
 }
 GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
 
+GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
+  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
+  return Vec<float>(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
+}
+GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
+  return Vec<double>(_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8));
+}
+
 // Lane i with lane i + half the width, then again until one is left.
 #define GS_REDUCE(verb, combine)                                                        \
   GS_INLINE float verb(Vec<float> a) {                                                  \

@@ -248,6 +248,15 @@ GS_INLINE Vec<double> widen_sum(Vec<float> a) {
 }
 GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
 
+GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return Vec<float>(_mm512_permutex2var_ps(a.v, even, b.v));
+}
+GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
+  const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+  return Vec<double>(_mm512_permutex2var_pd(a.v, even, b.v));
+}
+
 GS_COMPARE(operator==, _CMP_EQ_OQ)
 GS_COMPARE(operator!=, _CMP_NEQ_UQ)
 GS_COMPARE(operator<, _CMP_LT_OQ)

@@ -176,6 +176,10 @@ GS_INLINE Vec<double> widen_sum(Vec<T> a) {
   return Vec<double>(static_cast<double>(a.v));
 }
 template <class T>
+GS_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T>) {
+  return a;
+}
+template <class T>
 GS_INLINE T reduce_add(Vec<T> a) {
   return a.v;
 }

@@ -20,6 +20,7 @@
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
 //   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
+//   even_lanes(a, b)           lanes 0, 2, 4 ... of a, then of b
 #pragma once
 
 #if defined(__AVX512F__)
