@@ -13,6 +13,8 @@ import numpy as np
 
 import gradsmith._cpu as _cpu
 
+_MOST_THREADS = 1024
+
 
 def get_num_threads() -> int:
     """Return how many threads a kernel may use."""
@@ -23,8 +25,13 @@ def set_num_threads(count: int) -> None:
     """Set how many threads a kernel may use; results do not depend on it.
 
     Raises:
+        TypeError: the count is no int.
         ValueError: the count is below 1 or above what a pool can hold.
     """
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"set_num_threads: count is a {type(count).__name__}, expected an int")
+    if not 1 <= count <= _MOST_THREADS:
+        raise ValueError(f"set_num_threads: count is {count}, expected 1 to {_MOST_THREADS}")
     _cpu.set_thread_count(count)
 
 

@@ -23,8 +23,11 @@ def set_limit(bytes: int) -> None:
     """Keep at most this many bytes for reuse.
 
     Raises:
-        ValueError: the number is negative.
+        TypeError: the number is no int.
+        ValueError: the number is negative or too large.
     """
-    if bytes < 0:
-        raise ValueError(f"set_limit: got {bytes} bytes, expected a number >= 0")
+    if isinstance(bytes, bool) or not isinstance(bytes, int):
+        raise TypeError(f"set_limit: bytes is a {type(bytes).__name__}, expected an int")
+    if not 0 <= bytes < 2**63:
+        raise ValueError(f"set_limit: got {bytes} bytes, expected a number from 0 to 2**63 - 1")
     _cpu.set_cache_limit(bytes)

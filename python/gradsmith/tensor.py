@@ -113,6 +113,7 @@ class Tensor(TensorMethods):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        array_of("data", value, "value")
         if value.dtype not in FLOATING and self.requires_grad:
             raise TypeError(f"data: got {value.dtype}, expected a floating dtype")
         self._array = value._array
@@ -355,6 +356,8 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
         array = np.asarray(data)
     else:
         array = _array_of_sequence(data)
+        if dtype is not None and dtype.kind in "iu":
+            _check_fits(array, dtype)
         if dtype is None and array.dtype == np.float64:
             dtype = backend.get_default_dtype()
     if array.dtype.kind in "iu" and array.dtype not in backend.DTYPES:
@@ -370,6 +373,14 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
     if array.dtype != dtype:
         array = EXTENSIONS[type(array)].cast(np.asarray(array, order="C"), dtype)
     return array
+
+
+def _check_fits(array: Array, dtype: DType) -> None:
+    """Refuse numbers that an integer dtype would wrap around."""
+    info = np.iinfo(dtype)
+    fits = (array >= info.min) & (array <= info.max)
+    if not fits.all():
+        raise ValueError(f"tensor: {array[~fits].flat[0]} does not fit in {dtype}")
 
 
 def _array_of_sequence(data: Any) -> Array:

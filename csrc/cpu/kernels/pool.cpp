@@ -265,9 +265,7 @@ void avg_pool_forward(const AvgPoolParams& p) {
   });
 }
 
-#define GS_TEXT_(x) #x
-#define GS_TEXT(x) GS_TEXT_(x)
-constexpr const char* kName = GS_TEXT(GRADSMITH_TARGET) ":rows";
+constexpr const char* kName = GS_NAME("rows");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace

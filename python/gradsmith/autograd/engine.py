@@ -101,7 +101,44 @@ def _run(
 
 def _after_hook(hook: Hook, grad: Tensor) -> Tensor:
     result = hook(grad)
-    return grad if result is None else result
+    if result is None:
+        return grad
+    if not isinstance(result, Tensor) or result.shape != grad.shape:
+        got = result.shape if isinstance(result, Tensor) else f"a {type(result).__name__}"
+        raise ValueError(
+            f"backward: a hook returned {got} for a gradient of shape {grad.shape}, expected a "
+            "tensor of that shape or None"
+        )
+    return result
+
+
+def _tensors(name: str, argument: str, value: Any) -> tuple[Tensor, ...]:
+    """Return one tensor or several as a tuple.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    given = (value,) if isinstance(value, Tensor) or not isinstance(value, Iterable) else value
+    tensors = tuple(given)
+    for each in tensors:
+        if not isinstance(each, Tensor):
+            kind = type(each).__name__
+            raise TypeError(f"{name}: {argument} is or holds a {kind}, expected tensors")
+    return tensors
+
+
+def _roots(
+    name: str, outputs: tuple[Tensor, ...], gradients: Tensor | Sequence[Tensor | None] | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Return each output with the gradient that enters there."""
+    given: Sequence[Tensor | None]
+    if gradients is None or isinstance(gradients, Tensor):
+        given = (gradients,) * len(outputs)
+    else:
+        given = tuple(gradients)
+    if len(given) != len(outputs):
+        raise ValueError(f"{name}: got {len(given)} gradients for {len(outputs)} outputs")
+    return [(o, _seed(o, g, name)) for o, g in zip(outputs, given, strict=True)]
 
 
 def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
@@ -164,19 +201,20 @@ def backward(
 
     Raises:
         RuntimeError: an output needs no gradient, a saved value was freed or changed in place.
-        ValueError: a gradient's shape differs from its output's.
+        TypeError: an argument holds something else than tensors.
+        ValueError: a gradient's shape differs from its output's, or an input is no leaf.
     """
-    outputs = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
-    given: Sequence[Tensor | None]
-    if grad_tensors is None or isinstance(grad_tensors, Tensor):
-        given = (grad_tensors,) * len(outputs)
-    else:
-        given = grad_tensors
-    roots = [(o, _seed(o, g, "backward")) for o, g in zip(outputs, given, strict=True)]
+    roots = _roots("backward", _tensors("backward", "tensors", tensors), grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     only = None
     if inputs is not None:
-        chosen = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        chosen = _tensors("backward", "inputs", inputs)
+        for position, x in enumerate(chosen):
+            if x._node is not None or not x.requires_grad:
+                raise ValueError(
+                    f"backward: input {position} is no leaf that requires a gradient "
+                    "(autograd.grad returns the gradient of any tensor)"
+                )
         only = {id(x) for x in chosen}
     previous, mode.enabled = mode.enabled, create_graph
     try:
@@ -219,17 +257,11 @@ def grad(
     be differentiated again. An input that the outputs do not depend on raises RuntimeError, or
     gives None with ``allow_unused``.
     """
-    outs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-    ins = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    given: Sequence[Tensor | None]
-    if grad_outputs is None or isinstance(grad_outputs, Tensor):
-        given = (grad_outputs,) * len(outs)
-    else:
-        given = grad_outputs
+    outs, ins = _tensors("grad", "outputs", outputs), _tensors("grad", "inputs", inputs)
     for position, x in enumerate(ins):
         if not x.requires_grad:
             raise RuntimeError(f"grad: input {position} does not require a gradient")
-    roots = [(o, _seed(o, g, "grad")) for o, g in zip(outs, given, strict=True)]
+    roots = _roots("grad", outs, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
     capture: dict[tuple[int, int], Tensor | None] = {
         (id(x._node), x._index): None for x in ins if x._node is not None

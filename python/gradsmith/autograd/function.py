@@ -19,6 +19,7 @@ class FunctionContext:
         self._to_save: tuple[Tensor | None, ...] = ()
         self._node: Node | None = None
         self._constant: tuple[int, ...] = ()
+        self._inputs: tuple[tuple[int, ...] | None, ...] = ()  # shapes, None for others
         self._materialize = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -66,6 +67,7 @@ class Function:
             TypeError: forward returned something else than tensors.
         """
         ctx = FunctionContext()
+        ctx._inputs = tuple(x.shape if isinstance(x, Tensor) else None for x in args)
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         with no_grad():
             result = cls.forward(ctx, *args, **kwargs)
@@ -100,6 +102,17 @@ def _as_output(tensor: Tensor | None, results: tuple[Any, ...]) -> Any:
     return tensor
 
 
+def _check_gradient(name: str, shape: tuple[int, ...] | None, dx: Any) -> None:
+    """Refuse a gradient that is no tensor of its argument's shape."""
+    if dx is None or shape is None or (isinstance(dx, Tensor) and dx.shape == shape):
+        return
+    got = f"shape {dx.shape}" if isinstance(dx, Tensor) else f"a {type(dx).__name__}"
+    raise RuntimeError(
+        f"{name}.backward returned {got} for an argument of shape {shape}, expected a tensor of "
+        "that shape or None"
+    )
+
+
 def _rule(cls: type[Function]) -> Any:
     def rule(node: Node, *grads: Tensor | None) -> Gradients:
         ctx: FunctionContext = node.saved[0]
@@ -114,6 +127,8 @@ def _rule(cls: type[Function]) -> Any:
                 f"{cls.__name__}.backward returned {len(gradients)} gradients, expected "
                 f"{len(node.edges)}, one per argument of forward"
             )
+        for given, dx in zip(ctx._inputs, gradients, strict=True):
+            _check_gradient(cls.__name__, given, dx)
         return tuple(gradients)
 
     rule.__name__ = cls.__name__

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.data.keyed_random import SPLIT, as_seed, permutation
+from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor, as_array, wrap
 
 T_co = TypeVar("T_co", covariant=True)
@@ -61,6 +62,8 @@ def position(op: str, index: int, length: int) -> int:
     Raises:
         IndexError: it is out of range.
     """
+    if not hasattr(index, "__index__"):
+        raise TypeError(f"{op}: the index is a {type(index).__name__}, expected an int")
     if not -length <= index < length:
         raise IndexError(f"{op}: index {index} is out of range for {length} samples")
     return index + length if index < 0 else index
@@ -257,9 +260,14 @@ def random_split(
         seed: another name for ``generator``.
 
     Raises:
+        TypeError: a length is no number.
         ValueError: the lengths are negative or add up to something else.
     """
     total = dataset_length("random_split", dataset)
+    for length in lengths if isinstance(lengths, Sequence) else [lengths]:
+        check_number("random_split", "lengths", length)
+    if not isinstance(lengths, Sequence):
+        raise TypeError("random_split: lengths is a number, expected a list of them")
     if any(length < 0 for length in lengths):
         raise ValueError(f"random_split: lengths are {list(lengths)}, expected none below 0")
     if (

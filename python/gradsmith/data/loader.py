@@ -29,8 +29,10 @@ from gradsmith.data.sampler import (
     set_epoch,
 )
 from gradsmith.data.workers import WorkerInfo, WorkerPool
+from gradsmith.ops.options import check_flag, check_int, check_number
 
 _END = object()
+_MOST_WORKERS = 1024  # threads; systems refuse more sooner or later
 
 
 class DataLoader:
@@ -88,14 +90,31 @@ class DataLoader:
         seed: Any = None,
     ) -> None:
         """Check the options and choose the samplers."""
-        if not isinstance(num_workers, int) or num_workers < 0:
-            raise ValueError(f"DataLoader: num_workers is {num_workers!r}, expected an int >= 0")
-        if timeout < 0:
+        if not isinstance(num_workers, int) or not 0 <= num_workers <= _MOST_WORKERS:
+            raise ValueError(
+                f"DataLoader: num_workers is {num_workers!r}, expected an int from 0 to "
+                f"{_MOST_WORKERS}"
+            )
+        if not check_number("DataLoader", "timeout", timeout) >= 0:
             raise ValueError(f"DataLoader: timeout is {timeout}, expected >= 0")
-        if prefetch_factor is not None and prefetch_factor < 1:
+        if (
+            prefetch_factor is not None
+            and check_int("DataLoader", "prefetch_factor", prefetch_factor) < 1
+        ):
             raise ValueError(f"DataLoader: prefetch_factor is {prefetch_factor}, expected >= 1")
         if multiprocessing_context is not None:
             raise ValueError("DataLoader: workers are threads, expected no multiprocessing_context")
+        check_flag("DataLoader", "drop_last", drop_last)
+        if shuffle is not None:
+            check_flag("DataLoader", "shuffle", shuffle)
+        for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
+            if function is not None and not callable(function):
+                kind = type(function).__name__
+                raise TypeError(f"DataLoader: {name} is a {kind}, expected a function")
+        for name, order in (("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if order is not None and not isinstance(order, Iterable):
+                kind = type(order).__name__
+                raise TypeError(f"DataLoader: {name} is a {kind}, expected an iterable")
         if batch_size is not None:
             check_batch_size("DataLoader", batch_size)
         elif drop_last:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.metrics.base import MeanMetric, Metric, check_same_shape, to_array
+from gradsmith.ops.options import check_int, check_number
 
 
 def _check_scores(op: str, output: Array) -> None:
@@ -44,7 +45,9 @@ class Accuracy(MeanMetric):
         """Return how many are right and how many there are."""
         _check_scores(self.name, output)
         classes = _class_indices(self.name, output, target)
-        return float((output.argmax(axis=1) == classes).sum()), classes.size
+        # A NaN is no highest score; argmax would take it for one.
+        right = (output.argmax(axis=1) == classes) & ~np.isnan(output).any(axis=1)
+        return float(right.sum()), classes.size
 
 
 class BinaryAccuracy(MeanMetric):
@@ -55,7 +58,7 @@ class BinaryAccuracy(MeanMetric):
 
     def __init__(self, threshold: float = 0.5, name: str = "binary_accuracy") -> None:
         """Start empty."""
-        self.threshold = threshold
+        self.threshold = check_number("BinaryAccuracy", "threshold", threshold)
         super().__init__(name)
 
     def sum_and_count(self, output: Array, target: Array) -> tuple[float, int]:
@@ -74,7 +77,7 @@ class TopKAccuracy(MeanMetric):
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         """Start empty; ValueError unless ``k`` is positive."""
-        if k < 1:
+        if check_int("TopKAccuracy", "k", k) < 1:
             raise ValueError(f"TopKAccuracy: k is {k}, expected at least 1")
         self.k = k
         super().__init__(f"top_{k}_accuracy" if name is None else name)
@@ -103,7 +106,7 @@ class ConfusionMatrix(Metric):
 
     def __init__(self, num_classes: int, name: str = "confusion_matrix") -> None:
         """Start with zeros; ValueError unless there is a class."""
-        if num_classes < 1:
+        if check_int("ConfusionMatrix", "num_classes", num_classes) < 1:
             raise ValueError(f"ConfusionMatrix: num_classes is {num_classes}, expected at least 1")
         self.num_classes = num_classes
         super().__init__(name)

@@ -41,7 +41,7 @@ from gradsmith.ops.elementwise_activation import (
     threshold,
 )
 from gradsmith.ops.elementwise_math import sigmoid, tanh
-from gradsmith.ops.embedding import embedding
+from gradsmith.ops.embedding import embedding, one_hot
 from gradsmith.ops.gemm import bilinear, linear
 from gradsmith.ops.loss import (
     binary_cross_entropy,
@@ -137,6 +137,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "one_hot",
     "pad",
     "prelu",
     "relu",

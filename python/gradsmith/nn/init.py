@@ -12,8 +12,9 @@ from typing import Any
 from gradsmith.autograd import no_grad
 from gradsmith.ops.creation import eye
 from gradsmith.ops.elementwise import where
+from gradsmith.ops.options import check_int, check_number
 from gradsmith.ops.random import randperm
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 _GAINS = {
     "linear": 1.0,
@@ -55,7 +56,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     """Return the numbers of inputs and outputs that one output or input is connected to."""
-    if tensor.ndim < 2:
+    if array_of(name, tensor, "tensor").ndim < 2:
         raise ValueError(
             f"{name}: the tensor has shape {tensor.shape}, expected at least 2 dimensions"
         )
@@ -71,7 +72,7 @@ def _fan(name: str, tensor: Tensor, mode: str) -> int:
 
 
 def _two_dimensional(name: str, tensor: Tensor) -> tuple[int, int]:
-    if tensor.ndim != 2:
+    if array_of(name, tensor, "tensor").ndim != 2:
         raise ValueError(f"{name}: the tensor has shape {tensor.shape}, expected 2 dimensions")
     return tensor.shape[0], tensor.shape[1]
 
@@ -79,12 +80,14 @@ def _two_dimensional(name: str, tensor: Tensor) -> tuple[int, int]:
 @no_grad()
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with numbers drawn uniformly from [a, b)."""
+    array_of("uniform_", tensor, "tensor")
     return tensor.uniform_(a, b, generator=generator)
 
 
 @no_grad()
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with normal numbers."""
+    array_of("normal_", tensor, "tensor")
     return tensor.normal_(mean, std, generator=generator)
 
 
@@ -113,6 +116,9 @@ def trunc_normal_(
     Raises:
         ValueError: the interval is empty, or ``std`` is not positive.
     """
+    array_of("trunc_normal_", tensor, "tensor")
+    for name, value in (("mean", mean), ("std", std), ("a", a), ("b", b)):
+        check_number("trunc_normal_", name, value)
     if not a < b:
         raise ValueError(f"trunc_normal_: the interval [{a}, {b}] is empty")
     if not std > 0:
@@ -148,18 +154,21 @@ def trunc_normal_(
 @no_grad()
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
+    array_of("constant_", tensor, "tensor")
     return tensor.fill_(val)
 
 
 @no_grad()
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with ones."""
+    array_of("ones_", tensor, "tensor")
     return tensor.fill_(1.0)
 
 
 @no_grad()
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with zeros."""
+    array_of("zeros_", tensor, "tensor")
     return tensor.zero_()
 
 
@@ -181,9 +190,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     Raises:
         ValueError: the tensor has not 3 to 5 dimensions, or ``groups`` does not divide its first.
     """
-    if tensor.ndim not in (3, 4, 5):
+    if array_of("dirac_", tensor, "tensor").ndim not in (3, 4, 5):
         raise ValueError(f"dirac_: the tensor has shape {tensor.shape}, expected 3 to 5 dimensions")
-    if groups < 1 or tensor.shape[0] % groups:
+    if check_int("dirac_", "groups", groups) < 1 or tensor.shape[0] % groups:
         raise ValueError(
             f"dirac_: groups is {groups}, expected a divisor of "
             f"{tensor.shape[0]} (the out channels)"
@@ -203,6 +212,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     Raises:
         ValueError: the tensor has fewer than 2 dimensions.
     """
+    check_number("xavier_uniform_", "gain", gain)
     bound = gain * math.sqrt(6.0 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -213,6 +223,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
     Raises:
         ValueError: the tensor has fewer than 2 dimensions.
     """
+    check_number("xavier_normal_", "gain", gain)
     std = gain * math.sqrt(2.0 / max(sum(_fans("xavier_normal_", tensor)), 1))
     return normal_(tensor, 0.0, std, generator)
 
@@ -267,6 +278,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     Raises:
         ValueError: the tensor has fewer than 2 dimensions.
     """
+    check_number("orthogonal_", "gain", gain)
     fan_in, _ = _fans("orthogonal_", tensor)
     rows = tensor.shape[0]
     if tensor.numel() == 0:
@@ -294,7 +306,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         ValueError: the tensor has not 2 dimensions, or the share lies outside [0, 1].
     """
     rows, columns = _two_dimensional("sparse_", tensor)
-    if not 0 <= sparsity <= 1:
+    if not 0 <= check_number("sparse_", "sparsity", sparsity) <= 1:
         raise ValueError(f"sparse_: sparsity is {sparsity}, expected a number in [0, 1]")
     zeros = math.ceil(sparsity * rows)
     tensor.normal_(0.0, std, generator=generator)

@@ -12,6 +12,7 @@ from gradsmith.nn import init
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, new_parameter
+from gradsmith.ops.shape import flatten, unflatten
 from gradsmith.tensor import Tensor
 
 
@@ -155,7 +156,7 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with fewer dimensions."""
-        return input.flatten(self.start_dim, self.end_dim)
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """Return the dimensions."""
@@ -192,10 +193,7 @@ class Unflatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with ``dim`` split."""
-        axis = self.dim + input.ndim if self.dim < 0 else self.dim
-        if not 0 <= axis < input.ndim:
-            raise IndexError(f"dim {self.dim} is out of range for an input of shape {input.shape}")
-        return input.reshape(*input.shape[:axis], *self.unflattened_size, *input.shape[axis + 1 :])
+        return unflatten(input, self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
         """Return the dimension and sizes."""

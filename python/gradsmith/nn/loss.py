@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gradsmith.nn import functional as F
 from gradsmith.nn.module import Module
+from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -24,8 +25,10 @@ class _Loss(Module):
         """
         super().__init__()
         allowed = (*_REDUCTIONS, "batchmean") if isinstance(self, KLDivLoss) else _REDUCTIONS
+        name = type(self).__name__
+        if not isinstance(reduction, str):
+            raise TypeError(f"{name}: reduction is a {type(reduction).__name__}, expected a str")
         if reduction not in allowed:
-            name = type(self).__name__
             raise ValueError(f"{name}: reduction is {reduction!r}, expected one of {allowed}")
         self.reduction = reduction
 
@@ -66,7 +69,7 @@ class HuberLoss(_Loss):
             ValueError: ``delta`` is not positive, or the reduction is unknown.
         """
         super().__init__(reduction)
-        if not delta > 0:
+        if not check_number("HuberLoss", "delta", delta) > 0:
             raise ValueError(f"HuberLoss: delta is {delta}, expected a positive number")
         self.delta = delta
 
@@ -85,7 +88,7 @@ class SmoothL1Loss(_Loss):
             ValueError: ``beta`` is negative, or the reduction is unknown.
         """
         super().__init__(reduction)
-        if not beta >= 0:
+        if not check_number("SmoothL1Loss", "beta", beta) >= 0:
             raise ValueError(f"SmoothL1Loss: beta is {beta}, expected a number of at least 0")
         self.beta = beta
 

@@ -12,7 +12,7 @@ from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, new_parameter
 from gradsmith.ops.creation import empty, zeros
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 
 class _RunningNorm(Module):
@@ -79,7 +79,7 @@ class _RunningNorm(Module):
             init.zeros_(self.bias)
 
     def _check_rank(self, input: Tensor) -> None:
-        if input.ndim not in self.ranks:
+        if array_of(type(self).__name__, input).ndim not in self.ranks:
             expected = " or ".join(f"{rank}-d" for rank in self.ranks)
             raise ValueError(f"input has shape {input.shape}, expected a {expected} input")
 

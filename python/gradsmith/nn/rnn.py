@@ -44,6 +44,10 @@ def cell_of(layer: str, nonlinearity: str) -> str:
     return f"rnn_{nonlinearity}"
 
 
+# More would only fill the memory with parameters.
+_MOST_LAYERS = 10_000
+
+
 class _Recurrent(Module):
     """What the three networks share: options, parameters, the call."""
 
@@ -65,6 +69,8 @@ class _Recurrent(Module):
         self.input_size = checked_int(name, "input_size", input_size)
         self.hidden_size = checked_int(name, "hidden_size", hidden_size)
         self.num_layers = checked_int(name, "num_layers", num_layers)
+        if self.num_layers > _MOST_LAYERS:
+            raise ValueError(f"{name}: num_layers is {num_layers}, expected 1 to {_MOST_LAYERS}")
         if not 0 <= check_number(name, "dropout", dropout) <= 1:
             raise ValueError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
         if dropout > 0 and num_layers == 1:

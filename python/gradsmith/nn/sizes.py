@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,13 @@ def checked_int(layer: str, argument: str, value: Any, minimum: int = 1) -> int:
         TypeError: it is no int.
         ValueError: it is smaller.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{layer}: {argument} is a {type(value).__name__}, expected an int")
-    number = int(value.__index__())
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except (TypeError, ValueError):  # ValueError: a tensor of several elements
+        kind = type(value).__name__
+        raise TypeError(f"{layer}: {argument} is a {kind}, expected an int") from None
     if number < minimum:
         raise ValueError(f"{layer}: {argument} is {number}, expected at least {minimum}")
     return number

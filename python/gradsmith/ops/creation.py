@@ -218,6 +218,11 @@ def _number(op: str, argument: str, value: Any) -> float:
     return check_number(op, argument, value)
 
 
+def _check_room(op: str, count: int, dtype: DType) -> None:
+    """Let our allocator refuse what NumPy would try to make and the system end the process for."""
+    _CPU_EXTENSION.empty(_shape(op, (count,), dtype), dtype)
+
+
 @names_errors
 def arange(
     start: float,
@@ -252,16 +257,19 @@ def arange(
     floating = any(isinstance(each, float) for each in (start, end, step))
     wanted = (get_default_dtype() if floating else int64) if dtype is None else as_dtype(dtype)
     count = math.ceil((end - start) / step)
-    _shape("arange", (count,), wanted)
-    places = np.arange(count)
-    return _finished((start + places * step).astype(wanted), requires_grad)
+    counting = np.dtype(np.float64 if floating else np.int64)
+    _check_room("arange", count, counting)
+    values = np.arange(count, dtype=counting)
+    values *= step
+    values += start
+    return _finished(_cast(values, wanted), requires_grad)
 
 
 def _spaced(op: str, start: float, end: float, steps: int, dtype: Any) -> tuple[Array, DType]:
     wanted = _dtype(dtype)
     if check_int(op, "steps", steps) < 0:
         raise ValueError(f"{op}: steps is {steps}, expected a number >= 0")
-    _shape(op, (steps,), wanted)
+    _check_room(op, steps, np.dtype(np.float64))
     first, last = _number(op, "start", start), _number(op, "end", end)
     with np.errstate(all="ignore"):  # infinite ends
         return np.linspace(first, last, steps), wanted

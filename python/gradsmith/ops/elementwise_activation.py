@@ -74,7 +74,6 @@ def _hardtanh_backward(node: Node, dy: Tensor) -> Any:
     return (_gate(dy, x, low, high, 1.0),)
 
 
-@names_errors
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
@@ -110,14 +109,12 @@ def _leaky_relu_backward(node: Node, dy: Tensor) -> Any:
     return (_leaky_relu_slope(dy, x, negative_slope),)
 
 
-@names_errors
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``negative_slope * input``."""
     array = run_unary("leaky_relu", input, negative_slope)
     return record(_leaky_relu_backward, array, (input,), (input, negative_slope))
 
 
-@names_errors
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Return the input where positive, else ``weight * input``.
 
@@ -142,7 +139,6 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return where(gt(input, 0), input, mul(weight, input))
 
 
-@names_errors
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """Return the input where it is above ``threshold``, else ``value``."""
     array_of("threshold", input)
@@ -175,7 +171,6 @@ def _elu(input: Tensor, alpha: float, rate: float) -> Tensor:
     return record(_elu_backward, array, (input,), (input, alpha, rate))
 
 
-@names_errors
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``alpha * (exp(input) - 1)``."""
     return _elu(input, alpha, 1.0)
@@ -187,7 +182,6 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return mul(_elu(input, SELU_ALPHA, 1.0), SELU_SCALE)
 
 
-@names_errors
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return the input where positive, else ``alpha * (exp(input / alpha) - 1)``.
 
@@ -217,7 +211,6 @@ def _softplus_backward(node: Node, dy: Tensor) -> Any:
     return (_softplus_slope(dy, x, beta, threshold),)
 
 
-@names_errors
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """Return ``log(1 + exp(beta * input)) / beta``; the input where beta * input > threshold.
 
@@ -270,7 +263,6 @@ def _gelu_tanh_backward(node: Node, dy: Tensor) -> Any:
     return (_gelu_tanh_slope(dy, x),)
 
 
-@names_errors
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """Return ``input * Phi(input)`` with the normal distribution Phi.
 
@@ -331,7 +323,6 @@ def logsigmoid(input: Tensor) -> Tensor:
     return record(_log_sigmoid_backward, run_unary("log_sigmoid", input), (input,), (input,))
 
 
-@names_errors
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """Return the first half of ``dim`` times the sigmoid of the second.
 

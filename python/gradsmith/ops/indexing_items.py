@@ -17,6 +17,7 @@ import numpy as np
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, DType
 from gradsmith.ops.indexing import accumulated, number_of
+from gradsmith.ops.options import names_errors
 from gradsmith.ops.shape import _view
 from gradsmith.tensor import Tensor, as_array, wrap
 
@@ -84,6 +85,8 @@ def parse(op: str, shape: tuple[int, ...], index: Any) -> Basic | Plan:
 def _item(op: str, item: Any) -> Any:
     """Return an item of an index as an int, slice, None, Ellipsis, int64 array or bool array."""
     if type(item) in _PLAIN:
+        if isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise IndexError(f"{op}: index {item} is out of range")
         return item
     if isinstance(item, (bool, np.bool_)):
         return np.asarray(item)
@@ -239,6 +242,7 @@ def _spread(dy: Tensor, shape: tuple[int, ...], place: Basic | Plan) -> Tensor:
 # ---- writing -------------------------------------------------------------------------------------
 
 
+@names_errors
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """Write ``value`` (a tensor, number, array or list that broadcasts) to ``input[index]``.
 

@@ -135,23 +135,27 @@ def _apart(other: Any, target: Array) -> Any:
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 
+@names_errors
 def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Add ``alpha * other`` in place."""
     other = other if alpha == 1 else elementwise.scaled("add_", input, other, alpha)
     return _binary("add_", input, other, elementwise.add)
 
 
+@names_errors
 def sub_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Subtract ``alpha * other`` in place."""
     other = other if alpha == 1 else elementwise.scaled("sub_", input, other, alpha)
     return _binary("sub_", input, other, elementwise.sub)
 
 
+@names_errors
 def mul_(input: Tensor, other: Any) -> Tensor:
     """Multiply by ``other`` in place."""
     return _binary("mul_", input, other, elementwise.mul)
 
 
+@names_errors
 def div_(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Divide by ``other`` in place; ``rounding_mode`` as in `div`."""
     if rounding_mode is None:
@@ -163,36 +167,43 @@ def div_(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tens
     return _change("div_", input, (other,), divide)
 
 
+@names_errors
 def pow_(input: Tensor, exponent: Any) -> Tensor:
     """Raise to a power in place."""
     return _binary("pow_", input, exponent, elementwise.pow)
 
 
+@names_errors
 def neg_(input: Tensor) -> Tensor:
     """Negate in place."""
     return _unary("neg_", input, elementwise.neg)
 
 
+@names_errors
 def exp_(input: Tensor) -> Tensor:
     """Take the exponential in place."""
     return _unary("exp_", input, elementwise_math.exp)
 
 
+@names_errors
 def sqrt_(input: Tensor) -> Tensor:
     """Take the square root in place."""
     return _unary("sqrt_", input, elementwise_math.sqrt)
 
 
+@names_errors
 def sigmoid_(input: Tensor) -> Tensor:
     """Apply the logistic function in place."""
     return _unary("sigmoid_", input, elementwise_math.sigmoid)
 
 
+@names_errors
 def tanh_(input: Tensor) -> Tensor:
     """Take the hyperbolic tangent in place."""
     return _unary("tanh_", input, elementwise_math.tanh)
 
 
+@names_errors
 def relu_(input: Tensor) -> Tensor:
     """Set negative elements to 0 in place."""
     return _unary("relu_", input, elementwise_activation.relu)
@@ -209,6 +220,7 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 # ---- filling and writing by index ----------------------------------------------------------------
 
 
+@names_errors
 def copy_(input: Tensor, src: Any) -> Tensor:
     """Write ``src``, broadcast and converted, over the tensor.
 
@@ -234,6 +246,7 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     return input
 
 
+@names_errors
 def zero_(input: Tensor) -> Tensor:
     """Write zeros."""
     array_of("zero_", input)

@@ -94,6 +94,16 @@ def norm(
 # ---- diagonals and triangles ---------------------------------------------------------------------
 
 
+# NumPy's diagonal() counts in 32 bits and does not check that it can.
+_MOST_OFFSET = 2**31 - 1
+
+
+def _offset(op: str, argument: str, value: int, limit: int) -> int:
+    """Return the offset of a diagonal; all beyond ``limit`` are equally empty."""
+    limit = min(limit, _MOST_OFFSET)
+    return max(-limit, min(check_int(op, argument, value), limit))
+
+
 def _on_diagonal_backward(node: Node, ddx: Tensor) -> Any:
     _, offset, dim1, dim2 = node.saved
     return (diagonal(ddx, offset, dim1, dim2),)
@@ -130,7 +140,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     array = array_of("diagonal", input)
     if array.ndim < 2:
         raise ValueError(f"diagonal: input has shape {array.shape}, expected 2 dimensions or more")
-    check_int("diagonal", "offset", offset)
+    offset = _offset("diagonal", "offset", offset, max(array.shape))
     first, second = axis_of("diagonal", dim1, array.ndim), axis_of("diagonal", dim2, array.ndim)
     if first == second:
         raise ValueError(f"diagonal: dim1 and dim2 are both {dim1}")
@@ -162,7 +172,11 @@ def diag_embed(input: Tensor, offset: int = 0) -> Tensor:
     array = array_of("diag_embed", input)
     if array.ndim == 0:
         raise ValueError("diag_embed: the tensor has no dimension")
-    size = array.shape[-1] + builtins.abs(check_int("diag_embed", "offset", offset))
+    if builtins.abs(check_int("diag_embed", "offset", offset)) > _MOST_OFFSET:
+        raise MemoryError(
+            f"diag_embed: offset is {offset}, which makes matrices larger than memory"
+        )
+    size = array.shape[-1] + builtins.abs(offset)
     shape = (*array.shape[:-1], size, size)
     return _on_diagonal(input, shape, offset, array.ndim - 1, array.ndim)
 
@@ -184,7 +198,7 @@ def _triangle(op: str, input: Tensor, offset: int) -> Array:
     array = array_of(op, input)
     if array.ndim < 2:
         raise ValueError(f"{op}: input has shape {array.shape}, expected 2 dimensions or more")
-    edge = max(-array.shape[-2] - 1, min(check_int(op, "diagonal", offset), array.shape[-1]))
+    edge = _offset(op, "diagonal", offset, max(array.shape) + 1)
     mask: Array = np.tri(array.shape[-2], array.shape[-1], edge, dtype=np.bool_)
     return mask
 

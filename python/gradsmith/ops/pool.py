@@ -89,15 +89,9 @@ def _max_pool_nd(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
-    windows = Windows(
-        f"max_pool{ndim}d",
-        ndim,
-        kernel_size,
-        stride,
-        padding,
-        dilation,
-        check_flag(op, "ceil_mode", ceil_mode),
-    )
+    op = f"max_pool{ndim}d"
+    check_flag(op, "ceil_mode", ceil_mode)
+    windows = Windows(op, ndim, kernel_size, stride, padding, dilation, ceil_mode)
     return _max_pool(input, windows, return_indices)
 
 
@@ -240,13 +234,10 @@ def _avg_pool_nd(
     divisor_override: int | None,
 ) -> Tensor:
     op = f"avg_pool{ndim}d"
-    windows = Windows(
-        op, ndim, kernel_size, stride, padding, 1, check_flag(op, "ceil_mode", ceil_mode)
-    )
-    return _average(
-        input,
-        _Average(check_flag(op, "count_include_pad", count_include_pad), divisor_override, windows),
-    )
+    check_flag(op, "ceil_mode", ceil_mode)
+    check_flag(op, "count_include_pad", count_include_pad)
+    windows = Windows(op, ndim, kernel_size, stride, padding, 1, ceil_mode)
+    return _average(input, _Average(count_include_pad, divisor_override, windows))
 
 
 @names_errors

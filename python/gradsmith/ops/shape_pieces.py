@@ -90,7 +90,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> Any:
     array = array_of("chunk", input)
     axis = axis_of("chunk", dim, array.ndim)
     length = array.shape[axis] if array.ndim else 0
-    return split(input, max(-(-length // chunks), 1) if length else [0] * chunks, axis)
+    return split(input, max(-(-length // chunks), 1), axis)
 
 
 def _unbind_backward(node: Node, *dys: Tensor) -> Any:

@@ -104,7 +104,12 @@ class LambdaLR(LRScheduler):
             ValueError: their number is not that of the groups.
         """
         groups = len(optimizer.param_groups)
-        self.lr_lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
+        functions = lr_lambda if isinstance(lr_lambda, Sequence) else [lr_lambda] * groups
+        for function in functions:
+            if not callable(function):
+                kind = type(function).__name__
+                raise TypeError(f"LambdaLR: lr_lambda is or holds a {kind}, expected functions")
+        self.lr_lambdas = list(functions)
         if len(self.lr_lambdas) != groups:
             raise ValueError(
                 f"LambdaLR: got {len(self.lr_lambdas)} functions for {groups} parameter groups"
@@ -132,6 +137,7 @@ class StepLR(LRScheduler):
         """
         check_number("StepLR", "step_size", step_size, low=1)
         self.step_size = step_size
+        check_number("StepLR", "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -152,7 +158,13 @@ class MultiStepLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         """Take the steps at which the rate falls; one that occurs twice counts twice."""
-        self.milestones = Counter(milestones)
+        steps = list(milestones) if isinstance(milestones, Iterable) else [milestones]
+        for step in steps:
+            if isinstance(step, bool) or not isinstance(step, int):
+                kind = type(step).__name__
+                raise TypeError(f"MultiStepLR: milestones is or holds a {kind}, expected ints")
+        self.milestones = Counter(steps)
+        check_number("MultiStepLR", "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -167,6 +179,7 @@ class ExponentialLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         """Take the factor."""
+        check_number("ExponentialLR", "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -191,6 +204,8 @@ class LinearLR(LRScheduler):
         Raises:
             ValueError: a factor lies outside (0, 1] (the first) or [0, 1], or there are no steps.
         """
+        check_number("LinearLR", "start_factor", start_factor)
+        check_number("LinearLR", "end_factor", end_factor)
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor is {start_factor}, expected 0 < it <= 1")
         if not 0 <= end_factor <= 1:
@@ -227,6 +242,7 @@ class CosineAnnealingLR(LRScheduler):
             ValueError: ``T_max`` is below 1.
         """
         check_number("CosineAnnealingLR", "T_max", T_max, low=1)
+        check_number("CosineAnnealingLR", "eta_min", eta_min)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
@@ -280,6 +296,14 @@ class ReduceLROnPlateau(LRScheduler):
         Raises:
             ValueError: an option is unknown or out of range.
         """
+        for name, value in (
+            ("factor", factor),
+            ("patience", patience),
+            ("threshold", threshold),
+            ("cooldown", cooldown),
+            ("eps", eps),
+        ):
+            check_number("ReduceLROnPlateau", name, value)
         if not factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor is {factor}, expected below 1")
         if mode not in ("min", "max"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -22,12 +23,12 @@ def check_number(owner: str, name: str, value: Any, low: float = 0.0) -> None:
 
     Raises:
         TypeError: it is no number.
-        ValueError: it is too small, or NaN.
+        ValueError: it is too small, infinite or NaN.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{owner}: {name} is a {type(value).__name__}, expected a number")
-    if not value >= low:
-        raise ValueError(f"{owner}: {name} is {value}, expected at least {low:g}")
+    if not low <= value < math.inf:
+        raise ValueError(f"{owner}: {name} is {value}, expected a number of at least {low:g}")
 
 
 def check_fraction(owner: str, name: str, value: Any) -> None:
@@ -40,6 +41,9 @@ def check_fraction(owner: str, name: str, value: Any) -> None:
     check_number(owner, name, value)
     if not value < 1:
         raise ValueError(f"{owner}: {name} is {value}, expected 0 <= {name} < 1")
+
+
+_FLAGS = ("amsgrad", "centered", "maximize", "nesterov")
 
 
 class Work:
@@ -93,9 +97,10 @@ class Optimizer:
             TypeError: a parameter is no tensor, or not floating.
             ValueError: there are no parameters, one occurs twice, or an option is out of range.
         """
-        if isinstance(params, Tensor):
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            kind = "tensor" if isinstance(params, Tensor) else type(params).__name__
             raise TypeError(
-                f"{self._name}: params is a tensor, expected a list of tensors or of dicts"
+                f"{self._name}: params is a {kind}, expected a list of tensors or of dicts"
             )
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
@@ -119,6 +124,13 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
     # ---- for the optimisers --------------------------------------------------------------------
+
+    def _check(self, group: dict[str, Any]) -> None:
+        for name in _FLAGS:
+            if name in group and not isinstance(group[name], bool):
+                kind = type(group[name]).__name__
+                raise TypeError(f"{self._name}: {name} is a {kind}, expected a bool")
+        self._check_options(group)
 
     def _check_options(self, group: dict[str, Any]) -> None:
         """Refuse options that are out of range."""
@@ -204,7 +216,7 @@ class Optimizer:
                 f"some of {sorted(self.defaults)})"
             )
         group = {**self.defaults, **param_group, "params": params}
-        self._check_options(group)
+        self._check(group)
         self.param_groups.append(group)
 
     def _check_param(self, param: Any) -> None:
@@ -284,8 +296,14 @@ class Optimizer:
         """Take over options and state, copied; nothing changes if they do not fit.
 
         Raises:
+            TypeError: it is no dictionary.
             ValueError: groups, parameters or shapes are not those of this optimiser.
         """
+        if not isinstance(state_dict, dict):
+            kind = type(state_dict).__name__
+            raise TypeError(f"{self._name}: the state is a {kind}, expected a dictionary")
+        if not {"param_groups", "state"} <= set(state_dict):
+            raise ValueError(f"{self._name}: the state lacks 'param_groups' or 'state'")
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(
@@ -302,7 +320,7 @@ class Optimizer:
                 )
             by_number.update(zip(theirs["params"], mine["params"], strict=True))
             group = {**mine, **theirs, "params": mine["params"]}
-            self._check_options(group)
+            self._check(group)
             groups.append(group)
         state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for number, values in state_dict["state"].items():
@@ -318,12 +336,13 @@ class Optimizer:
         if value is None:
             return None
         array = np.asarray(value._array if isinstance(value, Tensor) else value)
+        expected = () if key == "step" else param.shape
+        if array.shape != expected:
+            raise ValueError(
+                f"{self._name}: state {key!r} has shape {array.shape}, expected {expected}"
+            )
         if key == "step":
             return wrap(np.array(float(array), dtype=np.float32))
-        if array.shape != param.shape:
-            raise ValueError(
-                f"{self._name}: state {key!r} has shape {array.shape}, its parameter {param.shape}"
-            )
         state = self._zeros(param)
         EXTENSIONS[type(param._array)].copy(state._array, array)
         return state

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradsmith.nn import Module
+from gradsmith.optim.optimizer import check_number
 from gradsmith.train.compiling import compiled
 
 Logs = dict[str, float]
@@ -269,12 +270,17 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[[int, float], float]) -> None:
         """Keep the function; it gets the epoch, from 0, and the present learning rate."""
         super().__init__()
+        if not callable(schedule):
+            kind = type(schedule).__name__
+            raise TypeError(f"LearningRateScheduler: schedule is a {kind}, expected a function")
         self.schedule = schedule
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the learning rate."""
         for group in compiled("LearningRateScheduler", self.model).optimizer.param_groups:
-            group["lr"] = float(self.schedule(epoch, group["lr"]))
+            rate = self.schedule(epoch, group["lr"])
+            check_number("LearningRateScheduler", "the schedule's result", rate)
+            group["lr"] = float(rate)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Add ``learning_rate`` to the logs."""
@@ -296,4 +302,7 @@ class LambdaCallback(Callback):
         for name, function in functions.items():
             if name not in _EVENTS:
                 raise TypeError(f"LambdaCallback: {name!r} is no event ({', '.join(_EVENTS)})")
+            if not callable(function):
+                kind = type(function).__name__
+                raise TypeError(f"LambdaCallback: {name} is a {kind}, expected a function")
             setattr(self, name, function)

@@ -13,6 +13,7 @@ from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype
 from gradsmith.data import DataLoader, Dataset, IterableDataset
 from gradsmith.data.dataset import check_indices, position
 from gradsmith.nn import Module
+from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor, as_array, wrap
 
 
@@ -193,7 +194,7 @@ def split_validation(
             "fit: validation_split needs arrays or tensors; give validation_data with a "
             f"{type(x).__name__}"
         )
-    if not 0 < fraction < 1:
+    if not 0 < check_number("fit", "validation_split", fraction) < 1:
         raise ValueError(f"fit: validation_split is {fraction}, expected 0 <= it < 1")
     dataset = array_dataset("fit", x, y, dtype)
     cut = math.floor(len(dataset) * (1 - fraction))

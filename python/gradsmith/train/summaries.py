@@ -29,6 +29,9 @@ def _shape_text(output: Any) -> str:
 
 def _zeros(model: Module, input_size: Sequence[Any]) -> Any:
     """Return zeros of one shape, or of each in a sequence of shapes."""
+    if isinstance(input_size, str) or not isinstance(input_size, Sequence):
+        kind = type(input_size).__name__
+        raise TypeError(f"summary: input_size is or holds a {kind}, expected a tuple of ints")
     if not input_size or isinstance(input_size[0], int):
         sizes = tuple(input_size)
         if any(not isinstance(size, int) or size < 1 for size in sizes):

@@ -10,10 +10,13 @@ from gradsmith.autograd import no_grad
 from gradsmith.backend import float32
 from gradsmith.ops.creation import zeros
 from gradsmith.ops.elementwise import maximum
+from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor
 
 
 def _gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"{name}: parameters is a {type(parameters).__name__}, expected tensors")
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     for parameter in given:
         if not isinstance(parameter, Tensor):
@@ -62,10 +65,10 @@ def clip_grad_norm_(
         ValueError: ``norm_type`` is not positive, ``max_norm`` is negative or NaN, or the norm is
             not finite.
     """
-    p = float(norm_type)
+    p = check_number("clip_grad_norm_", "norm_type", norm_type)
     if not p > 0:
         raise ValueError(f"clip_grad_norm_: norm_type is {norm_type}, expected a positive number")
-    if not max_norm >= 0:
+    if not check_number("clip_grad_norm_", "max_norm", max_norm) >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}, expected at least 0")
     gradients = _gradients("clip_grad_norm_", parameters)
     norm = _norm(gradients, p)
@@ -90,7 +93,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     Raises:
         ValueError: ``clip_value`` is negative or NaN.
     """
-    if not clip_value >= 0:
+    if not check_number("clip_grad_value_", "clip_value", clip_value) >= 0:
         raise ValueError(f"clip_grad_value_: clip_value is {clip_value}, expected at least 0")
     for grad in _gradients("clip_grad_value_", parameters):
         grad.clamp_(-clip_value, clip_value)

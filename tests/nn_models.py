@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small models with nested modules, parameters and buffers, for the tests of `nn`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import gradsmith as gs
+from gradsmith import nn
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.scale = nn.Parameter(gs.ones(3))
+        self.register_buffer("count", gs.zeros(3))
+        self.register_buffer("scratch", gs.zeros(2), persistent=False)
+
+    def forward(self, x: gs.Tensor) -> gs.Tensor:
+        return self.fc(x) * self.scale
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(Block(), nn.ReLU())
+        self.head = nn.Linear(3, 2, bias=False)
+
+    def forward(self, x: gs.Tensor) -> gs.Tensor:
+        return self.head(self.encoder(x))
+
+
+KEYS = ["encoder.0.scale", "encoder.0.count", "encoder.0.fc.weight", "encoder.0.fc.bias"]
+KEYS.append("head.weight")
+
+
+def snapshot(module: nn.Module) -> dict[str, np.ndarray]:
+    return {key: value.numpy().copy() for key, value in module.state_dict().items()}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return list(a) == list(b) and all(np.array_equal(a[key], b[key]) for key in a)
