@@ -26,7 +26,7 @@ lint: $(VENV)/installed $(VENV)/test-tools $(VENV)/lint-tools
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
 	$(BIN)/python -m mypy
-	$(BIN)/python -m mypy.stubtest gradsmith._cpu --ignore-missing-stub --allowlist tests/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest gradsmith._cpu --mypy-config-file pyproject.toml
 
 format: $(VENV)/lint-tools
 	$(BIN)/ruff check --fix .

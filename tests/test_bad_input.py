@@ -286,6 +286,11 @@ def test_triangle_of_bool_stays_bool() -> None:
     assert gs.triu(gs.ones(2, 2, dtype=gs.bool)).dtype == gs.bool
 
 
+def test_quantile_of_nan_is_nan() -> None:
+    got = gs.quantile(gs.tensor([[1.0, float("nan"), 3.0], [1.0, 2.0, 3.0]]), 0.5, 1)
+    np.testing.assert_array_equal(got.numpy(), [np.nan, 2.0])
+
+
 def test_accuracy_takes_nan_for_no_class() -> None:
     metric = gs.metrics.Accuracy()
     metric.update(gs.tensor([[float("nan"), 0.0], [1.0, 0.0]]), gs.tensor([0, 0]))

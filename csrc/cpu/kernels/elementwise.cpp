@@ -13,21 +13,19 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 // The functions whose verbs exist for vectors.
-#define GS_VECTOR_UNARY(X)                                                                     \
-  X(neg)                                                                                       \
-  X(abs)                                                                                       \
-  X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) X(expm1) X(log) \
-      X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf) X(sigmoid)          \
-          X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu) X(mish) \
-              X(hardswish) X(hardsigmoid)
-#define GS_VECTOR_BINARY(X)                                                                        \
-  X(add)                                                                                           \
-  X(sub)                                                                                           \
-  X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward) X(elu_backward)      \
-      X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward) \
-          X(gelu_tanh_backward) X(silu_backward)
+// clang-format off
+#define GS_VECTOR_UNARY(X)                                                                   \
+  X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) \
+  X(expm1) X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf)       \
+  X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)    \
+  X(mish) X(hardswish) X(hardsigmoid)
+#define GS_VECTOR_BINARY(X)                                                                  \
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward)  \
+  X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
+  X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
 #define GS_VECTOR_COMPARE(X) \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
+// clang-format on
 
 GS_INLINE bool has_vector_unary(UnaryOp op) {
   switch (op) {

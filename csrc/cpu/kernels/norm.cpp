@@ -4,11 +4,12 @@
 // double; deviations are taken in the type's own precision (float for bfloat16) from the rounded
 // mean, and what rounding it left out is put back into the variance and the shift. Threads take
 // channels, rows, or blocks of rows of fixed length, so no sum depends on their number.
+#include "ops/norm.h"
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/simd/stream.h"
-#include "ops/norm.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -384,11 +385,10 @@ void row_norm_backward(const RowNormBackwardParams& p) {
 }
 
 constexpr const char *kChannels = GS_NAME("channels"), *kRows = GS_NAME("rows");
-constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
-
 }  // namespace
 
 void fill_norm(OpTable& table) {
+  constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
   table.batch_norm_forward.push_front(
       {kChannels, kIsa, supports_channels<BatchNormParams>, batch_norm_forward});
   table.batch_norm_backward.push_front(

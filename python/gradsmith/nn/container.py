@@ -114,8 +114,8 @@ class _Numbered(Module):
         del self[index]
         return value
 
-    def __iadd__(self, values: Iterable[Any]) -> Self:
-        return self.extend(values)
+    def __iadd__(self, other: Iterable[Any]) -> Self:
+        return self.extend(other)
 
     def __add__(self, other: Iterable[Any]) -> Self:
         joined = type(self)()

@@ -86,6 +86,8 @@ def _add_broadcast_backward(node: Node, dy: Tensor) -> Any:
 def scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     """Return ``alpha * other`` of a tensor or a number, a tensor in the dtype of the sum."""
     check_number(name, "alpha", alpha)
+    if isinstance(other, np.ndarray):
+        other = Tensor(other)
     if not isinstance(other, Tensor):
         return constant_of(name, other) * alpha
     if isinstance(input, Tensor) and input.ndim >= other.ndim:

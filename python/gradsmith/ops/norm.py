@@ -270,7 +270,7 @@ def group_norm(
 
 def _update_running(op: str, input: Tensor, running: Tensor, batch: Tensor, share: float) -> None:
     """Move running statistics (C) towards the mean over the batch of each sample's (N, C)."""
-    if running.shape != (input.shape[1],):
+    if array_of(op, running, "running statistics").shape != (input.shape[1],):
         raise ValueError(
             f"{op}: running statistics have shape {running.shape}, expected ({input.shape[1]},)"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.backend import FLOATING, Array, bfloat16, int64
-from gradsmith.ops.elementwise import as_floating
+from gradsmith.ops.elementwise import as_floating, isnan, where
 from gradsmith.ops.elementwise_combine import lerp
 from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices
@@ -127,6 +127,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Return the value below which a share ``q`` of the elements lies, interpolated linearly.
 
+    NaN where there is one.
+
     Raises:
         ValueError: ``q`` is not in [0, 1], or there is no element.
         IndexError: there is no such dimension.
@@ -148,6 +150,8 @@ def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = Fa
     lower = int(place)
     upper = lower + 1 if lower + 1 < size else lower
     out = lerp(select(ordered, axis, lower), select(ordered, axis, upper), place - lower)
+    last = select(ordered, axis, size - 1)  # NaN if there is one
+    out = where(isnan(last), last, out)
     shape = x.shape
     return reshape(out, (*shape[:axis], 1, *shape[axis + 1 :])) if keepdim else out
 
