@@ -45,13 +45,13 @@ def problem_list(family: str) -> list[tuple[str, str]]:
 
 
 def close_to(expected: np.ndarray, tolerance: float) -> Callable[[Any], None]:
-    """Return a check: error below ``tolerance`` times the size of the expected result."""
+    """Return a check: error below ``tolerance`` times max(|expected|, its root mean square)."""
 
     def check(result: Any) -> None:
         got = np.asarray(result.detach().numpy(), dtype=np.float64)
         assert got.shape == expected.shape, f"shape {got.shape}, expected {expected.shape}"
-        scale = np.sqrt(np.mean(expected**2)) + 1e-30
-        error = np.max(np.abs(got - expected)) / scale
+        scale = np.maximum(np.abs(expected), np.sqrt(np.mean(expected**2)) + 1e-30)
+        error = np.max(np.abs(got - expected) / scale)
         assert error <= tolerance, f"error {error:.2e}, allowed {tolerance:.2e}"
 
     return check
