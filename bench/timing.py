@@ -14,6 +14,10 @@ from typing import Any
 
 MIN_SAMPLE_SECONDS = 0.004
 
+# Thread pools spin for a while after their last call (OpenBLAS about 30 ms); until they sleep they
+# take cores from whoever is timed next.
+SETTLE_SECONDS = 0.04
+
 
 def repeats_for(runner: Callable[[], Any]) -> int:
     """Return how many runs make a sample long enough for the clock."""
@@ -32,6 +36,8 @@ def interleaved(runners: dict[str, Callable[[], Any]], rounds: int) -> dict[str,
         order = list(runners) if number % 2 == 0 else list(reversed(runners))
         for name in order:
             runner = runners[name]
+            time.sleep(SETTLE_SECONDS)
+            runner()  # wakes its own threads
             start = time.perf_counter()
             for _ in range(repeats[name]):
                 runner()
