@@ -15,8 +15,10 @@ from typing import Any
 MIN_SAMPLE_SECONDS = 0.004
 
 # Thread pools spin for a while after their last call (OpenBLAS about 30 ms); until they sleep they
-# take cores from whoever is timed next.
+# take cores from whoever is timed next. Then a pool that was asleep needs a while until the system
+# has spread its threads over the cores.
 SETTLE_SECONDS = 0.04
+WARM_UP_SECONDS = 0.02
 
 
 def repeats_for(runner: Callable[[], Any]) -> int:
@@ -37,7 +39,9 @@ def interleaved(runners: dict[str, Callable[[], Any]], rounds: int) -> dict[str,
         for name in order:
             runner = runners[name]
             time.sleep(SETTLE_SECONDS)
-            runner()  # wakes its own threads
+            warm = time.perf_counter() + WARM_UP_SECONDS
+            while time.perf_counter() < warm:
+                runner()
             start = time.perf_counter()
             for _ in range(repeats[name]):
                 runner()
