@@ -9,8 +9,8 @@ import pytest
 from gradsmith import _cpu
 from gradsmith.autograd import grad
 from gradsmith.ops import indexing
-from gradsmith.ops.elementwise import clone
 from gradsmith.ops.indexing_items import getitem, setitem
+from gradsmith.ops.shape_copy import clone
 from gradsmith.tensor import Tensor
 from tests.cases import Case, CaseTests, threads
 from tests.reference import indexing as ref

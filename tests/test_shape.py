@@ -260,3 +260,46 @@ ONES = gs.ones(2, 3)
 def test_errors(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# ---- channels-last: an order of memory that convolutions choose by themselves --------------------
+
+
+def channels_last(shape: tuple[int, ...]) -> gs.Tensor:
+    n, c, *spatial = shape
+    values = np.random.default_rng(0).standard_normal((n, *spatial, c)).astype(np.float32)
+    return gs.from_numpy(np.moveaxis(values, -1, 1))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 5), (2, 3, 2, 4, 5), (8, 64, 32, 32)])
+def test_elementwise_ops_keep_channels_last(shape: tuple[int, ...]) -> None:
+    x = channels_last(shape)
+    plain = gs.from_numpy(np.ascontiguousarray(x.numpy()))
+    bias = gs.randn(shape[1], *(1 for _ in shape[2:]))
+    results = {
+        "unary": (x.exp(), plain.exp()),
+        "number": (x + 1, plain + 1),
+        "broadcast": (bias + x, bias + plain),
+        "mixed": (x + plain, plain + plain),
+        "where": (gs.where(x > 0, x, 0.0), gs.where(plain > 0, plain, 0.0)),
+        "convert": (x.double(), plain.double()),
+        "clone": (x.clone(), plain),
+    }
+    for name, (result, expected) in results.items():
+        assert result.stride() == x.stride(), name
+        assert np.array_equal(result.numpy(), expected.numpy()), name
+    assert x.contiguous().is_contiguous()
+    assert np.array_equal(x.contiguous().numpy(), plain.numpy())
+
+
+def test_view_of_channels_last_copies_where_strides_allow_none() -> None:
+    x = channels_last((2, 3, 4, 5)).requires_grad_()
+    rows = x.view(2, -1)
+    assert np.array_equal(rows.detach().numpy(), x.detach().numpy().reshape(2, -1))
+    (rows * gs.arange(60.0)).sum().backward()
+    assert x.grad is not None
+    assert np.array_equal(
+        x.grad.numpy(), np.tile(np.arange(60.0).reshape(1, 3, 4, 5), (2, 1, 1, 1))
+    )
+    with pytest.raises(ValueError, match="cannot be viewed"):
+        gs.randn(3, 4).T.view(12)

@@ -132,20 +132,26 @@ Shape shape_from(const py::tuple& sizes, const char* op) {
   return shape;
 }
 
-py::object empty(const Shape& shape, DType dtype) {
-  const std::int64_t bytes = checked_count(shape, size_of(dtype)) * size_of(dtype);
+py::object empty(const Shape& shape, DType dtype, Layout layout) {
+  const std::int64_t item = size_of(dtype);
+  const std::int64_t bytes = checked_count(shape, item) * item;
   PyObject* descriptor = descriptors().of[static_cast<int>(dtype)];
   Py_INCREF(descriptor);  // NewFromDescr steals it
-  Py_intptr_t dims[kMaxDims];
-  for (int d = 0; d < shape.ndim; ++d) dims[d] = shape[d];
+  std::int64_t stride[kMaxDims];
+  dense_strides(shape, layout, stride);
+  Py_intptr_t dims[kMaxDims], steps[kMaxDims];
+  for (int d = 0; d < shape.ndim; ++d) {
+    dims[d] = shape[d];
+    steps[d] = stride[d] * item;
+  }
   void* block = bytes < kSmallBytes ? nullptr : allocate(static_cast<std::size_t>(bytes));
-  PyObject* array = numpy().PyArray_NewFromDescr_(
-      numpy().PyArray_Type_, descriptor, shape.ndim, dims, nullptr, block,
-      block == nullptr
-          ? 0
-          : py::detail::npy_api::NPY_ARRAY_WRITEABLE_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_ |
-                py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_,
-      nullptr);
+  PyObject* array =
+      numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, descriptor, shape.ndim, dims,
+                                    layout == Layout::channels_first ? nullptr : steps, block,
+                                    block == nullptr ? 0
+                                                     : py::detail::npy_api::NPY_ARRAY_WRITEABLE_ |
+                                                           py::detail::npy_api::NPY_ARRAY_ALIGNED_,
+                                    nullptr);
   if (array == nullptr) {
     if (block != nullptr) deallocate(block);
     throw py::error_already_set();
@@ -165,38 +171,48 @@ py::object zeros(const Shape& shape, DType dtype) {
   return result;
 }
 
-py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument) {
-  const Array source = view(array, op, argument);
-  if (source.dtype == dtype) return array;
-  py::object result = empty(source.shape, dtype);
-  const Array target = view(result, op, argument);
+namespace {
+
+// A copy of `source` with that dtype in that layout.
+py::object converted(const Array& source, DType dtype, Layout layout, const char* op) {
+  py::object result = empty(source.shape, dtype, layout);
   const Array* inputs[] = {&source};
   ElementwiseParams p{};
   p.dtype = source.dtype;
   p.out_dtype = dtype;
-  set_layout(p, target, inputs, 1);
+  set_layout(p, view(result, op, "out"), inputs, 1);
   run_released(table().convert, p, p.count);
   return result;
+}
+
+}  // namespace
+
+py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument) {
+  const Array source = view(array, op, argument);
+  if (source.dtype == dtype) return array;
+  return converted(source, dtype, layout_of(source), op);
 }
 
 py::object as_contiguous(py::object array, const char* op, const char* argument) {
   const Array source = view(array, op, argument);
   if (source.is_contiguous()) return array;
-  py::object result = empty(source.shape, source.dtype);
-  const Array target = view(result, op, argument);
-  const Array* inputs[] = {&source};
-  ElementwiseParams p{};
-  p.dtype = p.out_dtype = source.dtype;
-  set_layout(p, target, inputs, 1);
-  run_released(table().convert, p, p.count);
-  return result;
+  return converted(source, source.dtype, Layout::channels_first, op);
+}
+
+Input layout_input(py::handle array, Layout layout, const char* op, const char* argument) {
+  Input input{py::reinterpret_borrow<py::object>(array), view(array, op, argument)};
+  if (lies_in(input.view, layout)) return input;
+  input.object = converted(input.view, input.view.dtype, layout, op);
+  input.view = view(input.object, op, argument);
+  return input;
 }
 
 Input contiguous_input(py::handle array, const char* op, const char* argument) {
-  Input input;
-  input.object = as_contiguous(py::reinterpret_borrow<py::object>(array), op, argument);
-  input.view = view(input.object, op, argument);
-  return input;
+  return layout_input(array, Layout::channels_first, op, argument);
+}
+
+Input dense_input(py::handle array, const char* op, const char* argument) {
+  return layout_input(array, layout_of(view(array, op, argument)), op, argument);
 }
 
 }  // namespace gradsmith::bindings

@@ -23,7 +23,8 @@ bool is_array(py::handle object);
 Array view(py::handle array, const char* op, const char* argument);
 
 Shape shape_from(const py::tuple& sizes, const char* op);  // ValueError for a negative size
-py::object empty(const Shape& shape, DType dtype);         // contiguous, not initialised
+py::object empty(const Shape& shape, DType dtype,
+                 Layout layout = Layout::channels_first);  // dense, not initialised
 py::object zeros(const Shape& shape, DType dtype);         // contiguous
 py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument);
 py::object as_contiguous(py::object array, const char* op, const char* argument);
@@ -39,6 +40,10 @@ struct Input {
   Array view;
 };
 Input contiguous_input(py::handle array, const char* op, const char* argument);
+
+// The same in a given layout, or in the one it has (anything else becomes C order).
+Input layout_input(py::handle array, Layout layout, const char* op, const char* argument);
+Input dense_input(py::handle array, const char* op, const char* argument);
 
 // Below this many elements of work, releasing the GIL costs more than it gives others.
 constexpr std::int64_t kReleaseWork = 16384;

@@ -104,9 +104,18 @@ struct Operand {
   }
 };
 
+// The layout of a result: that of the first operand that has the result's shape.
+Layout result_layout(const Shape& shape, std::initializer_list<const Array*> operands) {
+  for (const Array* operand : operands) {
+    if (operand->shape == shape) return layout_of(*operand);
+  }
+  return Layout::channels_first;
+}
+
 // The output given by `out`, or a new one; `out` must have the result's shape and dtype.
-py::object output_for(const char* op, py::handle out, const Shape& shape, DType dtype) {
-  if (out.is_none()) return empty(shape, dtype);
+py::object output_for(const char* op, py::handle out, const Shape& shape, DType dtype,
+                      Layout layout) {
+  if (out.is_none()) return empty(shape, dtype, layout);
   const Array target = writable_view(out, op, "out");
   GS_CHECK(target.shape == shape, op, ": out has shape ", to_string(target.shape), ", expected ",
            to_string(shape));
@@ -124,7 +133,7 @@ py::object call_unary(UnaryOp op, py::handle x, double option0, double option1, 
     source = as_dtype(source, dtype, info.name, "input");
     input = view(source, info.name, "input");
   }
-  py::object result = output_for(info.name, out, input.shape, dtype);
+  py::object result = output_for(info.name, out, input.shape, dtype, layout_of(input));
   const Array target = view(result, info.name, "out");
   const Array* inputs[] = {&input};
   ElementwiseParams p;
@@ -169,7 +178,8 @@ py::object call_binary(BinaryOp op, py::handle a_object, py::handle b_object, do
                           : broadcast_shapes(name, a.view.shape, b.view.shape);
   const bool compares = info.category == Category::comparison;
   const DType out_dtype = compares ? DType::boolean : dtype;
-  py::object result = output_for(name, out, shape, out_dtype);
+  py::object result =
+      output_for(name, out, shape, out_dtype, result_layout(shape, {&a.view, &b.view}));
   const Array target = view(result, name, "out");
   const Array* inputs[] = {&a.view, &b.view};
   ElementwiseParams p;
@@ -196,7 +206,7 @@ py::object call_where(py::handle condition, py::handle a_object, py::handle b_ob
   b.become(dtype, kName, "other");
   const Shape shape =
       broadcast_shapes(kName, mask.shape, broadcast_shapes(kName, a.view.shape, b.view.shape));
-  py::object result = empty(shape, dtype);
+  py::object result = empty(shape, dtype, result_layout(shape, {&a.view, &b.view, &mask}));
   const Array target = view(result, kName, "out");
   const Array* inputs[] = {&mask, &a.view, &b.view};
   ElementwiseParams p;
@@ -224,12 +234,20 @@ void call_copy(py::handle out, py::handle src) {
   run_released(table().convert, p, p.count);
 }
 
-// A copy in C order, in memory of its own.
-py::object copy_of(py::handle x) {
-  const Array source = view(x, "clone", "input");
-  py::object result = empty(source.shape, source.dtype);
+// A copy in memory of its own.
+py::object copy_in(Layout layout, const Array& source, py::handle x) {
+  py::object result = empty(source.shape, source.dtype, layout);
   call_copy(result, x);
   return result;
+}
+
+py::object copy_of(py::handle x) {
+  return copy_in(Layout::channels_first, view(x, "clone", "input"), x);
+}
+
+py::object clone(py::handle x) {
+  const Array source = view(x, "clone", "input");
+  return copy_in(layout_of(source), source, x);
 }
 
 py::object full(const py::tuple& shape, py::handle value, py::handle dtype) {
@@ -274,6 +292,7 @@ void bind_elementwise(py::module_& m) {
       [](py::handle dtype) { set_default_floating(dtype_from(dtype, "set_default_dtype")); },
       py::arg("dtype"));
   m.def("copy_of", &copy_of, py::arg("x"));
+  m.def("clone", &clone, py::arg("x"));
   m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
   m.def(
       "zeros",

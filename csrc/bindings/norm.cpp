@@ -65,45 +65,6 @@ struct Output {
   }
 };
 
-// x (N, C, *spatial) in C order or, where it is so already, channels-last.
-Input dense_input(py::handle x, const char* op, const char* argument) {
-  Input input;
-  input.view = view(x, op, argument);
-  if (!is_channels_last(input.view)) return contiguous_input(x, op, argument);
-  input.object = py::reinterpret_borrow<py::object>(x);
-  return input;
-}
-
-// The dimensions of (N, C, *spatial) in the order of memory when the channels are last.
-py::tuple channels_last_order(int ndim) {
-  py::tuple order(ndim);
-  order[0] = 0;
-  for (int d = 1; d < ndim - 1; ++d) order[d] = d + 1;
-  order[ndim - 1] = 1;
-  return order;
-}
-
-// A new array of the shape, dtype and layout of x.
-py::object empty_as(const Array& x) {
-  if (x.is_contiguous()) return empty(x.shape, x.dtype);
-  Shape memory;
-  memory.append(x.size(0));
-  for (int d = 2; d < x.ndim(); ++d) memory.append(x.size(d));
-  memory.append(x.size(1));
-  py::tuple back(x.ndim());
-  back[0] = 0;
-  back[1] = x.ndim() - 1;
-  for (int d = 2; d < x.ndim(); ++d) back[d] = d - 1;
-  return empty(memory, x.dtype).attr("transpose")(back);
-}
-
-// The array with the elements of x's memory order adjacent, copied if it is not so.
-Input in_layout_of(const Array& x, py::handle array, const char* op, const char* argument) {
-  if (x.is_contiguous()) return contiguous_input(array, op, argument);
-  const py::object reordered = array.attr("transpose")(channels_last_order(x.ndim()));
-  return contiguous_input(reordered, op, argument);
-}
-
 // y, mean and rstd; updates the running statistics in training.
 py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle weight,
                              py::handle bias, py::handle running_mean, py::handle running_var,
@@ -125,7 +86,7 @@ py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle w
   const RunningStatistic var(op, "running_var", running_var, channels, dtype, training);
   const Output batch_mean(channels, statistics_dtype(dtype));
   const Output rstd(channels, statistics_dtype(dtype));
-  py::object y = empty_as(input.view);
+  py::object y = empty(input.view.shape, dtype, layout_of(input.view));
   p.dtype = dtype;
   p.training = training;
   p.momentum = momentum;
@@ -154,7 +115,7 @@ py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle 
   const Input input = dense_input(x, op, "input");
   const DType dtype = input.view.dtype;
   check_gradient(op, view(dy, op, "dy"), input.view);
-  const Input gradient = in_layout_of(input.view, dy, op, "dy");
+  const Input gradient = layout_input(dy, layout_of(input.view), op, "dy");
   BatchNormBackwardParams p{};
   p.view = batch_norm_view(op, input.view, training);
   const std::int64_t count = p.view.channels;
@@ -163,7 +124,7 @@ py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle 
   const Parameter scale(op, "weight", weight, shape_of(count), dtype);
   const Output dweight(shape_of(count), statistics_dtype(dtype), needs_dweight);
   const Output dbias(shape_of(count), statistics_dtype(dtype), needs_dbias);
-  py::object dx = needs_dx ? empty_as(input.view) : py::none();
+  py::object dx = needs_dx ? empty(input.view.shape, dtype, layout_of(input.view)) : py::none();
   p.dtype = dtype;
   p.training = training;
   p.x = input.view.data;

@@ -18,17 +18,37 @@ void Shape::append(std::int64_t size) {
   dims[ndim++] = size;
 }
 
-bool Array::is_contiguous() const {
-  // NumPy gives arrays without elements any strides.
-  for (int i = 0; i < shape.ndim; ++i) {
-    if (shape[i] == 0) return true;
+bool Array::is_contiguous() const { return lies_in(*this, Layout::channels_first); }
+
+void dense_strides(const Shape& shape, Layout layout, std::int64_t* stride) {
+  const bool channels_last = layout == Layout::channels_last && shape.ndim >= 3;
+  std::int64_t step = channels_last ? shape[1] : 1;
+  for (int d = shape.ndim - 1; d >= 0; --d) {
+    const bool is_innermost = channels_last && d == 1;
+    stride[d] = is_innermost ? 1 : step;
+    if (!is_innermost) step *= shape[d];
   }
-  std::int64_t expected = 1;
-  for (int i = shape.ndim - 1; i >= 0; --i) {
-    if (shape[i] != 1 && stride[i] != expected) return false;
-    expected *= shape[i];
+}
+
+bool lies_in(const Array& x, Layout layout) {
+  // NumPy gives arrays without elements any strides.
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (x.size(d) == 0) return true;
+  }
+  std::int64_t expected[kMaxDims];
+  dense_strides(x.shape, layout, expected);
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (x.size(d) != 1 && x.stride[d] != expected[d]) return false;
   }
   return true;
+}
+
+bool is_channels_last(const Array& x) {
+  return x.ndim() >= 3 && !x.is_contiguous() && lies_in(x, Layout::channels_last);
+}
+
+Layout layout_of(const Array& x) {
+  return is_channels_last(x) ? Layout::channels_last : Layout::channels_first;
 }
 
 std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {

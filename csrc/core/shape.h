@@ -22,6 +22,9 @@ struct Shape {
   void append(std::int64_t size);  // throws ValueError beyond kMaxDims dimensions
 };
 
+// How the elements of an (N, C, *spatial) array lie: in C order, or in that of (N, *spatial, C).
+enum class Layout : std::uint8_t { channels_first, channels_last };
+
 // A view of strided memory that somebody else owns; strides count elements and may be 0 or
 // negative.
 struct Array {
@@ -38,6 +41,16 @@ struct Array {
     return static_cast<T*>(data);
   }
 };
+
+// Strides of a dense array. Channels-last needs at least 3 dimensions; fewer are in C order.
+void dense_strides(const Shape& shape, Layout layout, std::int64_t* stride);
+
+// Whether x is dense in that layout; dimensions of size 1 may have any stride.
+bool lies_in(const Array& x, Layout layout);
+
+// Whether x is channels-last and not in C order as well, as it would be with one channel.
+bool is_channels_last(const Array& x);
+Layout layout_of(const Array& x);  // channels_last where it is that, else channels_first
 
 // Product of the dimensions; throws MemoryError naming the shape when it, or it times the item
 // size, passes 2^63 - 1. Dimensions must be >= 0 (ValueError).

@@ -42,11 +42,21 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
   p.out = out.data;
   p.count = checked_count(out.shape);
   for (int i = 0; i < count; ++i) p.in[i] = inputs[i]->data;
-  // Dimensions are gathered innermost first, then reversed.
+  // Dimensions are gathered innermost in the output's memory first, then reversed.
+  int order[kMaxDims];
+  for (int i = 0; i < out.ndim(); ++i) {
+    const int d = out.ndim() - 1 - i;
+    int place = i;
+    for (; place > 0 && out.stride[order[place - 1]] > out.stride[d]; --place) {
+      order[place] = order[place - 1];
+    }
+    order[place] = d;
+  }
   std::int64_t shape[kMaxDims];
   std::int64_t stride[4][kMaxDims];  // operand 3 is the output
   int ndim = 0;
-  for (int d = out.ndim() - 1; d >= 0; --d) {
+  for (int position = 0; position < out.ndim(); ++position) {
+    const int d = order[position];
     if (out.size(d) == 1) continue;
     std::int64_t step[4];
     step[3] = out.stride[d];

@@ -40,24 +40,12 @@ DType statistics_dtype(DType dtype) {
   return dtype == DType::float64 ? DType::float64 : DType::float32;
 }
 
-bool is_channels_last(const Array& x) {
-  if (x.ndim() < 3) return false;
-  std::int64_t expected = 1;
-  for (int i = 0; i < x.ndim(); ++i) {
-    // From the innermost: channels, spatial backwards, batch.
-    const int d = i == 0 ? 1 : i == x.ndim() - 1 ? 0 : x.ndim() - i;
-    if (x.size(d) != 1 && x.stride[d] != expected) return false;
-    expected *= x.size(d);
-  }
-  return true;
-}
-
 ChannelView batch_norm_view(const char* op, const Array& x, bool training) {
   check_input(op, x, 2);
   ChannelView view{x.size(0), x.size(1), count_from(x, 2)};
   GS_CHECK(!training || view.outer * view.inner != 1, op, ": input of shape ", to_string(x.shape),
            " has one value per channel, expected more than one in training");
-  if (!x.is_contiguous() && is_channels_last(x)) {
+  if (is_channels_last(x)) {
     view.outer *= view.inner;
     view.inner = 1;
   }

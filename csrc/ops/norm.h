@@ -80,9 +80,6 @@ struct ChannelWindowParams {
   void* y;
 };
 
-// Whether a (N, C, *spatial) array holds its channels adjacent: the C order of (N, *spatial, C).
-bool is_channels_last(const Array& x);
-
 // x is (N, C, *spatial), in C order or channels-last. Refuses one value per channel in training.
 ChannelView batch_norm_view(const char* op, const Array& x, bool training);
 RowView layer_norm_view(const char* op, const Array& x, const Shape& normalized_shape);

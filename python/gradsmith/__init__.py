@@ -54,7 +54,6 @@ from gradsmith.ops.creation import zeros as zeros
 from gradsmith.ops.creation import zeros_like as zeros_like
 from gradsmith.ops.elementwise import add as add
 from gradsmith.ops.elementwise import atan2 as atan2
-from gradsmith.ops.elementwise import clone as clone
 from gradsmith.ops.elementwise import div as div
 from gradsmith.ops.elementwise import eq as eq
 from gradsmith.ops.elementwise import floor_divide as floor_divide
@@ -216,6 +215,7 @@ from gradsmith.ops.shape import t as t
 from gradsmith.ops.shape import transpose as transpose
 from gradsmith.ops.shape import unflatten as unflatten
 from gradsmith.ops.shape import unsqueeze as unsqueeze
+from gradsmith.ops.shape_copy import clone as clone
 from gradsmith.ops.shape_copy import flip as flip
 from gradsmith.ops.shape_copy import repeat_interleave as repeat_interleave
 from gradsmith.ops.shape_copy import roll as roll

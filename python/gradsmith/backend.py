@@ -31,6 +31,13 @@ EXTENSIONS: dict[type, ModuleType] = {np.ndarray: _cpu}
 _default_dtype: DType = float32
 
 
+def is_channels_last(array: Array) -> bool:
+    """Whether an (N, C, *spatial) array lies in the C order of (N, *spatial, C), not in its own."""
+    if array.ndim < 3 or array.flags.c_contiguous or array.strides[1] != array.itemsize:
+        return False
+    return bool(np.moveaxis(array, 1, -1).flags.c_contiguous)
+
+
 class Device:
     """Where a tensor's memory is: a type (``"cpu"``) and, for GPUs, an index."""
 

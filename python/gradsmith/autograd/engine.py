@@ -174,7 +174,7 @@ def _store(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
         if create_graph:
             leaf.grad = grad
         else:
-            leaf.grad = wrap(EXTENSIONS[type(grad._array)].copy_of(grad._array))
+            leaf.grad = wrap(EXTENSIONS[type(grad._array)].clone(grad._array))
     elif create_graph or held.requires_grad:
         leaf.grad = held + grad
     else:

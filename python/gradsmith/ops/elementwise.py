@@ -383,18 +383,3 @@ def as_floating(input: Tensor) -> Tensor:
     """Return the tensor itself, or converted to the default dtype if it holds integers."""
     floating = array_of("to", input).dtype in FLOATING
     return input if floating else to(input, get_default_dtype())
-
-
-def _clone_backward(node: Node, dy: Tensor) -> Any:
-    return (dy,)
-
-
-def clone(input: Tensor) -> Tensor:
-    """Return a copy in memory of its own, on the tape."""
-    array = array_of("clone", input)
-    return record(_clone_backward, EXTENSIONS[type(array)].copy_of(array), (input,))
-
-
-def contiguous(input: Tensor) -> Tensor:
-    """Return the tensor in C order: itself if it is, else a copy."""
-    return input if input.is_contiguous() else clone(input)

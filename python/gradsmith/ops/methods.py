@@ -41,7 +41,7 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
     (
         elementwise,
         "add sub mul div floor_divide remainder fmod pow atan2 maximum minimum eq ne lt le gt ge "
-        "logical_and logical_or logical_xor logical_not isnan isinf isfinite neg clone contiguous",
+        "logical_and logical_or logical_xor logical_not isnan isinf isfinite neg",
     ),
     (
         elementwise_math,
@@ -68,7 +68,7 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
         "swapaxes swapdims t unflatten broadcast_to expand_as view_as reshape_as",
     ),
     (shape_pieces, "split chunk unbind narrow select"),
-    (shape_copy, "flip roll rot90 repeat tile repeat_interleave"),
+    (shape_copy, "clone contiguous flip roll rot90 repeat tile repeat_interleave"),
     (softmax, "softmax log_softmax logsumexp"),
     (
         indexing,
@@ -199,7 +199,7 @@ def _to(
             dtype = arg
     as_device(device)
     out = self if dtype is None else elementwise.to(self, dtype)
-    return elementwise.clone(out) if copy and out is self else out
+    return shape_copy.clone(out) if copy and out is self else out
 
 
 def _names_device(text: str) -> bool:

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, Output, grad, is_grad_enabled, record_many
 from gradsmith.backend import EXTENSIONS, Array
-from gradsmith.ops.elementwise import add, contiguous, mul, sub
+from gradsmith.ops.elementwise import add, mul, sub
 from gradsmith.ops.elementwise_activation import relu
 from gradsmith.ops.elementwise_math import sigmoid, tanh
 from gradsmith.ops.gemm import linear
 from gradsmith.ops.joining import stack
 from gradsmith.ops.shape import reshape, unsqueeze
+from gradsmith.ops.shape_copy import contiguous
 from gradsmith.ops.shape_pieces import chunk, unbind
 from gradsmith.tensor import Tensor, array_of, wrap
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS, is_channels_last
 from gradsmith.ops.options import names_errors
 from gradsmith.tensor import Tensor, array_of
 
@@ -75,13 +76,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     try:
         if min(wanted, default=0) < -1:  # which NumPy takes for -1
             raise ValueError
+        if is_channels_last(array):
+            array = EXTENSIONS[type(array)].contiguous(array)
         result = array.reshape(wanted)
     except (ValueError, OverflowError):
         raise ValueError(
             f"reshape: a tensor of shape {array.shape} ({array.size} elements) does not fit into "
             f"shape {wanted}"
         ) from None
-    if result.base is not None and np.may_share_memory(result, array):
+    if array is input._array and result.base is not None and np.may_share_memory(result, array):
         return _view(_reshape_backward, result, input, (array.shape,))
     return record(_reshape_backward, result, (input,), (array.shape,))
 
@@ -89,11 +92,14 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """Return the same memory in another shape.
 
+    A channels-last tensor is copied where its strides allow no view: convolutions choose that
+    order by themselves, and a program need not know where they do.
+
     Raises:
         ValueError: the number of elements differs, or the strides allow no view.
     """
     out = reshape(input, *shape)
-    if out._view_of is None and out._array.size:
+    if out._view_of is None and out._array.size and not is_channels_last(input._array):
         raise ValueError(
             f"view: a tensor of shape {input.shape} and strides {input.stride()} cannot be viewed "
             f"as {out.shape} without a copy; use reshape"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rearrangements into memory of their own: flip, roll, repeat and pad."""
+"""Copies and rearrangements into memory of their own: clone, flip, roll, repeat and pad."""
 
 from __future__ import annotations
 
@@ -14,6 +14,24 @@ from gradsmith.backend import EXTENSIONS, Array
 from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, expand, flatten, reshape, sizes, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
+
+
+def _clone_backward(node: Node, dy: Tensor) -> Any:
+    return (dy,)
+
+
+def clone(input: Tensor) -> Tensor:
+    """Return a copy in memory of its own, on the tape; a channels-last tensor's is that too."""
+    array = array_of("clone", input)
+    return record(_clone_backward, EXTENSIONS[type(array)].clone(array), (input,))
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """Return the tensor in C order: itself if it is, else a copy."""
+    if input.is_contiguous():
+        return input
+    array = input._array
+    return record(_clone_backward, EXTENSIONS[type(array)].contiguous(array), (input,))
 
 
 def _flip_backward(node: Node, dy: Tensor) -> Any:
