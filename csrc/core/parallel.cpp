@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -62,15 +63,33 @@ struct alignas(64) Worker {
   std::condition_variable changed;
   std::exception_ptr error;
   std::thread thread;
+  int avoided_processor = -1;  // the caller's when it last had to wake this worker
 
   void replace_state(State next) {
     const State old = state.exchange(next, std::memory_order_acq_rel);
     if (old != State::asleep && old != State::awaited) return;
+    if (old == State::asleep) wake_elsewhere();
     // The sleeper holds the mutex from its change of state until it waits.
     {
       std::lock_guard<std::mutex> lock(mutex);
     }
     changed.notify_one();
+  }
+
+  // Linux likes to wake a thread on the processor of the one that wakes it, where it would wait for
+  // a loop that it should share, for milliseconds until the load is balanced.
+  void wake_elsewhere() {
+#if defined(__linux__)
+    const int here = sched_getcpu();
+    if (here < 0 || here == avoided_processor) return;
+    cpu_set_t elsewhere;
+    if (sched_getaffinity(0, sizeof elsewhere, &elsewhere) != 0) return;
+    CPU_CLR(static_cast<std::size_t>(here), &elsewhere);
+    if (CPU_COUNT(&elsewhere) == 0) return;
+    if (pthread_setaffinity_np(thread.native_handle(), sizeof elsewhere, &elsewhere) == 0) {
+      avoided_processor = here;
+    }
+#endif
   }
 
   bool change_state(State from, State to) {
