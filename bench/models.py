@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 
@@ -86,7 +87,7 @@ def autoencoder(lib: Any) -> Any:
     nn = lib.nn
     sizes = (784, 128, 64, 32, 64, 128, 784)
     layers: list[Any] = []
-    for inner, outer in zip(sizes, sizes[1:], strict=False):
+    for inner, outer in pairwise(sizes):
         layers += [nn.Linear(inner, outer), nn.ReLU()]
     return nn.Sequential(*layers[:-1], nn.Sigmoid())
 

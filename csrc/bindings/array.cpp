@@ -171,6 +171,40 @@ py::object zeros(const Shape& shape, DType dtype) {
   return result;
 }
 
+py::object spread(py::handle x, const py::tuple& shape, const py::tuple& axes) {
+  const Array source = view(x, "spread", "input");
+  const Shape wanted = shape_from(shape, "spread");
+  bool repeats[kMaxDims] = {};
+  for (const py::handle axis : axes) {
+    repeats[checked_axis("spread", axis.cast<std::int64_t>(), wanted.ndim)] = true;
+  }
+  const bool keeps = source.ndim() == wanted.ndim;
+  Py_intptr_t dims[kMaxDims], steps[kMaxDims];
+  int from = 0;
+  for (int d = 0; d < wanted.ndim; ++d) {
+    dims[d] = wanted[d];
+    steps[d] = 0;
+    if (repeats[d]) {
+      from += keeps ? 1 : 0;
+      continue;
+    }
+    GS_CHECK(from < source.ndim() && source.size(from) == wanted[d], "spread: input of shape ",
+             to_string(source.shape), " does not fit into ", to_string(wanted));
+    steps[d] = source.stride[from++] * size_of(source.dtype);
+  }
+  GS_CHECK(from == source.ndim(), "spread: input of shape ", to_string(source.shape),
+           " does not fit into ", to_string(wanted));
+  PyObject* descriptor = descriptors().of[static_cast<int>(source.dtype)];
+  Py_INCREF(descriptor);
+  PyObject* array =
+      numpy().PyArray_NewFromDescr_(numpy().PyArray_Type_, descriptor, wanted.ndim, dims, steps,
+                                    source.data, py::detail::npy_api::NPY_ARRAY_ALIGNED_, nullptr);
+  if (array == nullptr) throw py::error_already_set();
+  py::object result = py::reinterpret_steal<py::object>(array);
+  numpy().PyArray_SetBaseObject_(array, x.inc_ref().ptr());
+  return result;
+}
+
 namespace {
 
 // A copy of `source` with that dtype in that layout.

@@ -34,6 +34,10 @@ py::object numpy_dtype(DType dtype);
 // A writable view for kernels that write into an array they are given.
 Array writable_view(py::handle array, const char* op, const char* argument);
 
+// A read-only view of x in a larger shape, repeated along `axes`: x has the other dimensions, and
+// either none of these or 1 for each.
+py::object spread(py::handle x, const py::tuple& shape, const py::tuple& axes);
+
 // An input array in C order with the dtype asked for, kept alive while its view is used.
 struct Input {
   py::object object;

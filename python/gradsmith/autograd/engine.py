@@ -19,21 +19,55 @@ class _Pending:
 
     __slots__ = ("grads", "owned", "target")
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: Any, index: int, grad: Tensor) -> None:
         self.target = target
-        self.grads: dict[int, Tensor] = {}
-        self.owned: set[int] = set()
+        self.grads = {index: grad}
+        self.owned: set[int] | None = None
 
     def add(self, index: int, grad: Tensor) -> None:
         held = self.grads.get(index)
         if held is None:
             self.grads[index] = grad
-        elif index in self.owned and not mode.enabled:
+        elif self.owned is not None and index in self.owned and not mode.enabled:
             array = held._array
             EXTENSIONS[type(array)].add(array, grad._array, 0.0, 0.0, array)
         else:
             self.grads[index] = held + grad
-            self.owned.add(index)
+            self.owned = {index} | (self.owned or set())
+
+
+class _Queue:
+    """Targets that gradients have been sent to: nodes by falling sequence number, and leaves.
+
+    A node's inputs were recorded before it, so popping the highest sequence number first visits
+    every node after all its consumers: no separate topological sort is needed.
+    """
+
+    __slots__ = ("heap", "leaves", "pending", "wanted")
+
+    def __init__(self) -> None:
+        self.heap: list[int] = []
+        self.pending: dict[int, _Pending] = {}
+        self.leaves: dict[int, _Pending] = {}
+        self.wanted = wanted_targets.ids
+
+    def send(self, target: Any, index: int, grad: Tensor) -> None:
+        if self.wanted is not None and id(target) not in self.wanted:
+            return
+        if type(target) is Node:
+            key, entries = -target.sequence, self.pending
+        else:
+            key, entries = id(target), self.leaves
+        entry = entries.get(key)
+        if entry is not None:
+            entry.add(index, grad)
+            return
+        entries[key] = _Pending(target, index, grad)
+        if entries is self.pending:
+            heappush(self.heap, key)
+
+    def pop(self) -> _Pending:
+        return self.pending.pop(heappop(self.heap))
 
 
 def _run(
@@ -41,47 +75,21 @@ def _run(
     keep: bool,
     capture: dict[tuple[int, int], Tensor | None] | None,
 ) -> list[_Pending]:
-    """Propagate gradients in reverse order of recording; return what arrived at the leaves.
-
-    A node's inputs were recorded before it, so popping the highest sequence number first visits
-    every node after all its consumers: no separate topological sort is needed.
-    """
-    heap: list[int] = []
-    pending: dict[int, _Pending] = {}
-    leaves: dict[int, _Pending] = {}
-    wanted = wanted_targets.ids
-
-    def send(target: Any, index: int, grad: Tensor) -> None:
-        if wanted is not None and id(target) not in wanted:
-            return
-        if type(target) is Node:
-            sequence = target.sequence
-            entry = pending.get(sequence)
-            if entry is None:
-                entry = pending[sequence] = _Pending(target)
-                heappush(heap, -sequence)
-        else:
-            entry = leaves.get(id(target))
-            if entry is None:
-                entry = leaves[id(target)] = _Pending(target)
-        entry.add(index, grad)
-
+    """Propagate gradients in reverse order of recording; return what arrived at the leaves."""
+    queue = _Queue()
+    send = queue.send
     for root, grad in roots:
         send(root if root._node is None else root._node, root._index, grad)
-    while heap:
-        entry = pending.pop(-heappop(heap))
+    while queue.heap:
+        entry = queue.pop()
         node: Node = entry.target
         grads = entry.grads
         if node.hooks is not None:
             for index, hook in node.hooks:
                 if index in grads:
                     grads[index] = _after_hook(hook, grads[index])
-        if capture is not None:
-            for index, grad in grads.items():
-                if (id(node), index) in capture:
-                    capture[id(node), index] = grad
-            if wanted is not None and not any(node.needs(i) for i in range(len(node.edges))):
-                continue
+        if capture is not None and _captured(node, grads, capture, queue.wanted):
+            continue
         if len(grads) == 1 and 0 in grads:
             results = node.backward(node, grads[0])
         else:
@@ -90,13 +98,29 @@ def _run(
             node.free()
         indices = node.indices
         for position, target in enumerate(node.edges):
+            if target is None:
+                continue
             result = results[position]
-            if target is not None and result is not None:
+            if result is not None:
                 send(target, 0 if indices is None else indices[position], result)
-    for entry in leaves.values():
+    leaves = list(queue.leaves.values())
+    for entry in leaves:
         for hook in entry.target._hooks or ():
             entry.grads[0] = _after_hook(hook, entry.grads[0])
-    return list(leaves.values())
+    return leaves
+
+
+def _captured(
+    node: Node,
+    grads: dict[int, Tensor],
+    capture: dict[tuple[int, int], Tensor | None],
+    wanted: set[int] | None,
+) -> bool:
+    """Note the gradients asked for; return whether nothing before this node is wanted."""
+    for index, grad in grads.items():
+        if (id(node), index) in capture:
+            capture[id(node), index] = grad
+    return wanted is not None and not any(node.needs(i) for i in range(len(node.edges)))
 
 
 def _after_hook(hook: Hook, grad: Tensor) -> Tensor:

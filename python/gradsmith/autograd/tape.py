@@ -61,7 +61,7 @@ class Node:
         self.edges = edges
         self.indices: tuple[int, ...] | None = None
         self.saved_values: tuple[Any, ...] | None = None
-        self.versions: tuple[tuple[Version, int], ...] = ()
+        self.versions: Sequence[tuple[Version, int]] = ()
         self.hooks: list[tuple[int, Hook]] | None = None
         self.outputs: list[Array] | None = None
         self.freed = False
@@ -129,7 +129,7 @@ class Node:
                 version = value._version = Version()
             versions.append((version, version.number))
         self.saved_values = values
-        self.versions = tuple(versions)
+        self.versions = versions
 
     def free(self) -> None:
         """Let go of what was saved; a later use of it raises."""

@@ -18,7 +18,7 @@ from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops.elementwise import add, mul
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum, sum_to
-from gradsmith.ops.shape import axis_of, permute, reshape, transpose, unsqueeze
+from gradsmith.ops.shape import axis_of, permute, reshape, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -30,13 +30,34 @@ def _require_ndim(op: str, argument: str, x: Any, ndim: int) -> Array:
 
 
 def _matmul_backward(node: Node, dy: Tensor) -> Any:
-    a, b = node.saved
+    a, b, a_turned, b_turned = node.saved
     da = db = None
     if node.needs(0):
-        da = sum_to(matmul(dy, transpose(b, -1, -2)), a._array.shape)
+        da = (
+            matrix_product(b, dy, b_turned, True)
+            if a_turned
+            else matrix_product(dy, b, False, not b_turned)
+        )
+        da = sum_to(da, a._array.shape)
     if node.needs(1):
-        db = sum_to(matmul(transpose(a, -1, -2), dy), b._array.shape)
+        db = (
+            matrix_product(dy, a, True, a_turned)
+            if b_turned
+            else matrix_product(a, dy, not a_turned, False)
+        )
+        db = sum_to(db, b._array.shape)
     return da, db
+
+
+def matrix_product(a: Tensor, b: Tensor, a_turned: bool = False, b_turned: bool = False) -> Tensor:
+    """Return the product of matrices (..., M, K) and (..., K, N), either one given transposed."""
+    left, right = a._array, b._array
+    if a_turned:
+        left = left.T if left.ndim == 2 else left.swapaxes(-1, -2)
+    if b_turned:
+        right = right.T if right.ndim == 2 else right.swapaxes(-1, -2)
+    array = EXTENSIONS[type(left)].gemm(left, right)
+    return record(_matmul_backward, array, (a, b), (a, b, a_turned, b_turned))
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -75,8 +96,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         # One product of all rows: its gradient for the matrix needs no sum over batches.
         rows = reshape(input, (math.prod(a.shape[:-1]), a.shape[-1]))
         return reshape(matmul(rows, other), (*a.shape[:-1], b.shape[1]))
-    array = EXTENSIONS[type(a)].gemm(a, b)
-    return record(_matmul_backward, array, (input, other), (input, other))
+    return matrix_product(input, other)
 
 
 @names_errors
@@ -174,8 +194,8 @@ def baddbmm(
 
 def _linear_backward(node: Node, dy: Tensor) -> Any:
     x, weight = node.saved
-    dx = matmul(dy, weight) if node.needs(0) else None
-    dweight = matmul(transpose(dy, 0, 1), x) if node.needs(1) else None
+    dx = matrix_product(dy, weight) if node.needs(0) else None
+    dweight = matrix_product(dy, x, True) if node.needs(1) else None
     dbias = sum(dy, 0) if node.needs(2) else None
     return dx, dweight, dbias
 

@@ -25,17 +25,16 @@ def axes_of(dim: Dim, ndim: int) -> tuple[int, ...]:
     return tuple(axis % ndim if ndim else 0 for axis in dims)
 
 
-def _kept_shape(shape: tuple[int, ...], dim: Dim) -> tuple[int, ...]:
-    """Return the shape with 1 in place of each reduced dimension."""
-    axes = axes_of(dim, len(shape))
-    return tuple(1 if d in axes else size for d, size in enumerate(shape))
+def _spread_backward(node: Node, dy: Tensor) -> Any:
+    axes, keepdim = node.saved
+    return (sum(dy, axes, keepdim),)
 
 
 def spread(grad: Tensor, shape: tuple[int, ...], dim: Dim) -> Tensor:
-    """Return the gradient of a reduction's result, broadcast over what was reduced."""
-    from gradsmith.ops.shape import expand, reshape
-
-    return expand(reshape(grad, _kept_shape(shape, dim)), shape)
+    """Return the gradient of a reduction's result as a view repeated over what was reduced."""
+    axes = axes_of(dim, len(shape))
+    array = EXTENSIONS[type(grad._array)].spread(grad._array, shape, axes)
+    return record(_spread_backward, array, (grad,), (axes, grad.ndim == len(shape)))
 
 
 def _reduce(name: str, x: Tensor, dim: Dim, keepdim: bool) -> Any:
