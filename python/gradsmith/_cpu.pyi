@@ -7,6 +7,8 @@ import numpy as np
 _Array = np.ndarray[Any, np.dtype[Any]]
 _DType = np.dtype[Any]
 
+class OptimTensors: ...
+
 def abs(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
@@ -17,10 +19,7 @@ def acosh(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
 def adadelta_step(
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
+    tensors: OptimTensors,
     lr: float,
     rho: float,
     eps: float,
@@ -28,10 +27,7 @@ def adadelta_step(
     maximize: bool,
 ) -> None: ...
 def adagrad_step(
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
+    tensors: OptimTensors,
     lr: float,
     lr_decay: float,
     weight_decay: float,
@@ -39,10 +35,7 @@ def adagrad_step(
     maximize: bool,
 ) -> None: ...
 def adam_step(
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
+    tensors: OptimTensors,
     lr: float,
     beta1: float,
     beta2: float,
@@ -341,6 +334,9 @@ def pointwise_loss_backward(
 def pointwise_loss_forward(
     op: str, x: _Array, target: _Array, pos_weight: Any, reduction: Any, option: float
 ) -> _Array: ...
+def optim_tensors(
+    op: str, params: list[Any], grads: list[Any], states: list[Any], steps: list[Any]
+) -> OptimTensors: ...
 def pow(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
@@ -368,10 +364,7 @@ def remainder(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
 def rmsprop_step(
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
+    tensors: OptimTensors,
     lr: float,
     alpha: float,
     eps: float,
@@ -432,10 +425,7 @@ def set_isa(name: str) -> None: ...
 def set_thread_count(count: int) -> None: ...
 def set_verbosity(level: int) -> None: ...
 def sgd_step(
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
+    tensors: OptimTensors,
     lr: float,
     momentum: float,
     dampening: float,

@@ -33,19 +33,11 @@ def _matmul_backward(node: Node, dy: Tensor) -> Any:
     a, b, a_turned, b_turned = node.saved
     da = db = None
     if node.needs(0):
-        da = (
-            matrix_product(b, dy, b_turned, True)
-            if a_turned
-            else matrix_product(dy, b, False, not b_turned)
-        )
-        da = sum_to(da, a._array.shape)
+        factors = (b, dy, b_turned, True) if a_turned else (dy, b, False, not b_turned)
+        da = sum_to(matrix_product(*factors), a._array.shape)
     if node.needs(1):
-        db = (
-            matrix_product(dy, a, True, a_turned)
-            if b_turned
-            else matrix_product(a, dy, not a_turned, False)
-        )
-        db = sum_to(db, b._array.shape)
+        factors = (dy, a, True, a_turned) if b_turned else (a, dy, not a_turned, False)
+        db = sum_to(matrix_product(*factors), b._array.shape)
     return da, db
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, Work, check_number
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params, check_number
 
 
 class Adadelta(Optimizer):
@@ -14,6 +13,8 @@ class Adadelta(Optimizer):
 
     State: ``step``, ``square_avg``, ``acc_delta``.
     """
+
+    _kernel = "adadelta_step"
 
     def __init__(
         self,
@@ -46,16 +47,8 @@ class Adadelta(Optimizer):
         if group["rho"] > 1:
             raise ValueError(f"Adadelta: rho is {group['rho']}, expected at most 1")
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        work = Work()
-        for param in params:
-            averages = self._states(param, "square_avg", "acc_delta")
-            work.add(param, averages, self._next_step(param))
-        work.run(
-            "adadelta_step",
-            group["lr"],
-            group["rho"],
-            group["eps"],
-            group["weight_decay"],
-            group["maximize"],
-        )
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("square_avg", "acc_delta")
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(group[name] for name in ("lr", "rho", "eps", "weight_decay", "maximize"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, Work, check_number
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params, check_number
 
 
 class Adagrad(Optimizer):
@@ -14,6 +13,8 @@ class Adagrad(Optimizer):
 
     State: ``step``, ``sum``.
     """
+
+    _kernel = "adagrad_step"
 
     def __init__(
         self,
@@ -47,22 +48,18 @@ class Adagrad(Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         for param in group["params"]:
-            self._states(param, "sum", value=group["initial_accumulator_value"])
+            self._make_states(group, param)
 
     def _check_options(self, group: dict[str, Any]) -> None:
         for name in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
             check_number("Adagrad", name, group[name])
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        work = Work()
-        start = group["initial_accumulator_value"]
-        for param in params:
-            work.add(param, self._states(param, "sum", value=start), self._next_step(param))
-        work.run(
-            "adagrad_step",
-            group["lr"],
-            group["lr_decay"],
-            group["weight_decay"],
-            group["eps"],
-            group["maximize"],
-        )
+    def _first_state(self, group: dict[str, Any]) -> float:
+        return float(group["initial_accumulator_value"])
+
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("sum",)
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        names = ("lr", "lr_decay", "weight_decay", "eps", "maximize")
+        return tuple(group[name] for name in names)

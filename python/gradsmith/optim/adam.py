@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, Work, check_fraction, check_number
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params, check_fraction, check_number
 
 
 class Adam(Optimizer):
@@ -14,6 +13,8 @@ class Adam(Optimizer):
 
     State: ``step``, ``exp_avg``, ``exp_avg_sq``, with amsgrad ``max_exp_avg_sq``.
     """
+
+    _kernel = "adam_step"
 
     _decoupled = False
 
@@ -53,13 +54,12 @@ class Adam(Optimizer):
         for number, beta in enumerate(betas):
             check_fraction(self._name, f"betas[{number}]", beta)
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        work = Work()
-        for param in params:
-            work.add(param, self._states(param, *names), self._next_step(param))
-        work.run(
-            "adam_step",
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        averages = ("exp_avg", "exp_avg_sq")
+        return (*averages, "max_exp_avg_sq") if group["amsgrad"] else averages
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return (
             group["lr"],
             *group["betas"],
             group["eps"],

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradsmith.autograd import enable_grad
-from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32
+from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32
+from gradsmith.optim.work import Work
 from gradsmith.tensor import Tensor, wrap
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -46,41 +47,6 @@ def check_fraction(owner: str, name: str, value: Any) -> None:
 _FLAGS = ("amsgrad", "centered", "maximize", "nesterov")
 
 
-class Work:
-    """The arrays of one group's step, as the kernels take them."""
-
-    def __init__(self) -> None:
-        """Start with no parameter."""
-        self.params: list[Array] = []
-        self.grads: list[Array] = []
-        self.states: list[tuple[Array | None, ...]] = []
-        self.steps: list[float] = []
-        self._strided: list[tuple[Array, Array]] = []
-
-    def add(self, param: Tensor, states: tuple[Tensor | None, ...], step: float) -> None:
-        """Add a parameter that has a gradient; the kernels want it in C order."""
-        array = param._array
-        if not array.flags.c_contiguous:
-            work = EXTENSIONS[type(array)].copy_of(array)
-            self._strided.append((array, work))
-            array = work
-        assert param.grad is not None
-        self.params.append(array)
-        self.grads.append(param.grad._array)
-        self.states.append(tuple(None if each is None else each._array for each in states))
-        self.steps.append(step)
-
-    def run(self, kernel: str, *options: Any) -> None:
-        """Update every parameter and state by one call."""
-        if not self.params:
-            return
-        extension = EXTENSIONS[type(self.params[0])]
-        step = getattr(extension, kernel)
-        step(self.params, self.grads, self.states, self.steps, *options)
-        for array, work in self._strided:
-            extension.copy(array, work)
-
-
 class Optimizer:
     """Base of the optimisers: groups of parameters with options, and a state per parameter.
 
@@ -89,6 +55,8 @@ class Optimizer:
         state: per parameter, a dict of its running averages.
         defaults: options that a group does not give itself.
     """
+
+    _kernel: str  # the slot that takes a step
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         """Take tensors, or dicts with ``"params"`` and options of their own.
@@ -105,6 +73,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
+        self._works: dict[int, Work] = {}  # by the id of the group
         given: list[Any] = list(params)
         if not given:
             raise ValueError(f"{self._name}: got an empty list of parameters")
@@ -136,9 +105,17 @@ class Optimizer:
         """Refuse options that are out of range."""
         raise NotImplementedError
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        """Update the parameters, each of which has a gradient."""
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        """Return the states that the kernel takes, None for one that the options do without."""
         raise NotImplementedError
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what the kernel takes after the tensors."""
+        raise NotImplementedError
+
+    def _first_state(self, group: dict[str, Any]) -> float:
+        """Return what states are filled with at first."""
+        return 0.0
 
     def _zeros(self, param: Tensor, value: float = 0.0) -> Tensor:
         """Return a new state of the parameter's shape; float32 for bfloat16."""
@@ -146,21 +123,19 @@ class Optimizer:
         dtype = float32 if array.dtype == bfloat16 else array.dtype
         return wrap(EXTENSIONS[type(array)].full(array.shape, float(value), dtype))
 
-    def _states(self, param: Tensor, *names: str, value: float = 0.0) -> tuple[Tensor, ...]:
-        """Return running averages of a parameter by name, made with ``value`` at first use."""
-        state = self.state[param]
-        if "step" not in state:
-            state["step"] = wrap(np.zeros((), dtype=np.float32))
-        for name in names:
-            if name not in state:
-                state[name] = self._zeros(param, value)
-        return tuple(state[name] for name in names)
-
-    def _next_step(self, param: Tensor) -> float:
-        """Count a step of one parameter and return its number."""
-        array: Array = self.state[param]["step"]._array
-        array += 1
-        return float(array)
+    def _works_of(self, chosen: list[tuple[dict[str, Any], list[Tensor]]]) -> list[Work]:
+        """Return the arrays of groups, made anew where a parameter or state was replaced."""
+        works = []
+        for group, params in chosen:
+            names = self._state_names(group)
+            held = list(map(self.state.get, params)) if names else []
+            work = self._works.get(id(group))
+            if work is None or not work.fits(params, held, names):
+                self._check_gradients()  # before anything is made; later the kernels' check does
+                entries = [self.state[param] for param in params] if names else []
+                work = self._works[id(group)] = self._new_work(group, params, entries, names)
+            works.append(work)
+        return works
 
     def _check_gradients(self) -> None:
         for group in self.param_groups:
@@ -177,6 +152,29 @@ class Optimizer:
                     raise TypeError(
                         f"{self._name}: a gradient is {grad.dtype}, its parameter {param.dtype}"
                     )
+
+    def _make_states(self, group: dict[str, Any], param: Tensor) -> None:
+        """Give a parameter the states it lacks."""
+        entry = self.state[param]
+        if "step" not in entry:
+            entry["step"] = wrap(np.zeros((), dtype=np.float32))
+        for name in self._state_names(group):
+            if name is not None and name not in entry:
+                entry[name] = self._zeros(param, self._first_state(group))
+
+    def _new_work(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        entries: list[dict[str, Any]],
+        names: tuple[str | None, ...],
+    ) -> Work:
+        for param in params:
+            self._make_states(group, param)
+        work = Work(params, entries)
+        work.take_states(names)
+        work.take_counts()
+        return work
 
     # ---- for users -----------------------------------------------------------------------------
 
@@ -271,13 +269,15 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        self._check_gradients()
+        chosen = []
         for group in self.param_groups:
             params = [each for each in group["params"] if each.grad is not None]
             if params:
-                self._update(group, params)
-                for param in params:
-                    param._bump()
+                chosen.append((group, params))
+        works = self._works_of(chosen)
+        tensors = [work.checked(self._name) for work in works]
+        for (group, _), work, each in zip(chosen, works, tensors, strict=True):
+            work.run(self._kernel, each, self._kernel_options(group))
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -330,6 +330,7 @@ class Optimizer:
             state[param] = {key: self._loaded(param, key, value) for key, value in values.items()}
         self.param_groups = groups
         self.state = state
+        self._works.clear()
 
     def _loaded(self, param: Tensor, key: str, value: Any) -> Any:
         """Return a copy of a saved value in the dtype in which the optimiser keeps it."""

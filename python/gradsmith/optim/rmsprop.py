@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, Work, check_number
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params, check_number
 
 
 class RMSprop(Optimizer):
@@ -14,6 +13,8 @@ class RMSprop(Optimizer):
 
     State: ``step``, ``square_avg``, with momentum ``momentum_buffer``, if centered ``grad_avg``.
     """
+
+    _kernel = "rmsprop_step"
 
     def __init__(
         self,
@@ -48,20 +49,10 @@ class RMSprop(Optimizer):
         for name in ("lr", "alpha", "eps", "weight_decay", "momentum"):
             check_number("RMSprop", name, group[name])
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        work = Work()
-        for param in params:
-            square = self._states(param, "square_avg")[0]
-            buffer = self._states(param, "momentum_buffer")[0] if group["momentum"] > 0 else None
-            mean = self._states(param, "grad_avg")[0] if group["centered"] else None
-            work.add(param, (square, buffer, mean), self._next_step(param))
-        work.run(
-            "rmsprop_step",
-            group["lr"],
-            group["alpha"],
-            group["eps"],
-            group["weight_decay"],
-            group["momentum"],
-            group["centered"],
-            group["maximize"],
-        )
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        buffer = "momentum_buffer" if group["momentum"] > 0 else None
+        return ("square_avg", buffer, "grad_avg" if group["centered"] else None)
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        names = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
+        return tuple(group[name] for name in names)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, Work, check_number
+from gradsmith.optim.optimizer import Optimizer, Params, check_number
+from gradsmith.optim.work import Work
 from gradsmith.tensor import Tensor
 
 
@@ -14,6 +15,8 @@ class SGD(Optimizer):
 
     State: ``momentum_buffer``. The first buffer is the gradient itself, undamped.
     """
+
+    _kernel = "sgd_step"
 
     def __init__(
         self,
@@ -49,24 +52,27 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov needs momentum above 0 and dampening 0")
 
-    def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        work = Work()
-        for param in params:
-            step = 2.0
-            buffer = None
-            if group["momentum"] != 0:
-                state = self.state[param]
-                if state.get("momentum_buffer") is None:
-                    state["momentum_buffer"] = self._zeros(param)
-                    step = 1.0
-                buffer = state["momentum_buffer"]
-            work.add(param, (buffer,), step)
-        work.run(
-            "sgd_step",
-            group["lr"],
-            group["momentum"],
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-            group["maximize"],
-        )
+    def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("momentum_buffer",) if group["momentum"] != 0 else ()
+
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        names = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+        return tuple(group[name] for name in names)
+
+    def _new_work(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        entries: list[dict[str, Any]],
+        names: tuple[str | None, ...],
+    ) -> Work:
+        steps = []
+        for param, entry in zip(params, entries, strict=False):
+            is_first = entry.get("momentum_buffer") is None
+            if is_first:
+                entry["momentum_buffer"] = self._zeros(param)
+            steps.append(1.0 if is_first else 2.0)
+        work = Work(params, entries)
+        work.take_states(names)
+        work.steps = steps or [2.0] * len(params)
+        return work

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arrays of an optimiser's step, kept between steps: gathering them anew costs more than it."""
+
+from __future__ import annotations
+
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from gradsmith.backend import EXTENSIONS, Array
+from gradsmith.tensor import Tensor, wrap
+
+
+def _same(held: list[Any], given: list[Any]) -> bool:
+    return len(held) == len(given) and all(map(is_, held, given))
+
+
+class Work:
+    """One group's parameters and states as the kernels take them, kept from step to step.
+
+    The step counts of the parameters are views of one array, so that counting is one addition.
+    """
+
+    def __init__(self, params: list[Tensor], entries: list[dict[str, Any]]) -> None:
+        """Take the parameters to update, in C order as the kernels want them, and their states."""
+        self.params = params
+        self.entries = entries
+        self.names: tuple[str | None, ...] = ()
+        self.arrays = [param._array for param in params]
+        self.extension = EXTENSIONS[type(self.arrays[0])]
+        self.columns: dict[str, list[Array]] = {}
+        self.states: list[tuple[Array | None, ...]] = []
+        self.counts: Array | None = None
+        self.steps: list[float] = []  # where no step is counted: 1 at the first, then 2
+        self._dense = [
+            array if array.flags.c_contiguous else self.extension.copy_of(array)
+            for array in self.arrays
+        ]
+        self._strided = not _same(self._dense, self.arrays)
+
+    def take_states(self, names: tuple[str | None, ...]) -> None:
+        """Take the states named, one tuple per parameter; None stands for one that is not used."""
+        self.names = names
+        for name in names:
+            if name is not None:
+                self.columns[name] = [entry[name]._array for entry in self.entries]
+        unused: list[Array | None] = [None] * len(self.params)
+        columns = [unused if name is None else self.columns[name] for name in names]
+        self.states = list(zip(*columns, strict=True)) if columns else [()] * len(self.params)
+
+    def take_counts(self) -> None:
+        """Gather the parameters' counts of steps in one array, of which they become views."""
+        counts = np.array([float(entry["step"]._array) for entry in self.entries], np.float32)
+        for i, entry in enumerate(self.entries):
+            entry["step"] = wrap(counts[i : i + 1].reshape(()))
+        self.columns["step"] = [entry["step"]._array for entry in self.entries]
+        self.counts = counts
+
+    def fits(self, params: list[Tensor], entries: list[Any], names: tuple[str | None, ...]) -> bool:
+        """Whether these are still the parameters and states, none of them replaced since."""
+        return (
+            not self._strided
+            and self.names == names
+            and _same(self.params, params)
+            and _same(self.arrays, [param._array for param in params])
+            and _same(self.entries, entries)
+            and all(
+                _same(held, [entry[name]._array for entry in entries if name in entry])
+                for name, held in self.columns.items()
+            )
+        )
+
+    def checked(self, owner: str) -> Any:
+        """Return the tensors of this step, after checking the gradients, for `run`."""
+        grads = [param.grad._array for param in self.params]  # type: ignore[union-attr]
+        steps = self.steps if self.counts is None else (self.counts + 1).tolist()
+        return self.extension.optim_tensors(owner, self._dense, grads, self.states, steps)
+
+    def run(self, kernel: str, tensors: Any, options: tuple[Any, ...]) -> None:
+        """Update every parameter and state by one call."""
+        getattr(self.extension, kernel)(tensors, *options)
+        if self.counts is not None:
+            self.counts += 1
+        else:
+            self.steps = [2.0] * len(self.params)
+        if self._strided:
+            for array, dense in zip(self.arrays, self._dense, strict=True):
+                self.extension.copy(array, dense)
+        for param in self.params:
+            if param._version is not None:
+                param._bump()
