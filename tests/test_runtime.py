@@ -211,3 +211,17 @@ def test_cuda_says_what_is_missing() -> None:
         gs.ones(1, device="cuda")
     with pytest.raises(ValueError, match="unknown"):
         gs.ones(1, device="tpu")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_denormals_are_zero_inside_kernels_only(threads: int) -> None:
+    tiny = np.full((512, 512), 1e-40, dtype=np.float32)
+    before = gs.get_num_threads()
+    gs.set_num_threads(threads)
+    try:
+        product = gs.from_numpy(tiny) @ gs.ones(512, 512)
+    finally:
+        gs.set_num_threads(before)
+    assert not product.numpy().any()
+    assert float((tiny + tiny)[0, 0]) > 0  # the caller's own arithmetic is as it was
+    assert float((gs.from_numpy(tiny) + 0)[0, 0].item()) > 0  # and so are elementwise functions

@@ -25,6 +25,7 @@
 
 #include "core/environment.h"
 #include "core/error.h"
+#include "core/float_mode.h"
 
 namespace gradsmith {
 namespace {
@@ -124,6 +125,7 @@ struct Loop {
   std::int64_t count;
   std::int64_t grain;
   int parts;
+  FloatMode float_mode;  // the caller's
 
   std::int64_t begin_of(int part) const {
     const std::int64_t grains = (count - 1) / grain + 1;
@@ -208,6 +210,7 @@ class Pool {
     while (self.state.load(std::memory_order_acquire) != State::stopping) {
       self.wait_while(State::idle, State::asleep, spin_time_);
       if (self.change_state(State::posted, State::running)) {
+        set_float_mode(loop_.float_mode);
         self.error = loop_.run(part);
         self.replace_state(State::idle);
       }
@@ -308,7 +311,7 @@ void parallel_range(std::int64_t count, std::int64_t grain, RangeFunction functi
   if (team == nullptr || team->size() == 1) return function(context, 0, count);
   const std::int64_t grains = (count - 1) / grain + 1;
   const int parts = static_cast<int>(std::min<std::int64_t>(team->size(), grains));
-  team->run({function, context, count, grain, parts});
+  team->run({function, context, count, grain, parts, float_mode()});
 }
 
 }  // namespace gradsmith

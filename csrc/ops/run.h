@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/float_mode.h"
 #include "core/trace.h"
 #include "ops/op_table.h"
 
@@ -43,7 +44,7 @@ const Implementation<Params>& pick(const Slot<Params>& slot, const Params& param
 }
 
 template <class Params>
-void run(const Slot<Params>& slot, const Params& params) {
+void run_picked(const Slot<Params>& slot, const Params& params) {
   const Implementation<Params>& implementation = pick(slot, params);
   if (GS_LIKELY(verbosity() == 0)) return implementation.run(params);
   const auto start = std::chrono::steady_clock::now();
@@ -51,6 +52,19 @@ void run(const Slot<Params>& slot, const Params& params) {
   const std::chrono::duration<double, std::micro> elapsed =
       std::chrono::steady_clock::now() - start;
   trace_call(slot.op, implementation.name, problem(params), elapsed.count());
+}
+
+// Elementwise functions are IEEE's to the last bit; in sums and products a denormal is noise.
+template <class Params>
+constexpr bool kKeepsDenormals = false;
+template <>
+inline constexpr bool kKeepsDenormals<ElementwiseParams> = true;
+
+template <class Params>
+void run(const Slot<Params>& slot, const Params& params) {
+  if constexpr (kKeepsDenormals<Params>) return run_picked(slot, params);
+  const DenormalsFlushed flushed;
+  run_picked(slot, params);
 }
 
 }  // namespace gradsmith
