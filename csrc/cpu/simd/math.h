@@ -178,6 +178,21 @@ GS_INLINE Vec<T> erf(Vec<T> x) {
   return copy_sign(select(a < one, near_zero, far), x);
 }
 
+// The normal distribution's Phi. For float one polynomial over the range in which Phi is neither 0
+// nor 1 to within 2e-8, with an absolute error below 4e-8: near 0 as good as erf, and cheaper.
+GS_INLINE Vec<float> normal_cdf(Vec<float> x) {
+  using V = Vec<float>;
+  const V end(5.5f);
+  const V inside = max(-end, min(end, x));
+  const V centred = fma(inside * inside, V(2.0f / (5.5f * 5.5f)), V(-1.0f));
+  const V cdf = fma(inside, polynomial(centred, kNormalFloat), V(0.5f));
+  return select(x < -end, V(0.0f), cdf);
+}
+GS_INLINE Vec<double> normal_cdf(Vec<double> x) {
+  using V = Vec<double>;
+  return V(0.5) * (V(1.0) + erf(x * V(0.70710678118654752440)));
+}
+
 // angle = quadrant pi / 2 + rest modulo 2 pi, |rest| <= pi / 4, for angle >= 0.
 template <class T>
 struct VectorAngle {
