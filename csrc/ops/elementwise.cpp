@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/elementwise.h"
 
-#include <cstdlib>
-
 #include "core/dispatch.h"
 #include "core/error.h"
 
@@ -46,11 +44,10 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
   for (int i = 0; i < count; ++i) p.in[i] = inputs[i]->data;
   // Dimensions are gathered innermost in the output's memory first, then reversed.
   int order[kMaxDims];
-  const int out_ndim = out.ndim();
-  for (int i = 0; i < out_ndim; ++i) {
-    const int d = out_ndim - 1 - i;
+  for (int i = 0; i < out.ndim(); ++i) {
+    const int d = out.ndim() - 1 - i;
     int place = i;
-    for (; place > 0 && std::abs(out.stride[order[place - 1]]) > std::abs(out.stride[d]); --place) {
+    for (; place > 0 && out.stride[order[place - 1]] > out.stride[d]; --place) {
       order[place] = order[place - 1];
     }
     order[place] = d;
@@ -58,18 +55,18 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
   std::int64_t shape[kMaxDims];
   std::int64_t stride[4][kMaxDims];  // operand 3 is the output
   int ndim = 0;
-  for (int i = 0; i < out_ndim; ++i) {
-    const int d = order[i];
+  for (int position = 0; position < out.ndim(); ++position) {
+    const int d = order[position];
     if (out.size(d) == 1) continue;
     std::int64_t step[4];
     step[3] = out.stride[d];
-    for (int k = 0; k < count; ++k) {
-      const int axis = d - (out_ndim - inputs[k]->ndim());
-      step[k] = axis < 0 || inputs[k]->size(axis) == 1 ? 0 : inputs[k]->stride[axis];
+    for (int i = 0; i < count; ++i) {
+      const int axis = d - (out.ndim() - inputs[i]->ndim());
+      step[i] = axis < 0 || inputs[i]->size(axis) == 1 ? 0 : inputs[i]->stride[axis];
     }
     bool merges = ndim > 0 && step[3] == stride[3][ndim - 1] * shape[ndim - 1];
-    for (int k = 0; k < count; ++k) {
-      merges = merges && step[k] == stride[k][ndim - 1] * shape[ndim - 1];
+    for (int i = 0; i < count; ++i) {
+      merges = merges && step[i] == stride[i][ndim - 1] * shape[ndim - 1];
     }
     if (merges) {
       shape[ndim - 1] *= out.size(d);
@@ -77,7 +74,7 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
     }
     shape[ndim] = out.size(d);
     stride[3][ndim] = step[3];
-    for (int k = 0; k < count; ++k) stride[k][ndim] = step[k];
+    for (int i = 0; i < count; ++i) stride[i][ndim] = step[i];
     ++ndim;
   }
   if (ndim == 0) {

@@ -134,7 +134,8 @@ void check_probabilities(const PointwiseLossParams& p) {
     for (std::int64_t i = 0; i < p.count; ++i) {
       const double value = static_cast<double>(x[i]);
       GS_CHECK(!(value < 0 || value > 1), "binary_cross_entropy: input is ", value, " at element ",
-               i, ", expected probabilities from 0 to 1 (for logits there is "
+               i,
+               ", expected probabilities from 0 to 1 (for logits there is "
                "binary_cross_entropy_with_logits)");
     }
   });

@@ -104,13 +104,15 @@ GS_INLINE void with_contiguous_inputs(const ElementwiseParams& p, const Run& run
 template <class Functor, class T>
 void run_unary(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
-  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+  const auto run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     T* out = static_cast<T*>(p.out) + out_offset;
     const Lanes<V, T> x(p, 0, in[0]);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
       store(Functor::apply(x.at(i, lanes), p.option), out + i, lanes);
     });
-  });
+  };
+  const bool is_arithmetic = kUnaryOps[p.op].category == Category::number;
+  for_each_run<1>(p, run, is_arithmetic ? kElementwiseGrain : kFunctionGrain);
 }
 
 template <class Functor, class T, class Out>
@@ -298,9 +300,8 @@ void run_select(const ElementwiseParams& p) {
     const Lanes<V, T> no(p, 2, in[2]);
     if (one_choice) {
       const Lanes<V, T>& chosen = *mask ? yes : no;
-      for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-        store(chosen.at(i, lanes), out + i, lanes);
-      });
+      for_each_vector<V>(
+          0, n, [&](std::int64_t i, auto lanes) { store(chosen.at(i, lanes), out + i, lanes); });
       return;
     }
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {

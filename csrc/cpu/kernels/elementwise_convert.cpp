@@ -107,8 +107,8 @@ template <class W>
 void transpose_all(const ElementwiseParams& p, const Transpose& t) {
   const std::int64_t down = (t.rows + kBlock - 1) / kBlock;
   const std::int64_t across = (t.columns + kBlock - 1) / kBlock;
-  const std::int64_t block = (t.rows < kBlock ? t.rows : kBlock) *
-                             (t.columns < kBlock ? t.columns : kBlock);
+  const std::int64_t block =
+      (t.rows < kBlock ? t.rows : kBlock) * (t.columns < kBlock ? t.columns : kBlock);
   const std::int64_t grain = kElementwiseGrain / block + 1;
   parallel_for(t.batch_count * down * across, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {

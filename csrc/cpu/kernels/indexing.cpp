@@ -36,6 +36,7 @@ GS_INLINE std::int64_t offset_of(std::int64_t position, int ndim, const std::int
                                  const std::int64_t* stride) {
   std::int64_t offset = 0;
   for (int d = ndim - 1; d >= 0; --d) {
+    if (shape[d] == 1) continue;
     offset += position % shape[d] * stride[d];
     position /= shape[d];
   }
@@ -55,8 +56,7 @@ GS_INLINE T plus(T a, compute_t<T> b) {
 // ---- one index for whole rows -----------------------------------------------------------------
 
 Support supports_rows(const IndexParams& p) {
-  const bool row_is_a_run =
-      p.inner_count <= 1 || (p.inner_ndim == 1 && p.inner_stride[0] == 1);
+  const bool row_is_a_run = p.inner_count <= 1 || (p.inner_ndim == 1 && p.inner_stride[0] == 1);
   GS_NEEDS(row_is_a_run);
   return {};
 }
@@ -226,11 +226,28 @@ struct Lanes {
   }
 };
 
+// Whether n indices, `step` apart, lie in [0, size).
+GS_INLINE bool in_range(const std::int64_t* index, std::int64_t n, std::int64_t step,
+                        std::int64_t size) {
+  const std::uint64_t limit = static_cast<std::uint64_t>(size);
+  std::uint64_t outside = 0;
+  if (step == 1) {
+    for (std::int64_t i = 0; i < n; ++i) outside |= static_cast<std::uint64_t>(index[i]) >= limit;
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) {
+      outside |= static_cast<std::uint64_t>(index[i * step]) >= limit;
+    }
+  }
+  return outside == 0;
+}
+
 // Calls visit(x, value) for each element; along the axis in order, each thread its own columns.
-template <class T, class Visit>
+// What only reads x checks each stretch of indices on the way, while it is in cache.
+template <class T, bool kWritesX, class Visit>
 GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
-  check_indices(p.op, p.index, p.count, p.axis_size);
+  if (kWritesX) check_indices(p.op, p.index, p.count, p.axis_size);
   if (p.count == 0) return;
+  bool wrong = false;
   const Lanes lanes(p);
   const int last = p.ndim - 1;
   const std::int64_t length = lanes.length;
@@ -254,6 +271,10 @@ GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
       const std::int64_t* index =
           p.index + offset_of(lane, p.ndim, lanes.shape, lanes.index_stride);
       if (lanes.columns == 1) {
+        if (!kWritesX && !in_range(index, length, index_step, p.axis_size)) {
+          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
+          continue;
+        }
         for (std::int64_t a = 0; a < length; ++a) {
           visit(x[index[a * index_step] * axis_stride], value[a * value_step]);
         }
@@ -263,6 +284,10 @@ GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
       value += first * value_column;
       index += first;
       for (std::int64_t a = 0; a < length; ++a) {
+        if (!kWritesX && !in_range(index, n, 1, p.axis_size)) {
+          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
+          break;
+        }
         for (std::int64_t i = 0; i < n; ++i) {
           visit(x[index[i] * axis_stride + i * x_column], value[i * value_column]);
         }
@@ -271,26 +296,27 @@ GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
       }
     }
   });
+  if (GS_UNLIKELY(wrong)) check_index_range(p.op, p.index, p.count, p.axis_size);
 }
 
 void gather(const GatherParams& p) {
   visit_size(p.dtype, [&](auto t) {
     using T = decltype(t);
-    for_elements<T>(p, [](const T& x, T& value) { value = x; });
+    for_elements<T, false>(p, [](const T& x, T& value) { value = x; });
   });
 }
 
 void scatter(const GatherParams& p) {
   visit_size(p.dtype, [&](auto t) {
     using T = decltype(t);
-    for_elements<T>(p, [](T& x, const T& value) { x = value; });
+    for_elements<T, true>(p, [](T& x, const T& value) { x = value; });
   });
 }
 
 void scatter_add(const GatherParams& p) {
   visit_number(p.dtype, [&](auto t) {
     using T = decltype(t);
-    for_elements<T>(p, [](T& x, const T& value) { x = plus(x, value); });
+    for_elements<T, true>(p, [](T& x, const T& value) { x = plus(x, value); });
   });
 }
 

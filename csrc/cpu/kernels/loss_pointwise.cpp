@@ -13,9 +13,9 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kBlock = 4096;      // elements one partial sum covers
-constexpr std::int64_t kGrain = 4;         // blocks worth a thread
-constexpr double kSmallestLog = -100;      // of a probability, as PyTorch cuts it
+constexpr std::int64_t kBlock = 4096;  // elements one partial sum covers
+constexpr std::int64_t kGrain = 4;     // blocks worth a thread
+constexpr double kSmallestLog = -100;  // of a probability, as PyTorch cuts it
 constexpr double kSmallestVariance = 1e-12;
 
 template <class V>
@@ -230,9 +230,8 @@ GS_INLINE Element<V> element_at(const Params& p, std::int64_t i, Lanes lanes) {
   e.x = load<V>(static_cast<const T*>(p.x) + i, lanes);
   e.target = load<V>(static_cast<const T*>(p.target) + i, lanes);
   e.option = constant<V>(p.option);
-  e.pos_weight = p.pos_weight == nullptr
-                     ? constant<V>(1)
-                     : load<V>(static_cast<const T*>(p.pos_weight) + i, lanes);
+  e.pos_weight = p.pos_weight == nullptr ? constant<V>(1)
+                                         : load<V>(static_cast<const T*>(p.pos_weight) + i, lanes);
   return e;
 }
 

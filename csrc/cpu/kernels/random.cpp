@@ -111,7 +111,7 @@ void random_uniform(const RandomParams& p) {
 }
 
 // Box and Muller on half a vector of words: sqrt(-2 log r) with r = (word + 1) 2^-24, times cosine
-// and sine of 2 pi angle.
+// and sine of 2 pi angle, which share the reduction to a quadrant and the polynomials.
 struct HalfOfNormals {
   Vec<double> cosine, sine;
 
@@ -119,10 +119,18 @@ struct HalfOfNormals {
     constexpr double kTwoPi = 6.283185307179586476925;
     using V = Vec<double>;
     const V uniform = (radius_word + V(1.0)) * V(0x1p-24);
-    const V angle = V(kTwoPi) * (angle_word * V(0x1p-24));
     const V radius = sqrt(V(-2.0) * log(uniform));
-    cosine = radius * cos(angle);
-    sine = radius * sin(angle);
+    const V angle = V(kTwoPi) * (angle_word * V(0x1p-24));
+    const V quadrant = round(angle * V(2 / 3.14159265358979323846));  // 0 to 4
+    const V exact = fnma(quadrant, V(1.57079632679489656), angle);
+    const V rest = fnma(quadrant, V(6.12323399573676604e-17), exact);
+    const V s = sin_near_zero(rest), c = cos_near_zero(rest);
+    const Mask<double> odd = (quadrant == V(1.0)) | (quadrant == V(3.0));
+    const V along = select(odd, s, c), across = select(odd, c, s);
+    const Mask<double> left = (quadrant == V(1.0)) | (quadrant == V(2.0));
+    const Mask<double> below = (quadrant == V(2.0)) | (quadrant == V(3.0));
+    cosine = radius * select(left, -along, along);
+    sine = radius * select(below, -across, across);
   }
 };
 
@@ -166,14 +174,14 @@ void random_integers(const RandomIntegerParams& p) {
   const RandomStream stream = {p.stream.seed, 2 * p.stream.offset};
   std::int64_t* out = p.out;
   const std::uint64_t low = static_cast<std::uint64_t>(p.low), range = p.range;
-  for_stretches(stream, 2 * p.count, [&](std::int64_t i, const std::uint32_t* words,
-                                         std::int64_t n) {
-    // Threads divide the words at multiples of the grain, which is even.
-    for (std::int64_t at = 0; at < n; at += 2) {
-      const std::uint64_t draw = integer_below(range, words[at], words[at + 1]);
-      out[(i + at) / 2] = static_cast<std::int64_t>(low + draw);
-    }
-  });
+  for_stretches(stream, 2 * p.count,
+                [&](std::int64_t i, const std::uint32_t* words, std::int64_t n) {
+                  // Threads divide the words at multiples of the grain, which is even.
+                  for (std::int64_t at = 0; at < n; at += 2) {
+                    const std::uint64_t draw = integer_below(range, words[at], words[at + 1]);
+                    out[(i + at) / 2] = static_cast<std::int64_t>(low + draw);
+                  }
+                });
 }
 
 template <class T>

@@ -23,9 +23,9 @@
 //   even_lanes(a, b) odd_lanes(a, b)   lanes 0, 2, 4 ... (1, 3, 5 ...) of a, then of b
 //   interleave(a, b, low, high)        the inverse: a0 b0 a1 b1 ... over low, then high
 //   low_half high_half join_halves     Vec<float> to and from two Vec<double>
-//   stream(p) finish_streams()         a store past the cache, p aligned to the vector; then a fence
-//   is_aligned<V>(p)           whether stream may store there
-//   rounded(x)                 x, which the compiler may not contract with what follows
+//   stream(p) finish_streams()         a store past the cache, p aligned to the vector; then a
+//   fence is_aligned<V>(p)           whether stream may store there rounded(x)                 x,
+//   which the compiler may not contract with what follows
 #pragma once
 
 #if defined(__AVX512F__)
