@@ -6,6 +6,7 @@
 #include "ops/indexing.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
 
 // IndexError naming the first index outside [0, size), or outside [-size, size) if `wraps`.
 GS_INLINE void check_indices(const char* op, const std::int64_t* index, std::int64_t count,
@@ -24,4 +25,5 @@ GS_INLINE void check_indices(const char* op, const std::int64_t* index, std::int
   if (GS_UNLIKELY(wrong)) check_index_range(op, index, count, size, wraps);
 }
 
+}  // namespace
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

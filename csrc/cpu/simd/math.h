@@ -22,12 +22,24 @@ GS_INLINE constexpr const auto& choose(const Single& single, const Double& twice
   }
 }
 
-// Sum of terms[i] x^i by Horner's rule.
+// Sum of terms[i] x^i by Horner's rule, every second term. A long chain of additions that wait for
+// each other fills the processor's scheduler, so even and odd powers run side by side in x^2.
 template <class T, int kTerms>
 GS_INLINE Vec<T> polynomial(Vec<T> x, const T (&terms)[kTerms]) {
-  Vec<T> sum(terms[kTerms - 1]);
+  constexpr bool kSplit = kTerms >= 8;
+  constexpr int kStep = kSplit ? 2 : 1;
+  constexpr int kFirst = kSplit ? (kTerms - 1) / 2 * 2 : kTerms - 1;
+  const Vec<T> power = kSplit ? x * x : x;
+  Vec<T> sum(terms[kFirst]);
 #pragma GCC unroll 32
-  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, x, Vec<T>(terms[i]));
+  for (int i = kFirst - kStep; i >= 0; i -= kStep) sum = fma(sum, power, Vec<T>(terms[i]));
+  if constexpr (kSplit) {
+    constexpr int kOdd = kTerms / 2 * 2 - 1;
+    Vec<T> odd(terms[kOdd]);
+#pragma GCC unroll 32
+    for (int i = kOdd - 2; i >= 1; i -= 2) odd = fma(odd, power, Vec<T>(terms[i]));
+    sum = fma(odd, x, sum);
+  }
   return sum;
 }
 
@@ -179,7 +191,7 @@ GS_INLINE Vec<T> erf(Vec<T> x) {
 }
 
 // The normal distribution's Phi. For float one polynomial over the range in which Phi is neither 0
-// nor 1 to within 2e-8, with an absolute error below 4e-8: near 0 as good as erf, and cheaper.
+// nor 1 to within 2e-8; gelu from it is off by at most 2.1 ULP of its input, from erf by 5.
 GS_INLINE Vec<float> normal_cdf(Vec<float> x) {
   using V = Vec<float>;
   const V end(5.5f);

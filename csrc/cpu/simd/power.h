@@ -7,7 +7,7 @@
 
 namespace gradsmith::cpu::GS_SIMD {
 
-// 2^x by e^(r log 2) with r = x - round(x), which is exact, as are whole powers. 0.93, 0.97 ULP.
+// 2^x by e^(r log 2) with r = x - round(x), which is exact, as are whole powers. 0.93, 0.98 ULP.
 template <class T>
 GS_INLINE Vec<T> exp2(Vec<T> x) {
   const Vec<T> bounded =
@@ -52,7 +52,7 @@ GS_INLINE Vec<T> half_exp(Vec<T> x) {
   return ldexp(Vec<T>(T(1)) + tail, reduced.exponent - Vec<T>(T(1)));
 }
 
-// e^|x| / 2 + e^-|x| / 2. 1.22, 1.12 ULP.
+// e^|x| / 2 + e^-|x| / 2. 1.22, 1.47 ULP.
 template <class T>
 GS_INLINE Vec<T> cosh(Vec<T> x) {
   const Vec<T> half = half_exp(abs(x));
@@ -83,7 +83,7 @@ GS_INLINE Vec<T> asinh(Vec<T> x) {
   return copy_sign(select(large, far, near_zero), x);
 }
 
-// With t = x - 1: log1p(t + sqrt(2 t + t^2)). 1.44, 1.24 ULP.
+// With t = x - 1: log1p(t + sqrt(2 t + t^2)). 1.44, 1.43 ULP.
 template <class T>
 GS_INLINE Vec<T> acosh(Vec<T> x) {
   const Vec<T> t = x - Vec<T>(T(1));

@@ -36,7 +36,7 @@ GS_INLINE Vec<T> complement(Vec<T> angle) {
   return (Vec<T>(kHalfPiHigh<T>) - angle) + Vec<T>(kHalfPiLow<T>);
 }
 
-// Beyond 1 the complement of atan(1 / a). 1.25, 1.42 ULP.
+// Beyond 1 the complement of atan(1 / a). 1.27, 1.50 ULP.
 template <class T>
 GS_INLINE Vec<T> atan(Vec<T> x) {
   const Vec<T> one(T(1));
@@ -46,7 +46,7 @@ GS_INLINE Vec<T> atan(Vec<T> x) {
   return copy_sign(select(steep, complement(angle), angle), x);
 }
 
-// The angle of (b, a) from -pi to pi. 1.4, 1.7 ULP.
+// The angle of (b, a) from -pi to pi. 1.5, 1.7 ULP.
 template <class T>
 GS_INLINE Vec<T> atan2(Vec<T> a, Vec<T> b) {
   const Vec<T> zero(T(0)), one(T(1));
