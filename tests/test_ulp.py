@@ -135,4 +135,4 @@ def test_gelu_is_close_in_units_of_its_input(dtype: Any, isa: str) -> None:
     wide = x.astype(np.float64)
     expected = wide * 0.5 * (1 + erf(wide / math.sqrt(2)))
     error = np.abs(got - expected) / np.spacing(np.abs(x))
-    assert error.max() <= 2.5
+    assert error.max() <= (2 if dtype is np.float32 else 2.5)

@@ -191,13 +191,16 @@ GS_INLINE Vec<T> erf(Vec<T> x) {
 }
 
 // The normal distribution's Phi. For float one polynomial over the range in which Phi is neither 0
-// nor 1 to within 2e-8; gelu from it is off by at most 2.1 ULP of its input, from erf by 5.
+// nor 1 to within 2e-8; x times it is off by at most 1.95 ULP of x.
 GS_INLINE Vec<float> normal_cdf(Vec<float> x) {
   using V = Vec<float>;
   const V end(5.5f);
   const V inside = max(-end, min(end, x));
   const V centred = fma(inside * inside, V(2.0f / (5.5f * 5.5f)), V(-1.0f));
-  const V cdf = fma(inside, polynomial(centred, kNormalFloat), V(0.5f));
+  // The last steps one after the other: they decide the rounding error.
+  const V high = polynomial(centred, kNormalHigh);
+  const V slope = fma(fma(high, centred, V(kNormalLow[1])), centred, V(kNormalLow[0]));
+  const V cdf = fma(inside, slope, V(0.5f));
   return select(x < -end, V(0.0f), cdf);
 }
 GS_INLINE Vec<double> normal_cdf(Vec<double> x) {
