@@ -45,6 +45,24 @@ def test_leaf_gradient_owns_its_memory() -> None:
     np.testing.assert_array_equal(seed.numpy(), [1.0, 1.0])
 
 
+def test_leaf_gradient_is_never_memory_that_others_hold() -> None:
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    seed = gs.tensor([1.0, 1.0], dtype="float64")
+    (x + y).backward(seed)  # all three gradients are one and the same tensor
+    x.grad.add_(1.0)
+    np.testing.assert_array_equal(y.grad.numpy(), [1.0, 1.0])
+    np.testing.assert_array_equal(seed.numpy(), [1.0, 1.0])
+    z = leaf(*range(6))
+    z.reshape(2, 3).sum().backward()
+    z.grad.add_(1.0)  # one element, repeated by strides, would refuse this
+    seen = []
+    w = leaf(1.0, 2.0)
+    w.register_hook(seen.append)
+    (w * w).sum().backward()
+    w.grad.add_(1.0)
+    np.testing.assert_array_equal(seen[0].numpy(), [2.0, 4.0])
+
+
 def test_deep_chain_needs_no_recursion() -> None:
     x = leaf(1.0)
     y = x

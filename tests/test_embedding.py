@@ -10,7 +10,7 @@ from gradsmith.autograd import grad
 from gradsmith.ops.elementwise import to
 from gradsmith.ops.embedding import embedding, one_hot
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests, threads
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import embedding as ref
 
 IDS = np.array([[3, 0, 3], [6, 2, 3]])
@@ -110,6 +110,30 @@ def test_gradient_has_the_same_bits_for_any_thread_count() -> None:
             (dweight,) = grad(embedding(ids, weight), weight, dy)
         bits.add(dweight.numpy().tobytes())
     assert len(bits) == 1
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "width", "count"), [(5, 1, 9), (50, 37, 400), (9, 150, 30), (20011, 256, 700)]
+)
+def test_gradient_of_wide_and_narrow_tables(
+    rows: int, width: int, count: int, scaled: bool, isa: str
+) -> None:
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, rows, count)
+    ids[: count // 2] = 3
+    weight = Tensor(rng.standard_normal((rows, width)).astype(np.float32), requires_grad=True)
+    dy = rng.standard_normal((count, width)).astype(np.float32)
+    with isa_cap(isa):
+        y = embedding(Tensor(ids), weight, padding_idx=1, scale_grad_by_freq=scaled)
+        (dweight,) = grad(y, weight, Tensor(dy))
+    np.testing.assert_array_equal(y._array, weight._array[ids])
+    expected = by_frequency(dy, ids, weight._array) if scaled else np.zeros((rows, width))
+    if not scaled:
+        np.add.at(expected, ids, dy)
+    expected[1] = 0
+    np.testing.assert_allclose(dweight.numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_integers_of_any_width_and_empty_input() -> None:

@@ -12,7 +12,7 @@ from gradsmith.ops import indexing
 from gradsmith.ops.indexing_items import getitem, setitem
 from gradsmith.ops.shape_copy import clone
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests, threads
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import indexing as ref
 
 
@@ -236,6 +236,36 @@ def test_bfloat16_adds_up_in_float32() -> None:
     ids = Tensor(np.zeros(count, dtype=np.int64))
     assert indexing.index_add(to(x, "bfloat16"), 0, ids, ones).item() == 1000
     assert indexing.scatter_add(to(x, "bfloat16"), 0, ids, ones).item() == 1000
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dim", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(40, 3, 1), (9, 50, 37), (3, 40, 130)])
+def test_every_dimension_of_larger_arrays(shape: tuple[int, ...], dim: int, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    index = rng.integers(0, shape[dim], 45)
+    rows = rng.standard_normal((*shape[:dim], 45, *shape[dim + 1 :])).astype(np.float32)
+    places = rng.integers(0, shape[dim], rows.shape)
+    with isa_cap(isa):
+        selected = indexing.index_select(Tensor(x), dim, Tensor(index)).numpy()
+        added = indexing.index_add(Tensor(x), dim, Tensor(index), Tensor(rows), alpha=2.0).numpy()
+        put = written(Tensor(x), (*[slice(None)] * dim, index), Tensor(rows)).numpy()
+        gathered = indexing.gather(Tensor(x), dim, Tensor(places)).numpy()
+        scattered = indexing.scatter_add(Tensor(x), dim, Tensor(places), Tensor(rows)).numpy()
+    np.testing.assert_array_equal(selected, np.take(x, index, dim))
+    expected = np.moveaxis(x.astype(np.float64), dim, 0).copy()
+    np.add.at(expected, index, 2 * np.moveaxis(rows, dim, 0).astype(np.float64))
+    np.testing.assert_allclose(added, np.moveaxis(expected, 0, dim), rtol=1e-4, atol=1e-4)
+    expected = np.moveaxis(x, dim, 0).copy()
+    expected[index] = np.moveaxis(rows, dim, 0)
+    np.testing.assert_array_equal(put, np.moveaxis(expected, 0, dim))
+    np.testing.assert_array_equal(gathered, np.take_along_axis(x, places, dim))
+    at = list(np.indices(places.shape))
+    at[dim] = places
+    expected = x.astype(np.float64)
+    np.add.at(expected, tuple(at), rows.astype(np.float64))
+    np.testing.assert_allclose(scattered, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_large_problems_give_the_same_bits_for_any_thread_count() -> None:

@@ -14,7 +14,7 @@ from gradsmith import _cpu
 from gradsmith.ops import random
 from gradsmith.random import default_generator
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests, threads
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import random as ref
 
 SEED = 11
@@ -125,6 +125,36 @@ def test_a_seed_gives_the_same_numbers_for_any_thread_count(name: str) -> None:
     gs.manual_seed(5)
     DRAWS[name]()
     assert DRAWS[name]().numpy().tobytes() not in bits
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("offset", [0, 1, 6, 2**34 - 9])
+def test_every_isa_draws_the_same_numbers(offset: int, dtype: str) -> None:
+    """Bit for bit; normal numbers but for the last bit, and hardly ever that."""
+    n = 5003
+    kind = gs.zeros(1, dtype=dtype).numpy().dtype
+    x = gs.rand(n).numpy().astype(kind)
+    bits: dict[str, set[bytes]] = {}
+    normals = []
+    for isa in ISAS:
+        with isa_cap(isa):
+            out = np.empty(n, kind)
+            for low, high in ((0.0, 1.0), (-3.0, -2.9), (2.0, 2.0)):
+                _cpu.random_uniform(out, 7, offset, low, high, "rand")
+                bits.setdefault(f"uniform {low}", set()).add(out.tobytes())
+            _cpu.random_bernoulli(out, 0.37, 7, offset)
+            bits.setdefault("bernoulli", set()).add(out.tobytes())
+            for p in (0.25, 0.3, 1.0):
+                dropped = _cpu.dropout(x, p, 1, 7, offset, "dropout")
+                bits.setdefault(f"dropout {p}", set()).add(dropped.tobytes())
+            drawn = _cpu.random_integers((n,), 7, offset, -5, 2**40, "randint")
+            bits.setdefault("integers", set()).add(drawn.tobytes())
+            _cpu.random_normal(out, 7, offset, 1.0, 2.0, "randn")
+            normals.append(out.astype(np.float64))
+    assert {name: len(each) for name, each in bits.items()} == dict.fromkeys(bits, 1)
+    for other in normals[1:]:
+        assert np.mean(other != normals[0]) < 0.01
+        np.testing.assert_allclose(other, normals[0], rtol=1e-2, atol=3e-7)
 
 
 def test_pieces_continue_the_stream() -> None:

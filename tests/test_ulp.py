@@ -31,6 +31,18 @@ TABLE: list[tuple[str, Callable[[Any], Any], float, float, str, float, float]] =
     ("erf", lambda x: erf(x.astype(np.float64)), 1e-30, 6.0, "+-", 2, 6),
     ("sin", np.sin, 1e-30, 1e5, "+-", 2, 4),
     ("cos", np.cos, 1e-30, 1e5, "+-", 2, 4),
+    ("exp2", np.exp2, 1e-30, 126.0, "+-", 2, 4),
+    ("log2", np.log2, 1e-37, 1e38, "+", 2, 4),
+    ("log10", np.log10, 1e-37, 1e38, "+", 2, 3),
+    ("tan", np.tan, 1e-30, 1e5, "+-", 4, 4),
+    ("asin", np.arcsin, 1e-30, 1.0, "+-", 2, 3),
+    ("acos", np.arccos, 1e-30, 1.0, "+-", 2, 3),
+    ("atan", np.arctan, 1e-30, 1e30, "+-", 2, 3),
+    ("sinh", np.sinh, 1e-30, 88.0, "+-", 2, 3),
+    ("cosh", np.cosh, 1e-30, 88.0, "+-", 2, 3),
+    ("asinh", np.arcsinh, 1e-30, 1e38, "+-", 2, 3),
+    ("acosh", np.arccosh, 1.0, 1e38, "+", 2, 3),
+    ("atanh", np.arctanh, 1e-30, 0.999, "+-", 2, 3),
 ]
 SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan]
 
@@ -73,3 +85,54 @@ def test_special_values(row: Any, dtype: Any, isa: str) -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     number = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(expected[number]))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_pow_of_floats(isa: str) -> None:
+    rng = np.random.default_rng(0)
+    x = np.exp(rng.uniform(-80, 80, 20000)).astype(np.float32)
+    y = (rng.uniform(-85, 85, 20000) / np.log(x.astype(np.float64))).astype(np.float32)
+    with isa_cap(isa):
+        got = gs.pow(gs.from_numpy(x), gs.from_numpy(y)).numpy()
+    expected = x.astype(Long) ** y.astype(Long)
+    error = np.abs(got - expected) / np.spacing(expected.astype(np.float32))
+    assert error.max() <= 1
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", ["pow", "atan2"])
+def test_pairs_of_special_values(name: str, isa: str) -> None:
+    values = [*SPECIAL, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 0.7, -0.7, 1e30, -1e30]
+    a, b = (each.reshape(-1).astype(np.float32) for each in np.meshgrid(values, values))
+    with isa_cap(isa):
+        got = getattr(gs, name)(gs.from_numpy(a), gs.from_numpy(b)).numpy()
+    with np.errstate(all="ignore"):
+        function = np.power if name == "pow" else np.arctan2
+        expected = function(a.astype(np.float64), b.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    number = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(expected[number]))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 0.5, -0.5, -1.0])
+def test_one_exponent_for_all(exponent: float, dtype: Any, isa: str) -> None:
+    x = np.array([*SPECIAL, 0.3, -0.3, 2.5, 1e-30, 1e9, *np.linspace(0.01, 9, 40)], dtype)
+    with isa_cap(isa):
+        got = (gs.from_numpy(x) ** exponent).numpy()
+    with np.errstate(all="ignore"):
+        expected = (x.astype(Long) ** Long(exponent)).astype(dtype)
+    np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_is_close_in_units_of_its_input(dtype: Any, isa: str) -> None:
+    x = inputs(1e-20, 40.0, "+-", dtype)
+    with isa_cap(isa):
+        got = gs.nn.functional.gelu(gs.from_numpy(x)).numpy()
+    wide = x.astype(np.float64)
+    expected = wide * 0.5 * (1 + erf(wide / math.sqrt(2)))
+    error = np.abs(got - expected) / np.spacing(np.abs(x))
+    assert error.max() <= (2 if dtype is np.float32 else 2.5)

@@ -1,61 +1,185 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Elementwise functions in float32, and the overhead of the tape on a chain of tiny adds."""
+"""Elementwise functions, forward and with the gradient of the first operand, and the overhead of
+the tape on a chain of tiny adds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
 
 CHAIN = 1000
+DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3}
 
 _erf = np.vectorize(math.erf)
-DEFINITIONS: dict[str, Callable[..., Any]] = {
-    "add": np.add,
-    "add_row": np.add,
-    "mul": np.multiply,
-    "exp": np.exp,
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "gelu": lambda x: x * 0.5 * (1 + _erf(x / math.sqrt(2))),
-    "relu": lambda x: np.maximum(x, 0),
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function.
+
+    Attributes:
+        run: takes the library (gradsmith or torch) and its tensors.
+        definition: the same in NumPy.
+        operands: the kind of each operand, a key of OPERANDS.
+        slope: derivative along the first operand, in NumPy.
+    """
+
+    run: Callable[..., Any]
+    definition: Callable[..., Any]
+    operands: tuple[str, ...] = ("full",)
+    slope: Callable[..., Any] | None = None
+
+
+# Each takes a generator and the result's shape.
+OPERANDS: dict[str, Callable[..., np.ndarray]] = {
+    "full": lambda rng, shape: rng.standard_normal(shape),
+    "positive": lambda rng, shape: rng.uniform(0.1, 4.0, shape),
+    "row": lambda rng, shape: rng.standard_normal(shape[-1:]),
+    "column": lambda rng, shape: rng.standard_normal((*shape[:-1], 1)),
+    "transposed": lambda rng, shape: rng.standard_normal(shape[::-1]).T,
+    "mask": lambda rng, shape: rng.random(shape) < 0.5,
 }
 
 
-def _operands(op: str, shape: tuple[int, ...]) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    shapes = {"add": [shape, shape], "mul": [shape, shape], "add_row": [shape, shape[-1:]]}
-    return [rng.standard_normal(s).astype(np.float32) for s in shapes.get(op, [shape])]
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _gelu_slope(x: Any) -> Any:
+    cdf = 0.5 * (1 + _erf(x / math.sqrt(2)))
+    return cdf + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    k, c = math.sqrt(2 / math.pi), 0.044715
+    t = np.tanh(k * (x + c * x**3))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * k * (1 + 3 * c * x * x)
+
+
+TWO = ("full", "full")
+FUNCTIONS: dict[str, Function] = {
+    "add": Function(lambda m, a, b: m.add(a, b), np.add, TWO),
+    "mul": Function(lambda m, a, b: m.mul(a, b), np.multiply, TWO),
+    "add_row": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "row")),
+    "add_column": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "column")),
+    "add_transposed": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "transposed")),
+    "copy_transposed": Function(lambda m, a: a.contiguous(), np.copy, ("transposed",)),
+    "where": Function(
+        lambda m, mask, a, b: m.where(mask, a, b), np.where, ("mask", "full", "full")
+    ),
+    "less": Function(lambda m, a, b: m.lt(a, b), np.less, TWO),
+    "clamp": Function(lambda m, x: m.clamp(x, -0.5, 0.5), lambda x: np.clip(x, -0.5, 0.5)),
+    "affine": Function(lambda m, x: x * 2.0 + 1.0, lambda x: x * 2 + 1),
+    "square": Function(lambda m, x: x**2, np.square, slope=lambda x: 2 * x),
+    "root": Function(lambda m, x: x**0.5, np.sqrt, ("positive",), lambda x: 0.5 / np.sqrt(x)),
+    "pow": Function(lambda m, a, b: m.pow(a, b), np.power, ("positive", "full")),
+    "relu": Function(
+        lambda m, x: m.relu(x), lambda x: np.maximum(x, 0), slope=lambda x: (x > 0) * 1.0
+    ),
+    "exp": Function(lambda m, x: m.exp(x), np.exp),
+    "exp2": Function(lambda m, x: m.exp2(x), np.exp2),
+    "log": Function(lambda m, x: m.log(x), np.log, ("positive",)),
+    "log2": Function(lambda m, x: m.log2(x), np.log2, ("positive",)),
+    "sin": Function(lambda m, x: m.sin(x), np.sin),
+    "tan": Function(lambda m, x: m.tan(x), np.tan),
+    "atan": Function(lambda m, x: m.atan(x), np.arctan),
+    "sinh": Function(lambda m, x: m.sinh(x), np.sinh),
+    "tanh": Function(lambda m, x: m.tanh(x), np.tanh, slope=lambda x: 1 - np.tanh(x) ** 2),
+    "erf": Function(lambda m, x: m.erf(x), _erf),
+    "sigmoid": Function(
+        lambda m, x: m.sigmoid(x), _sigmoid, slope=lambda x: _sigmoid(x) * (1 - _sigmoid(x))
+    ),
+    "gelu": Function(
+        lambda m, x: m.nn.functional.gelu(x),
+        lambda x: x * 0.5 * (1 + _erf(x / math.sqrt(2))),
+        slope=_gelu_slope,
+    ),
+    "gelu_tanh": Function(
+        lambda m, x: m.nn.functional.gelu(x, approximate="tanh"),
+        lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+        slope=_gelu_tanh_slope,
+    ),
+    "silu": Function(
+        lambda m, x: m.nn.functional.silu(x),
+        lambda x: x * _sigmoid(x),
+        slope=lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x))),
+    ),
+    "chain": Function(
+        lambda m, x: m.log(m.exp(m.tanh(x)) + m.sigmoid(x)),
+        lambda x: np.log(np.exp(np.tanh(x)) + _sigmoid(x)),
+    ),
+}
+
+
+def _step(run: Callable[..., Any], library: Any, leaf: Any, rest: list[Any], dy: Any) -> Any:
+    leaf.grad = None
+    run(library, leaf, *rest).backward(dy)
+    return leaf.grad
+
+
+def _torch_tensor(array: np.ndarray) -> Any:
+    import torch
+
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _runner(
+    library: Any, function: Function, tensors: list[Any], dy: Any, with_gradient: bool
+) -> Callable[[], Any]:
+    if not with_gradient:
+        return lambda: function.run(library, *tensors)
+    leaf = tensors[0].requires_grad_()
+    return lambda: _step(function.run, library, leaf, tensors[1:], dy)
 
 
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("elementwise"):
-        op, sizes = text.split()
-        arrays = _operands(op, tuple(int(size) for size in sizes.split("x")))
-        function = getattr(gs, op.removesuffix("_row"), None) or getattr(gs.nn.functional, op)
-        tensors = [gs.from_numpy(each) for each in arrays]
-        expected = DEFINITIONS[op](*(each.astype(np.float64) for each in arrays))
+        op, sizes, *words = text.split()
+        with_gradient = "backward" in words
+        dtype = next((word for word in words if word in DTYPES), "float32")
+        function = FUNCTIONS[op]
+        shape = tuple(int(size) for size in sizes.split("x"))
+        rng = np.random.default_rng(0)
+        arrays = []
+        for kind in function.operands:
+            array = OPERANDS[kind](rng, shape)
+            arrays.append(array if array.dtype == bool else array.astype(DTYPES[dtype]))
+        exact = [each if each.dtype == bool else each.astype(np.float64) for each in arrays]
+        expected = np.asarray(function.definition(*exact))
+        out_bytes = expected.size * (1 if expected.dtype == bool else arrays[-1].itemsize)
+        traffic = sum(each.nbytes for each in arrays) + out_bytes
+        if with_gradient:
+            assert function.slope is not None, f"{op} has no slope"
+            expected = np.asarray(function.slope(*exact))
+            traffic += 3 * out_bytes
+        dy = np.ones(shape, DTYPES[dtype])
         problem = Problem(
             "elementwise",
             name,
-            ours=lambda f=function, t=tensors: f(*t),
-            check=close_to(expected, 2e-6),
-            bytes=4.0 * (sum(each.size for each in arrays) + expected.size),
+            ours=_runner(
+                gs, function, [gs.from_numpy(a) for a in arrays], gs.from_numpy(dy), with_gradient
+            ),
+            check=close_to(expected.astype(np.float64), TOLERANCE[dtype]),
+            bytes=float(traffic),
         )
-        if "numpy" in against and op in ("add", "add_row", "mul", "exp", "tanh"):
-            problem.peers["numpy"] = {"default": lambda f=DEFINITIONS[op], a=arrays: f(*a)}
         if "torch" in against:
             import torch
 
-            peer = getattr(torch, op.removesuffix("_row"), None)
-            peer = peer or getattr(torch.nn.functional, op)
-            given = [torch.from_numpy(each) for each in arrays]
-            problem.peers["torch"] = {"default": lambda f=peer, t=given: f(*t)}
+            given = [_torch_tensor(each) for each in arrays]
+            problem.peers["torch"] = {
+                "default": _runner(torch, function, given, _torch_tensor(dy), with_gradient)
+            }
         yield problem
     yield chain_of_adds(against)
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-entropy of class indices in float32, forward and with the gradient of the logits."""
+"""Losses in float32, forward and with the gradient of the input: cross-entropy of class indices,
+and losses of two arrays of one shape."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,67 @@ def _step(function: Any, x: Any, target: Any, smoothing: float) -> Any:
     return x.grad
 
 
+def _logistic(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))
+
+
+# name: the definition per element and its slope along the input
+POINTWISE: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] = {
+    "mse_loss": (lambda x, t: (x - t) ** 2, lambda x, t: 2 * (x - t)),
+    "smooth_l1_loss": (
+        lambda x, t: np.where(np.abs(x - t) < 1, 0.5 * (x - t) ** 2, np.abs(x - t) - 0.5),
+        lambda x, t: np.clip(x - t, -1, 1),
+    ),
+    "binary_cross_entropy": (
+        lambda x, t: -(t * np.log(x) + (1 - t) * np.log(1 - x)),
+        lambda x, t: (x - t) / (x * (1 - x)),
+    ),
+    "binary_cross_entropy_with_logits": (_logistic, lambda x, t: 1 / (1 + np.exp(-x)) - t),
+}
+
+
+def _pointwise_step(function: Any, x: Any, target: Any) -> Any:
+    x.grad = None
+    function(x, target).backward()
+    return x.grad
+
+
+def _pointwise_problem(name: str, op: str, count: int, against: list[str]) -> Problem:
+    rng = np.random.default_rng(0)
+    probabilities = op == "binary_cross_entropy"
+    x = rng.uniform(0.05, 0.95, count) if probabilities else rng.standard_normal(count) * 2
+    x = x.astype(np.float32)
+    target = (rng.random(count) < 0.5 if "binary" in op else rng.standard_normal(count)).astype(
+        np.float32
+    )
+    slope = POINTWISE[op][1](x.astype(np.float64), target.astype(np.float64)) / count
+    ours = getattr(gs.nn.functional, op)
+    leaf, labels = gs.tensor(x, requires_grad=True), gs.from_numpy(target)
+    problem = Problem(
+        "loss",
+        f"{name} forward+backward",
+        ours=lambda: _pointwise_step(ours, leaf, labels),
+        check=close_to(slope, 1e-5),
+        bytes=20.0 * count,
+    )
+    if "torch" in against:
+        import torch
+
+        theirs = getattr(torch.nn.functional, op)
+        given, given_labels = torch.tensor(x, requires_grad=True), torch.from_numpy(target)
+        problem.peers["torch"] = {"default": lambda: _pointwise_step(theirs, given, given_labels)}
+    value = POINTWISE[op][0](x.astype(np.float64), target.astype(np.float64)).mean()
+    got = float(ours(leaf, labels).item())
+    assert math.isclose(got, value, rel_tol=1e-5), f"{op}: {got}, expected {value}"
+    return problem
+
+
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("loss"):
+        if text.split()[0] in POINTWISE:
+            op, count_text = text.split()
+            yield _pointwise_problem(name, op, int(count_text), against)
+            continue
         sizes, number = text.split()
         shape = tuple(int(size) for size in sizes.split("x"))
         smoothing = float(number)

@@ -15,26 +15,27 @@
 
 namespace gradsmith {
 
+constexpr int kPhiloxRounds = 10;
+constexpr std::uint32_t kPhiloxMultiplier0 = 0xD2511F53u;
+constexpr std::uint32_t kPhiloxMultiplier1 = 0xCD9E8D57u;
+constexpr std::uint32_t kPhiloxKeyStep0 = 0x9E3779B9u;  // golden ratio
+constexpr std::uint32_t kPhiloxKeyStep1 = 0xBB67AE85u;  // sqrt(3) - 1
+
 struct PhiloxBlock {
   std::uint32_t words[4];
 };
 
 GS_INLINE GS_HOST_DEVICE PhiloxBlock philox_rounds(PhiloxBlock counter, std::uint32_t key_low,
                                                    std::uint32_t key_high) {
-  constexpr int kRounds = 10;
-  constexpr std::uint64_t kMultiplier0 = 0xD2511F53u;
-  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57u;
-  constexpr std::uint32_t kKeyStep0 = 0x9E3779B9u;  // golden ratio
-  constexpr std::uint32_t kKeyStep1 = 0xBB67AE85u;  // sqrt(3) - 1
-  for (int round = 0; round < kRounds; ++round) {
-    const std::uint64_t product0 = kMultiplier0 * counter.words[0];
-    const std::uint64_t product1 = kMultiplier1 * counter.words[2];
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * counter.words[0];
+    const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * counter.words[2];
     counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.words[1] ^ key_low,
                 static_cast<std::uint32_t>(product1),
                 static_cast<std::uint32_t>(product0 >> 32) ^ counter.words[3] ^ key_high,
                 static_cast<std::uint32_t>(product0)}};
-    key_low += kKeyStep0;
-    key_high += kKeyStep1;
+    key_low += kPhiloxKeyStep0;
+    key_high += kPhiloxKeyStep1;
   }
   return counter;
 }

@@ -10,15 +10,18 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
-// Enough work to pay for waking a second thread.
+// Enough work to pay for waking a second thread: elements of arithmetic, of which a function that
+// is evaluated by a polynomial costs several.
 constexpr std::int64_t kElementwiseGrain = 32768;
+constexpr std::int64_t kFunctionGrain = 16384;
 
 // Calls run(out_offset, in_offsets, n): n elements, offsets and the strides of dimension ndim - 1
 // in elements.
 template <int kInputs, class Run>
-GS_INLINE void for_each_run(const ElementwiseParams& p, const Run& run) {
+GS_INLINE void for_each_run(const ElementwiseParams& p, const Run& run,
+                            std::int64_t grain = kElementwiseGrain) {
   const int inner = p.ndim - 1;
-  parallel_for(p.count, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.count, grain, [&](std::int64_t begin, std::int64_t end) {
     std::int64_t index[kMaxDims];
     std::int64_t rest = begin;
     std::int64_t out = 0;

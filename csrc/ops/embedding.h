@@ -18,8 +18,8 @@ struct EmbeddingParams {
   void* y;             // (count, width)
 };
 
-// dweight[ids[n], :] += dy[n, :] in the order of n, divided by how often ids[n] occurs if
-// scale_by_frequency. The row padding_idx stays as it is.
+// dweight[r, :] = the sum of dy[n, :] over ids[n] == r in the order of n, divided by how often r
+// occurs if scale_by_frequency; 0 for the row padding_idx.
 struct EmbeddingBackwardParams {
   DType dtype;              // of dy
   const std::int64_t* ids;  // (count), each in [0, rows)

@@ -149,8 +149,14 @@ GS_INLINE T scalar_pow(T base, T exponent) {
   }
 }
 
-GS_INLINE float scalar_atan2(float a, float b) { return __builtin_atan2f(a, b); }
-GS_INLINE double scalar_atan2(double a, double b) { return __builtin_atan2(a, b); }
+GS_INLINE float atan2(float a, float b) { return __builtin_atan2f(a, b); }
+GS_INLINE double atan2(double a, double b) { return __builtin_atan2(a, b); }
+
+// The normal distribution's Phi.
+template <class T>
+GS_INLINE T normal_cdf(T x) {
+  return T(0.5) * (T(1) + erf(x * T(0.70710678118654752440)));
+}
 
 // ---- functions of one array -------------------------------------------------------------------
 
@@ -212,7 +218,7 @@ GS_UNARY(softplus, const V z = x * all<V>(p[0]);
 GS_UNARY(leaky_relu, return select(x > all<V>(0), x, x* all<V>(p[0]));)
 // x for x > 0, p[0] (exp(p[1] x) - 1) below: ELU with p[1] = 1, CELU with p[1] = 1 / p[0].
 GS_UNARY(elu, return select(x > all<V>(0), x, all<V>(p[0]) * expm1(x * all<V>(p[1])));)
-GS_UNARY(gelu, return x * all<V>(0.5) * (all<V>(1) + erf(x * all<V>(0.70710678118654752440)));)
+GS_UNARY(gelu, return x * normal_cdf(x);)
 // Hendrycks and Gimpel 2016, the tanh form: sqrt(2 / pi) (x + 0.044715 x^3).
 GS_UNARY(gelu_tanh,
          const V inner = all<V>(0.79788456080286535588) * (x + all<V>(0.044715) * x * x * x);
@@ -242,8 +248,9 @@ GS_BINARY(minimum, return minimum(a, b);)
 GS_BINARY(fmod, return scalar_fmod(a, b);)
 GS_BINARY(remainder, return scalar_remainder(a, b);)
 GS_BINARY(floor_divide, return scalar_floor_divide(a, b);)
-GS_BINARY(pow, return scalar_pow(a, b);)
-GS_BINARY(atan2, return scalar_atan2(a, b);)
+GS_BINARY(pow, if constexpr (is_scalar<V> || is_integer<V>) return scalar_pow(a, b);
+          else return pow(a, b);)
+GS_BINARY(atan2, return atan2(a, b);)
 GS_BINARY(eq, return a == b;)
 GS_BINARY(ne, return a != b;)
 GS_BINARY(lt, return a < b;)
@@ -266,9 +273,8 @@ GS_BINARY(softplus_backward, const V z = b * all<V>(p[0]);
 GS_BINARY(silu_backward, const V s = sigmoid(b); return a * s * (all<V>(1) + b * (all<V>(1) - s));)
 // d gelu = Phi(x) + x phi(x) with the normal distribution's Phi and density phi.
 GS_BINARY(gelu_backward,
-          const V cdf = all<V>(0.5) * (all<V>(1) + erf(b * all<V>(0.70710678118654752440)));
           const V density = all<V>(0.39894228040143267794) * exp(all<V>(-0.5) * b * b);
-          return a * (cdf + b * density);)
+          return a * (normal_cdf(b) + b * density);)
 GS_BINARY(
     gelu_tanh_backward, const V square = b * b;
     const V t = tanh(all<V>(0.79788456080286535588) * b * (all<V>(1) + all<V>(0.044715) * square));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/loss.h"
 
+#include "core/dispatch.h"
 #include "core/error.h"
 
 namespace gradsmith {
@@ -124,6 +125,20 @@ void check_class_targets(const char* op, const ClassLossParams& params) {
 }
 void check_class_targets(const char* op, const ClassLossBackwardParams& params) {
   check_targets(op, params);
+}
+
+// NaN passes: it says that training went wrong, and the loss shows it.
+void check_probabilities(const PointwiseLossParams& p) {
+  visit_floating(p.dtype, [&](auto t) {
+    const auto* x = static_cast<const decltype(t)*>(p.x);
+    for (std::int64_t i = 0; i < p.count; ++i) {
+      const double value = static_cast<double>(x[i]);
+      GS_CHECK(!(value < 0 || value > 1), "binary_cross_entropy: input is ", value, " at element ",
+               i,
+               ", expected probabilities from 0 to 1 (for logits there is "
+               "binary_cross_entropy_with_logits)");
+    }
+  });
 }
 
 std::string problem(const PointwiseLossParams& p) { return pointwise_problem(p); }

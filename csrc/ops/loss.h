@@ -98,6 +98,9 @@ ClassLossParams class_loss_params(const char* op, const Array& x, const Array& t
 void check_class_targets(const char* op, const ClassLossParams& params);
 void check_class_targets(const char* op, const ClassLossBackwardParams& params);
 
+// Refuses an input of binary_cross_entropy outside [0, 1]. Kernels call it before they write.
+void check_probabilities(const PointwiseLossParams& params);
+
 std::string problem(const PointwiseLossParams& params);
 std::string problem(const PointwiseLossBackwardParams& params);
 std::string problem(const ClassLossParams& params);

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementwise functions on SIMD vectors: the functors of ops/functors.h over Vec<float> (also for
-// bfloat16 storage) and Vec<double>. Takes problems whose innermost runs are contiguous (stride 1,
-// or 0 for a broadcast input); anything else is left to the reference. The last, partial vector of
-// a run is masked, so every element goes through the same instructions wherever a run is cut.
+// bfloat16 storage) and Vec<double>. The innermost runs of the output are contiguous, those of an
+// input are so too or repeat one value; an input in any other layout, such as a transposed matrix,
+// is first copied into the output's. The last, partial vector of a run is masked, so every element
+// goes through the same instructions wherever a run is cut.
+#include "core/allocator.h"
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
-#include "cpu/simd/math.h"
+#include "cpu/kernels/elementwise_convert.h"
+#include "cpu/simd/power.h"
+#include "cpu/simd/stream.h"
+#include "cpu/simd/trigonometry.h"
 #include "ops/functors.h"
 #include "ops/op_table.h"
 
@@ -16,47 +21,17 @@ namespace {
 // clang-format off
 #define GS_VECTOR_UNARY(X)                                                                   \
   X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) \
-  X(expm1) X(log) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin) X(cos) X(tanh) X(erf)       \
-  X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)    \
-  X(mish) X(hardswish) X(hardsigmoid)
+  X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin)    \
+  X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh)   \
+  X(erf) X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh)     \
+  X(silu) X(mish) X(hardswish) X(hardsigmoid)
 #define GS_VECTOR_BINARY(X)                                                                  \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(relu_backward) X(leaky_relu_backward)  \
-  X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(atan2) X(relu_backward)                \
+  X(leaky_relu_backward) X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
   X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
 #define GS_VECTOR_COMPARE(X) \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 // clang-format on
-
-GS_INLINE bool has_vector_unary(UnaryOp op) {
-  switch (op) {
-#define X(name) case UnaryOp::name:
-    GS_VECTOR_UNARY(X)
-#undef X
-    return true;
-    default:
-      return false;
-  }
-}
-
-GS_INLINE bool has_vector_binary(BinaryOp op) {
-  switch (op) {
-#define X(name) case BinaryOp::name:
-    GS_VECTOR_BINARY(X)
-#undef X
-    return true;
-    default:
-      return false;
-  }
-}
-
-GS_INLINE bool runs_are_contiguous(const ElementwiseParams& p) {
-  const int inner = p.ndim - 1;
-  bool contiguous = p.out_stride[inner] == 1 || p.shape[inner] == 1;
-  for (int i = 0; i < p.inputs; ++i) {
-    contiguous = contiguous && (p.in_stride[i][inner] == 1 || p.in_stride[i][inner] == 0);
-  }
-  return contiguous;
-}
 
 // One input of a run: its lanes from i on, or the same value in each.
 template <class V, class T>
@@ -70,37 +45,74 @@ struct Lanes {
         repeats(p.in_stride[input][p.ndim - 1] == 0),
         value(static_cast<typename V::Scalar>(*from)) {}
 
-  GS_INLINE V at(std::int64_t i, std::int64_t lanes) const {
-    if (repeats) return value;
-    return lanes == V::kWidth ? V::load(from + i) : V::load_tail(from + i, lanes);
+  template <class Which>
+  GS_INLINE V at(std::int64_t i, Which lanes) const {
+    return repeats ? value : load<V>(from + i, lanes);
   }
 };
 
-// Calls step(i, lanes) for each vector of a run of n elements.
-template <class V, class Step>
-GS_INLINE void for_each_vector(std::int64_t n, const Step& step) {
-  for (std::int64_t i = 0; i < n; i += V::kWidth) step(i, n - i < V::kWidth ? n - i : V::kWidth);
-}
+// The params with inputs that are copied where their runs neither are contiguous nor repeat.
+struct ContiguousInputs {
+  ElementwiseParams params;
+  void* blocks[3] = {nullptr, nullptr, nullptr};
 
-template <class Value, class T>
-GS_INLINE void put(const Value& value, T* to, std::int64_t lanes, std::int64_t width) {
-  if (lanes == width) {
-    value.store(to);
-  } else {
-    value.store_tail(to, lanes);
+  GS_INLINE explicit ContiguousInputs(const ElementwiseParams& p) : params(p) {}
+  GS_INLINE ~ContiguousInputs() {
+    for (void* block : blocks) deallocate(block);
   }
+
+  void copy(int input, DType dtype) {
+    ElementwiseParams from{};
+    from.dtype = from.out_dtype = dtype;
+    from.inputs = 1;
+    from.ndim = params.ndim;
+    from.count = 1;
+    from.in[0] = params.in[input];
+    for (int d = params.ndim - 1; d >= 0; --d) {
+      const std::int64_t stride = params.in_stride[input][d];
+      from.shape[d] = stride == 0 ? 1 : params.shape[d];
+      from.in_stride[0][d] = stride;
+      from.out_stride[d] = from.count;
+      params.in_stride[input][d] = stride == 0 ? 0 : from.count;
+      from.count *= from.shape[d];
+    }
+    blocks[input] = allocate(static_cast<std::size_t>(from.count * size_of(dtype)));
+    from.out = blocks[input];
+    copy_strided(from);
+    params.in[input] = from.out;
+  }
+};
+
+// Calls run(params) with every input's runs contiguous or repeating.
+template <class Run>
+GS_INLINE void with_contiguous_inputs(const ElementwiseParams& p, const Run& run) {
+  bool ready = true;
+  for (int i = 0; i < p.inputs; ++i) {
+    const std::int64_t step = p.in_stride[i][p.ndim - 1];
+    ready = ready && (step == 0 || step == 1);
+  }
+  if (GS_LIKELY(ready || p.count == 0)) return run(p);
+  ContiguousInputs inputs(p);
+  for (int i = 0; i < p.inputs; ++i) {
+    const std::int64_t step = p.in_stride[i][p.ndim - 1];
+    const bool is_mask = p.inputs == 3 && i == 0;
+    if (step != 0 && step != 1) inputs.copy(i, is_mask ? DType::boolean : p.dtype);
+  }
+  run(inputs.params);
 }
 
 template <class Functor, class T>
 void run_unary(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
-  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+  const auto run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     T* out = static_cast<T*>(p.out) + out_offset;
     const Lanes<V, T> x(p, 0, in[0]);
-    for_each_vector<V>(n, [&](std::int64_t i, std::int64_t lanes) {
-      put(Functor::apply(x.at(i, lanes), p.option), out + i, lanes, V::kWidth);
+    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+      store(Functor::apply(x.at(i, lanes), p.option), out + i, lanes);
     });
-  });
+  };
+  const bool is_arithmetic = kUnaryOps[p.op].category == Category::number;
+  for_each_run<1>(p, run, is_arithmetic ? kElementwiseGrain : kFunctionGrain);
 }
 
 template <class Functor, class T, class Out>
@@ -110,35 +122,134 @@ void run_binary(const ElementwiseParams& p) {
     Out* out = static_cast<Out*>(p.out) + out_offset;
     const Lanes<V, T> a(p, 0, in[0]);
     const Lanes<V, T> b(p, 1, in[1]);
-    for_each_vector<V>(n, [&](std::int64_t i, std::int64_t lanes) {
-      put(Functor::apply(a.at(i, lanes), b.at(i, lanes), p.option), out + i, lanes, V::kWidth);
+    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+      store(Functor::apply(a.at(i, lanes), b.at(i, lanes), p.option), out + i, lanes);
     });
   });
+}
+
+// ---- powers -----------------------------------------------------------------------------------
+
+// A base to one power for all, by arithmetic; pow's values at the ends of the range.
+template <class V>
+GS_INLINE V infinity() {
+  return all<V>(__builtin_inf());
+}
+struct square_power {
+  template <class V>
+  GS_INLINE static V apply(V a, V, const double*) {
+    return a * a;
+  }
+};
+struct cube_power {
+  template <class V>
+  GS_INLINE static V apply(V a, V, const double*) {
+    return a * a * a;
+  }
+};
+struct root_power {
+  template <class V>
+  GS_INLINE static V apply(V a, V, const double*) {
+    return select(a == -infinity<V>(), infinity<V>(), sqrt(a) + all<V>(0));
+  }
+};
+struct inverse_root_power {
+  template <class V>
+  GS_INLINE static V apply(V a, V b, const double* p) {
+    return all<V>(1) / root_power::apply(a, b, p);
+  }
+};
+struct inverse_power {
+  template <class V>
+  GS_INLINE static V apply(V a, V, const double*) {
+    return all<V>(1) / a;
+  }
+};
+
+// Whether one number is the exponent of all elements, and which.
+GS_INLINE bool has_one_exponent(const ElementwiseParams& p, double* exponent) {
+  for (int d = 0; d < p.ndim; ++d) {
+    if (p.in_stride[1][d] != 0) return false;
+  }
+  if (p.count == 0) return false;
+  visit_floating(p.dtype, [&](auto t) {
+    *exponent = static_cast<double>(*static_cast<const decltype(t)*>(p.in[1]));
+  });
+  return true;
+}
+
+GS_INLINE bool is_arithmetic_power(const ElementwiseParams& p) {
+  double e = 0;
+  if (!has_one_exponent(p, &e)) return false;
+  return e == 2 || e == 3 || e == 0.5 || e == -0.5 || e == -1;
+}
+
+template <class T>
+void run_power(const ElementwiseParams& p) {
+  double e = 0;
+  if (has_one_exponent(p, &e)) {
+    if (e == 2) return run_binary<square_power, T, T>(p);
+    if (e == 3) return run_binary<cube_power, T, T>(p);
+    if (e == 0.5) return run_binary<root_power, T, T>(p);
+    if (e == -0.5) return run_binary<inverse_root_power, T, T>(p);
+    if (e == -1) return run_binary<inverse_power, T, T>(p);
+  }
+  if constexpr (!__is_same(T, double)) run_binary<pow_of, T, T>(p);
+}
+
+// ---- the slots --------------------------------------------------------------------------------
+
+GS_INLINE bool has_vector_unary(UnaryOp op) {
+  switch (op) {
+#define X(name) case UnaryOp::name:
+    GS_VECTOR_UNARY(X)
+#undef X
+    return true;
+    default:
+      return false;
+  }
+}
+
+GS_INLINE bool has_vector_binary(const ElementwiseParams& p) {
+  switch (static_cast<BinaryOp>(p.op)) {
+#define X(name) case BinaryOp::name:
+    GS_VECTOR_BINARY(X)
+#undef X
+    return true;
+    case BinaryOp::pow:
+      return p.dtype != DType::float64 || is_arithmetic_power(p);
+    default:
+      return false;
+  }
+}
+
+GS_INLINE bool output_runs_are_contiguous(const ElementwiseParams& p) {
+  return p.out_stride[p.ndim - 1] == 1 || p.shape[p.ndim - 1] == 1;
 }
 
 Support supports_unary(const ElementwiseParams& p) {
   const bool op_has_vector_form = has_vector_unary(static_cast<UnaryOp>(p.op));
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(op_has_vector_form);
-  GS_NEEDS(runs_are_contiguous(p));
+  GS_NEEDS(output_runs_are_contiguous(p));
   return {};
 }
 
 Support supports_binary(const ElementwiseParams& p) {
-  const bool op_has_vector_form = has_vector_binary(static_cast<BinaryOp>(p.op));
+  const bool op_has_vector_form = has_vector_binary(p);
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(op_has_vector_form);
-  GS_NEEDS(runs_are_contiguous(p));
+  GS_NEEDS(output_runs_are_contiguous(p));
   return {};
 }
 
 Support supports_compare(const ElementwiseParams& p) {
   GS_NEEDS(is_floating(p.dtype));
-  GS_NEEDS(runs_are_contiguous(p));
+  GS_NEEDS(output_runs_are_contiguous(p));
   return {};
 }
 
-void unary(const ElementwiseParams& p) {
+void unary_of_runs(const ElementwiseParams& p) {
   switch (static_cast<UnaryOp>(p.op)) {
 #define X(name)       \
   case UnaryOp::name: \
@@ -150,7 +261,7 @@ void unary(const ElementwiseParams& p) {
   }
 }
 
-void binary(const ElementwiseParams& p) {
+void binary_of_runs(const ElementwiseParams& p) {
   switch (static_cast<BinaryOp>(p.op)) {
 #define X(name)                    \
   case BinaryOp::name:             \
@@ -158,12 +269,14 @@ void binary(const ElementwiseParams& p) {
                           [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
     GS_VECTOR_BINARY(X)
 #undef X
+    case BinaryOp::pow:
+      return visit_floating(p.dtype, [&](auto t) { run_power<decltype(t)>(p); });
     default:
       __builtin_unreachable();
   }
 }
 
-void compare(const ElementwiseParams& p) {
+void compare_runs(const ElementwiseParams& p) {
   switch (static_cast<BinaryOp>(p.op)) {
 #define X(name)        \
   case BinaryOp::name: \
@@ -179,29 +292,44 @@ template <class T>
 void run_select(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
   using M = Mask<compute_t<T>>;
+  const bool one_choice = p.in_stride[0][p.ndim - 1] == 0;
   for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     T* out = static_cast<T*>(p.out) + out_offset;
     const bool* mask = static_cast<const bool*>(p.in[0]) + in[0];
     const Lanes<V, T> yes(p, 1, in[1]);
     const Lanes<V, T> no(p, 2, in[2]);
-    for_each_vector<V>(n, [&](std::int64_t i, std::int64_t lanes) {
-      const M chosen = lanes == V::kWidth ? M::load(mask + i) : M::load_tail(mask + i, lanes);
-      put(select(chosen, yes.at(i, lanes), no.at(i, lanes)), out + i, lanes, V::kWidth);
+    if (one_choice) {
+      const Lanes<V, T>& chosen = *mask ? yes : no;
+      for_each_vector<V>(
+          0, n, [&](std::int64_t i, auto lanes) { store(chosen.at(i, lanes), out + i, lanes); });
+      return;
+    }
+    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+      const M chosen = load<M>(mask + i, lanes);
+      store(select(chosen, yes.at(i, lanes), no.at(i, lanes)), out + i, lanes);
     });
   });
 }
 
 Support supports_select(const ElementwiseParams& p) {
-  const bool mask_is_contiguous = p.in_stride[0][p.ndim - 1] == 1;
-  GS_NEEDS(p.dtype == DType::float32 || p.dtype == DType::float64);
-  GS_NEEDS(mask_is_contiguous);
-  GS_NEEDS(runs_are_contiguous(p));
+  GS_NEEDS(is_floating(p.dtype));
+  GS_NEEDS(output_runs_are_contiguous(p));
   return {};
 }
 
+void unary(const ElementwiseParams& p) {
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) { unary_of_runs(ready); });
+}
+void binary(const ElementwiseParams& p) {
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) { binary_of_runs(ready); });
+}
+void compare(const ElementwiseParams& p) {
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) { compare_runs(ready); });
+}
 void select_lanes(const ElementwiseParams& p) {
-  if (p.dtype == DType::float32) return run_select<float>(p);
-  run_select<double>(p);
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) {
+    visit_floating(ready.dtype, [&](auto t) { run_select<decltype(t)>(ready); });
+  });
 }
 
 constexpr const char* kName = GS_NAME("vector");

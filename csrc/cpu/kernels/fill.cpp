@@ -5,23 +5,33 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 void fill_conv(OpTable& table);
+void fill_convert(OpTable& table);
 void fill_elementwise(OpTable& table);
+void fill_embedding(OpTable& table);
 void fill_gemm(OpTable& table);
+void fill_indexing(OpTable& table);
 void fill_loss(OpTable& table);
+void fill_loss_pointwise(OpTable& table);
 void fill_norm(OpTable& table);
 void fill_optim(OpTable& table);
 void fill_pool(OpTable& table);
+void fill_random(OpTable& table);
 void fill_reduce(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
   fill_conv(table);
+  fill_convert(table);
   fill_elementwise(table);
+  fill_embedding(table);
   fill_gemm(table);
+  fill_indexing(table);
   fill_loss(table);
+  fill_loss_pointwise(table);
   fill_norm(table);
   fill_optim(table);
   fill_pool(table);
+  fill_random(table);
   fill_reduce(table);
   fill_softmax(table);
 }

@@ -2,6 +2,7 @@
 // Table lookup as plain loops. Ids are checked before anything is written. The gradient is split
 // over stretches of the width, so that each row adds up in the order of the ids, in float32 for
 // bfloat16.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -28,6 +29,7 @@ void add_gradients(const EmbeddingBackwardParams& p, const std::int64_t* frequen
   using C = compute_t<T>;
   const T* dy = static_cast<const T*>(p.dy);
   C* dweight = static_cast<C*>(p.dweight);
+  std::fill_n(dweight, p.rows * p.width, C(0));
   const std::int64_t stretches = (p.width + kStretch - 1) / kStretch;
   const std::int64_t grain = kGrain / (checked_multiply(p.count, kStretch) + 1) + 1;
   parallel_for(stretches, grain, [&](std::int64_t begin, std::int64_t end) {

@@ -11,6 +11,7 @@
 #include "core/dispatch.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "cpu/random_range.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
@@ -28,21 +29,6 @@ void for_words(const RandomStream& stream, std::int64_t begin, std::int64_t end,
     if (i == begin || position % 4 == 0) block = random_block(stream.seed, position / 4);
     visit(i, block, static_cast<int>(position % 4));
   }
-}
-
-// The largest value below x.
-float below(float x) { return std::nextafter(x, -INFINITY); }
-double below(double x) { return std::nextafter(x, -static_cast<double>(INFINITY)); }
-bfloat16 below(bfloat16 x) {
-  constexpr std::uint16_t kSmallestNegative = 0x8001;
-  const float value = x;
-  bfloat16 result = x;
-  if (value == 0.0f) {
-    result.bits = kSmallestNegative;
-  } else {
-    result.bits = static_cast<std::uint16_t>(x.bits + (value > 0 ? -1 : 1));
-  }
-  return result;
 }
 
 // A double in [0, 1) in steps of 2^-53.
@@ -114,7 +100,7 @@ void random_uniform(const RandomParams& p) {
       for_words(p.stream, begin, end, [&](std::int64_t i, const PhiloxBlock& block, int word) {
         const double uniform = uniform_of(block.words[word]);
         const T value = static_cast<T>(p.low + uniform * (p.high - p.low));
-        out[i] = !is_empty && value >= high ? below(high) : value;
+        out[i] = !is_empty && value >= high ? largest_below(high) : value;
       });
     });
   });

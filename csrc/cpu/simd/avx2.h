@@ -100,6 +100,7 @@ struct Vec<float> {
     return widen(halves);
   }
   GS_INLINE void store(float* to) const { _mm256_storeu_ps(to, v); }
+  GS_INLINE void stream(float* to) const { _mm256_stream_ps(to, v); }
   GS_INLINE void store_tail(float* to, std::int64_t n) const {
     _mm256_maskstore_ps(to, first_words(n), v);
   }
@@ -203,6 +204,7 @@ struct Vec<double> {
     return Vec(_mm256_maskload_pd(from, first_quads(n)));
   }
   GS_INLINE void store(double* to) const { _mm256_storeu_pd(to, v); }
+  GS_INLINE void stream(double* to) const { _mm256_stream_pd(to, v); }
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
     _mm256_maskstore_pd(to, first_quads(n), v);
   }
@@ -285,6 +287,35 @@ GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
 }
 GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
   return Vec<double>(_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8));
+}
+
+GS_INLINE Vec<float> odd_lanes(Vec<float> a, Vec<float> b) {
+  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0xdd));
+  return Vec<float>(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
+}
+GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  const __m256 lower = _mm256_unpacklo_ps(a.v, b.v);
+  const __m256 upper = _mm256_unpackhi_ps(a.v, b.v);
+  low = Vec<float>(_mm256_permute2f128_ps(lower, upper, 0x20));
+  high = Vec<float>(_mm256_permute2f128_ps(lower, upper, 0x31));
+}
+
+GS_INLINE Vec<double> low_half(Vec<float> a) {
+  return Vec<double>(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)));
+}
+GS_INLINE Vec<double> high_half(Vec<float> a) {
+  return Vec<double>(_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1)));
+}
+GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double> high) {
+  return Vec<float>(_mm256_set_m128(_mm256_cvtpd_ps(high.v), _mm256_cvtpd_ps(low.v)));
+}
+
+GS_INLINE void finish_streams() { _mm_sfence(); }
+
+template <class T>
+GS_INLINE Vec<T> rounded(Vec<T> a) {
+  asm("" : "+x"(a.v));
+  return a;
 }
 
 // Lane i with lane i + half the width, then again until one is left.

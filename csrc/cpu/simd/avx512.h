@@ -91,6 +91,7 @@ struct Vec<float> {
     return widen(_mm256_maskz_loadu_epi16(first_lanes(n), from));
   }
   GS_INLINE void store(float* to) const { _mm512_storeu_ps(to, v); }
+  GS_INLINE void stream(float* to) const { _mm512_stream_ps(to, v); }
   GS_INLINE void store_tail(float* to, std::int64_t n) const {
     _mm512_mask_storeu_ps(to, first_lanes(n), v);
   }
@@ -188,6 +189,7 @@ struct Vec<double> {
     return Vec(_mm512_maskz_loadu_pd(static_cast<__mmask8>(first_lanes(n)), from));
   }
   GS_INLINE void store(double* to) const { _mm512_storeu_pd(to, v); }
+  GS_INLINE void stream(double* to) const { _mm512_stream_pd(to, v); }
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
     _mm512_mask_storeu_pd(to, static_cast<__mmask8>(first_lanes(n)), v);
   }
@@ -255,6 +257,36 @@ GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
 GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
   const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
   return Vec<double>(_mm512_permutex2var_pd(a.v, even, b.v));
+}
+
+GS_INLINE Vec<float> odd_lanes(Vec<float> a, Vec<float> b) {
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return Vec<float>(_mm512_permutex2var_ps(a.v, odd, b.v));
+}
+GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
+  low = Vec<float>(_mm512_permutex2var_ps(a.v, lower, b.v));
+  high = Vec<float>(_mm512_permutex2var_ps(a.v, upper, b.v));
+}
+
+GS_INLINE Vec<double> low_half(Vec<float> a) {
+  return Vec<double>(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)));
+}
+GS_INLINE Vec<double> high_half(Vec<float> a) {
+  return Vec<double>(_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1)));
+}
+GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double> high) {
+  const __m512 lower = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.v));
+  return Vec<float>(_mm512_insertf32x8(lower, _mm512_cvtpd_ps(high.v), 1));
+}
+
+GS_INLINE void finish_streams() { _mm_sfence(); }
+
+template <class T>
+GS_INLINE Vec<T> rounded(Vec<T> a) {
+  asm("" : "+v"(a.v));
+  return a;
 }
 
 GS_COMPARE(operator==, _CMP_EQ_OQ)

@@ -22,12 +22,24 @@ GS_INLINE constexpr const auto& choose(const Single& single, const Double& twice
   }
 }
 
-// Sum of terms[i] x^i by Horner's rule.
+// Sum of terms[i] x^i by Horner's rule, every second term. A long chain of additions that wait for
+// each other fills the processor's scheduler, so even and odd powers run side by side in x^2.
 template <class T, int kTerms>
 GS_INLINE Vec<T> polynomial(Vec<T> x, const T (&terms)[kTerms]) {
-  Vec<T> sum(terms[kTerms - 1]);
+  constexpr bool kSplit = kTerms >= 8;
+  constexpr int kStep = kSplit ? 2 : 1;
+  constexpr int kFirst = kSplit ? (kTerms - 1) / 2 * 2 : kTerms - 1;
+  const Vec<T> power = kSplit ? x * x : x;
+  Vec<T> sum(terms[kFirst]);
 #pragma GCC unroll 32
-  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, x, Vec<T>(terms[i]));
+  for (int i = kFirst - kStep; i >= 0; i -= kStep) sum = fma(sum, power, Vec<T>(terms[i]));
+  if constexpr (kSplit) {
+    constexpr int kOdd = kTerms / 2 * 2 - 1;
+    Vec<T> odd(terms[kOdd]);
+#pragma GCC unroll 32
+    for (int i = kOdd - 2; i >= 1; i -= 2) odd = fma(odd, power, Vec<T>(terms[i]));
+    sum = fma(odd, x, sum);
+  }
   return sum;
 }
 
@@ -176,6 +188,24 @@ GS_INLINE Vec<T> erf(Vec<T> x) {
       polynomial(t - Vec<T>(choose<T>(2.0f, 2.5)), choose<T>(kErfcxFloat, kErfcxDouble));
   const Vec<T> far = fnma(exp(-(t * t)), erfcx, one);
   return copy_sign(select(a < one, near_zero, far), x);
+}
+
+// The normal distribution's Phi. For float one polynomial over the range in which Phi is neither 0
+// nor 1 to within 2e-8; x times it is off by at most 1.95 ULP of x.
+GS_INLINE Vec<float> normal_cdf(Vec<float> x) {
+  using V = Vec<float>;
+  const V end(5.5f);
+  const V inside = max(-end, min(end, x));
+  const V centred = fma(inside * inside, V(2.0f / (5.5f * 5.5f)), V(-1.0f));
+  // The last steps one after the other: they decide the rounding error.
+  const V high = polynomial(centred, kNormalHigh);
+  const V slope = fma(fma(high, centred, V(kNormalLow[1])), centred, V(kNormalLow[0]));
+  const V cdf = fma(inside, slope, V(0.5f));
+  return select(x < -end, V(0.0f), cdf);
+}
+GS_INLINE Vec<double> normal_cdf(Vec<double> x) {
+  using V = Vec<double>;
+  return V(0.5) * (V(1.0) + erf(x * V(0.70710678118654752440)));
 }
 
 // angle = quadrant pi / 2 + rest modulo 2 pi, |rest| <= pi / 4, for angle >= 0.

@@ -45,6 +45,7 @@ struct Vec {
   GS_INLINE void store(Storage* to) const {
     *to = static_cast<Storage>(v);
   }
+  GS_INLINE void stream(T* to) const { *to = v; }
   template <class Storage>
   GS_INLINE void store_tail(Storage* to, std::int64_t n) const {
     if (n > 0) store(to);
@@ -177,6 +178,21 @@ GS_INLINE Vec<double> widen_sum(Vec<T> a) {
 }
 template <class T>
 GS_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T>) {
+  return a;
+}
+GS_INLINE Vec<float> odd_lanes(Vec<float>, Vec<float> b) { return b; }
+GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  low = a;
+  high = b;
+}
+GS_INLINE Vec<double> low_half(Vec<float> a) { return Vec<double>(static_cast<double>(a.v)); }
+GS_INLINE Vec<double> high_half(Vec<float>) { return Vec<double>(0.0); }
+GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double>) {
+  return Vec<float>(static_cast<float>(low.v));
+}
+GS_INLINE void finish_streams() {}
+template <class T>
+GS_INLINE Vec<T> rounded(Vec<T> a) {
   return a;
 }
 template <class T>

@@ -20,7 +20,12 @@
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
 //   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
-//   even_lanes(a, b)           lanes 0, 2, 4 ... of a, then of b
+//   even_lanes(a, b) odd_lanes(a, b)   lanes 0, 2, 4 ... (1, 3, 5 ...) of a, then of b
+//   interleave(a, b, low, high)        the inverse: a0 b0 a1 b1 ... over low, then high
+//   low_half high_half join_halves     Vec<float> to and from two Vec<double>
+//   stream(p) finish_streams()         a store past the cache, p aligned to the vector; then a
+//   fence is_aligned<V>(p)           whether stream may store there rounded(x)                 x,
+//   which the compiler may not contract with what follows
 #pragma once
 
 #if defined(__AVX512F__)
@@ -55,6 +60,10 @@ GS_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
 template <class T>
 GS_INLINE Vec<T> operator-(Vec<T> a) {
   return Vec<T>(-a.v);
+}
+template <class V>
+GS_INLINE bool is_aligned(const void* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % sizeof(V) == 0;
 }
 template <class T>
 GS_INLINE Mask<T> is_nan(Vec<T> a) {

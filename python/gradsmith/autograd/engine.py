@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, cast
@@ -191,11 +192,35 @@ def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
     return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
 
 
-def _store(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
-    """Add to ``leaf.grad``; memory that others may hold is copied, never written."""
+def _owns_memory(array: Any) -> bool:
+    """Whether the array is no view: NumPy's own memory, or a block of our allocator."""
+    return array.base is None or type(array.base).__name__ == "PyCapsule"
+
+
+class _Held:
+    """How many references `sys.getrefcount` counts to what one name, or one attribute, holds."""
+
+    def __init__(self) -> None:
+        self.probe = object()
+        local = object()
+        self.by_name = sys.getrefcount(local)
+        self.by_attribute = sys.getrefcount(self.probe)
+
+
+_HELD_ONCE = _Held()
+
+
+def _store(leaf: Tensor, entry: _Pending, create_graph: bool) -> None:
+    """Add to ``leaf.grad``. Memory that others may hold is copied, never written; a gradient that
+    nobody else holds, in memory of its own, is taken as it is."""
+    grad = entry.grads.pop(0)
     held = leaf.grad
     if held is None:
-        if create_graph:
+        if create_graph or (
+            sys.getrefcount(grad) == _HELD_ONCE.by_name
+            and sys.getrefcount(grad._array) == _HELD_ONCE.by_attribute
+            and _owns_memory(grad._array)
+        ):
             leaf.grad = grad
         else:
             leaf.grad = wrap(EXTENSIONS[type(grad._array)].clone(grad._array))
@@ -245,7 +270,7 @@ def backward(
         for entry in _run(roots, keep, None):
             leaf = entry.target
             if only is None or id(leaf) in only:
-                _store(leaf, entry.grads[0], create_graph)
+                _store(leaf, entry, create_graph)
     finally:
         mode.enabled = previous
 

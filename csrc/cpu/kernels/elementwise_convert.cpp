@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies between layouts and floating dtypes. Where input and output are contiguous along different
+// dimensions (a transposed matrix, channels-first to channels-last and back) squares of one vector
+// by one vector are transposed in registers. A task takes kBlock x kBlock elements: several lines
+// of each row at a time, so that memory sees runs, and few enough for the first cache.
+#include "cpu/kernels/elementwise_convert.h"
+
+#include "core/dispatch.h"
+#include "cpu/elementwise_loop.h"
+#include "cpu/gemm/transpose.h"
+#include "cpu/simd/stream.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kBlock = 64;
+
+// ---- transposing ------------------------------------------------------------------------------
+
+// A batch of matrices: element (i, j) of one lies at in[i + j in_step] and goes to
+// out[i out_step + j].
+struct Transpose {
+  std::int64_t rows, columns;  // ranges of i and j
+  std::int64_t in_step, out_step;
+  int batch_ndim;
+  std::int64_t batch_count;
+  std::int64_t shape[kMaxDims], in_stride[kMaxDims], out_stride[kMaxDims];
+};
+
+// True if input and output are contiguous along different dimensions; describes the rest.
+GS_INLINE bool is_transpose(const ElementwiseParams& p, Transpose* t) {
+  int row = -1, column = -1;
+  for (int d = 0; d < p.ndim; ++d) {
+    if (p.in_stride[0][d] == 1 && p.out_stride[d] != 1) row = d;
+    if (p.out_stride[d] == 1 && p.in_stride[0][d] != 1) column = d;
+  }
+  if (row < 0 || column < 0) return false;
+  *t = {p.shape[row], p.shape[column], p.in_stride[0][column], p.out_stride[row], 0, 1, {}, {}, {}};
+  for (int d = 0; d < p.ndim; ++d) {
+    if (d == row || d == column) continue;
+    t->shape[t->batch_ndim] = p.shape[d];
+    t->in_stride[t->batch_ndim] = p.in_stride[0][d];
+    t->out_stride[t->batch_ndim++] = p.out_stride[d];
+    t->batch_count *= p.shape[d];
+  }
+  return true;
+}
+
+// Words of 4 and 8 bytes travel as floats and doubles; loads, shuffles and stores keep every bit.
+template <class W>
+GS_INLINE void transpose_square(const W* in, std::int64_t in_step, W* out, std::int64_t out_step) {
+  constexpr int kWidth = Vec<W>::kWidth;
+  Vec<W> row[kWidth];
+#pragma GCC unroll 16
+  for (int j = 0; j < kWidth; ++j) row[j] = Vec<W>::load(in + j * in_step);
+  transpose(row);
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) row[i].store(out + i * out_step);
+}
+
+template <class W>
+GS_INLINE void transpose_part(const W* in, std::int64_t in_step, W* out, std::int64_t out_step,
+                              std::int64_t rows, std::int64_t columns) {
+  constexpr int kWidth = Vec<W>::kWidth;
+  Vec<W> row[kWidth];
+  for (int j = 0; j < kWidth; ++j) {
+    row[j] = j < columns ? Vec<W>::load_tail(in + j * in_step, rows) : Vec<W>(W(0));
+  }
+  transpose(row);
+  for (int i = 0; i < rows; ++i) row[i].store_tail(out + i * out_step, columns);
+}
+
+template <class W>
+GS_INLINE void transpose_block(const W* in, std::int64_t in_step, W* out, std::int64_t out_step,
+                               std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kWidth = Vec<W>::kWidth;
+  for (std::int64_t i = 0; i < rows; i += kWidth) {
+    for (std::int64_t j = 0; j < columns; j += kWidth) {
+      const W* from = in + i + j * in_step;
+      W* to = out + i * out_step + j;
+      if (i + kWidth <= rows && j + kWidth <= columns) {
+        transpose_square(from, in_step, to, out_step);
+      } else {
+        const std::int64_t height = rows - i < kWidth ? rows - i : kWidth;
+        const std::int64_t width = columns - j < kWidth ? columns - j : kWidth;
+        transpose_part(from, in_step, to, out_step, height, width);
+      }
+    }
+  }
+}
+
+GS_INLINE void transpose_block(const std::uint16_t* in, std::int64_t in_step, std::uint16_t* out,
+                               std::int64_t out_step, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) out[i * out_step + j] = in[i + j * in_step];
+  }
+}
+GS_INLINE void transpose_block(const std::uint8_t* in, std::int64_t in_step, std::uint8_t* out,
+                               std::int64_t out_step, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) out[i * out_step + j] = in[i + j * in_step];
+  }
+}
+
+template <class W>
+void transpose_all(const ElementwiseParams& p, const Transpose& t) {
+  const std::int64_t down = (t.rows + kBlock - 1) / kBlock;
+  const std::int64_t across = (t.columns + kBlock - 1) / kBlock;
+  const std::int64_t block =
+      (t.rows < kBlock ? t.rows : kBlock) * (t.columns < kBlock ? t.columns : kBlock);
+  const std::int64_t grain = kElementwiseGrain / block + 1;
+  parallel_for(t.batch_count * down * across, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const W* in = static_cast<const W*>(p.in[0]);
+      W* out = static_cast<W*>(p.out);
+      std::int64_t rest = task / (down * across);
+      for (int d = t.batch_ndim - 1; d >= 0; --d) {
+        in += rest % t.shape[d] * t.in_stride[d];
+        out += rest % t.shape[d] * t.out_stride[d];
+        rest /= t.shape[d];
+      }
+      const std::int64_t i = task / across % down * kBlock, j = task % across * kBlock;
+      transpose_block(in + i + j * t.in_step, t.in_step, out + i * t.out_step + j, t.out_step,
+                      t.rows - i < kBlock ? t.rows - i : kBlock,
+                      t.columns - j < kBlock ? t.columns - j : kBlock);
+    }
+  });
+}
+
+// ---- copying runs -----------------------------------------------------------------------------
+
+template <class W>
+void copy_runs(const ElementwiseParams& p) {
+  const std::int64_t in_step = p.in_stride[0][p.ndim - 1], out_step = p.out_stride[p.ndim - 1];
+  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    W* out = static_cast<W*>(p.out) + out_offset;
+    const W* x = static_cast<const W*>(p.in[0]) + in[0];
+    if (in_step == 1 && out_step == 1) {
+      __builtin_memmove(out, x, static_cast<std::size_t>(n) * sizeof(W));
+    } else if (in_step == 0 && out_step == 1) {
+      const W value = *x;
+      for (std::int64_t i = 0; i < n; ++i) out[i] = value;
+    } else {
+      for (std::int64_t i = 0; i < n; ++i) out[i * out_step] = x[i * in_step];
+    }
+  });
+}
+
+template <class W>
+void copy_words(const ElementwiseParams& p) {
+  Transpose t;
+  if (is_transpose(p, &t)) return transpose_all<W>(p, t);
+  copy_runs<W>(p);
+}
+
+// ---- floating dtypes --------------------------------------------------------------------------
+
+template <class To, class From>
+void convert_runs(const ElementwiseParams& p) {
+  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    To* out = static_cast<To*>(p.out) + out_offset;
+    const From* x = static_cast<const From*>(p.in[0]) + in[0];
+    for_each_vector<Vec<float>>(0, n, [&](std::int64_t i, auto lanes) {
+      store(load<Vec<float>>(x + i, lanes), out + i, lanes);
+    });
+  });
+}
+
+void convert(const ElementwiseParams& p) {
+  if (p.dtype == p.out_dtype) return copy_strided(p);
+  if (p.dtype == DType::float32) return convert_runs<bfloat16, float>(p);
+  convert_runs<float, bfloat16>(p);
+}
+
+Support supports_convert(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  const bool runs_are_contiguous = p.out_stride[inner] == 1 && p.in_stride[0][inner] == 1;
+  const bool between_float_and_bfloat16 =
+      (p.dtype == DType::float32 && p.out_dtype == DType::bfloat16) ||
+      (p.dtype == DType::bfloat16 && p.out_dtype == DType::float32);
+  if (p.dtype == p.out_dtype) return {};
+  GS_NEEDS(between_float_and_bfloat16);
+  GS_NEEDS(runs_are_contiguous);
+  return {};
+}
+
+constexpr const char* kName = GS_NAME("transpose");
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void copy_strided(const ElementwiseParams& p) {
+  switch (size_of(p.dtype)) {
+    case 1:
+      return copy_words<std::uint8_t>(p);
+    case 2:
+      return copy_words<std::uint16_t>(p);
+    case 4:
+      return copy_words<float>(p);
+    default:
+      return copy_words<double>(p);
+  }
+}
+
+void fill_convert(OpTable& table) {
+  table.convert.push_front({kName, kIsa, supports_convert, convert});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading, writing and adding by index where the dimensions after the index are adjacent in memory
+// (a row is one run) or are none (a row is one element); and gather and scatter, whose index has an
+// entry per element. What is added is divided over outer dimensions and columns, never over the
+// indices: equal indices meet in one thread, in their order, for any thread count.
+#include "core/allocator.h"
+#include "core/dispatch.h"
+#include "core/parallel.h"
+#include "cpu/index_check.h"
+#include "cpu/simd/stream.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kGrain = 16384;  // elements worth a thread
+constexpr std::int64_t kStretch = 16;   // columns that threads divide by
+constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
+
+// Moving elements needs their size alone.
+template <class Body>
+GS_INLINE void visit_size(DType dtype, const Body& body) {
+  switch (size_of(dtype)) {
+    case 1:
+      return body(std::uint8_t{});
+    case 2:
+      return body(std::uint16_t{});
+    case 4:
+      return body(std::uint32_t{});
+    default:
+      return body(std::uint64_t{});
+  }
+}
+
+GS_INLINE std::int64_t offset_of(std::int64_t position, int ndim, const std::int64_t* shape,
+                                 const std::int64_t* stride) {
+  std::int64_t offset = 0;
+  for (int d = ndim - 1; d >= 0; --d) {
+    if (shape[d] == 1) continue;
+    offset += position % shape[d] * stride[d];
+    position /= shape[d];
+  }
+  return offset;
+}
+
+// a + b; integers wrap around.
+template <class T>
+GS_INLINE T plus(T a, compute_t<T> b) {
+  if constexpr (__is_same(T, float) || __is_same(T, double) || __is_same(T, bfloat16)) {
+    return static_cast<T>(static_cast<compute_t<T>>(a) + b);
+  } else {
+    return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  }
+}
+
+// ---- one index for whole rows -----------------------------------------------------------------
+
+Support supports_rows(const IndexParams& p) {
+  const bool row_is_a_run = p.inner_count <= 1 || (p.inner_ndim == 1 && p.inner_stride[0] == 1);
+  GS_NEEDS(row_is_a_run);
+  return {};
+}
+
+// Where in x each index points; a wrong index is an error also where no element is addressed.
+struct RowOffsets {
+  Workspace workspace;
+  std::int64_t* offset;
+
+  GS_INLINE explicit RowOffsets(const IndexParams& p)
+      : workspace(static_cast<std::size_t>(p.count) * sizeof(std::int64_t)),
+        offset(workspace.as<std::int64_t>()) {
+    for (int i = 0; i < p.indexed_ndim; ++i) {
+      const std::int64_t size = p.size[i], stride = p.stride[i];
+      const std::int64_t* index = p.index[i];
+      check_indices(p.op, index, p.count, size, p.wraps);
+      for (std::int64_t k = 0; k < p.count; ++k) {
+        const std::int64_t at = (index[k] < 0 ? index[k] + size : index[k]) * stride;
+        offset[k] = i == 0 ? at : offset[k] + at;
+      }
+    }
+    for (std::int64_t k = 0; p.indexed_ndim == 0 && k < p.count; ++k) offset[k] = 0;
+  }
+};
+
+GS_INLINE bool has_elements(const IndexParams& p) {
+  return p.count > 0 && p.outer_count > 0 && p.inner_count > 0;
+}
+
+template <class T>
+void read_elements(const IndexParams& p, const std::int64_t* offset) {
+  const std::int64_t count = p.count;
+  parallel_for(p.outer_count, kGrain / count + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t outer = begin; outer < end; ++outer) {
+      const T* x =
+          static_cast<const T*>(p.x) + offset_of(outer, p.outer_ndim, p.outer, p.outer_stride);
+      T* __restrict rows = static_cast<T*>(p.rows) + outer * count;
+      for (std::int64_t k = 0; k < count; ++k) rows[k] = x[offset[k]];
+    }
+  });
+}
+
+void read_rows(const IndexParams& p, const std::int64_t* offset) {
+  const std::int64_t item = size_of(p.dtype), bytes = p.inner_count * item;
+  const std::int64_t slices = p.outer_count * p.count;
+  parallel_for(slices, kGrain / p.inner_count + 1, [&](std::int64_t begin, std::int64_t end) {
+    char* row = static_cast<char*>(p.rows) + begin * bytes;
+    std::int64_t outer = begin / p.count, k = begin % p.count;
+    while (begin < end) {
+      const char* x = static_cast<const char*>(p.x) +
+                      offset_of(outer, p.outer_ndim, p.outer, p.outer_stride) * item;
+      const std::int64_t limit = p.count - k < end - begin ? p.count : k + (end - begin);
+      begin += limit - k;
+      for (; k < limit; ++k, row += bytes) {
+        if (k + kAhead < limit) {
+          const char* next = x + offset[k + kAhead] * item;
+          for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
+        }
+        __builtin_memcpy(row, x + offset[k] * item, static_cast<std::size_t>(bytes));
+      }
+      k = 0;
+      ++outer;
+    }
+  });
+}
+
+void index_get(const IndexParams& p) {
+  const RowOffsets offsets(p);
+  if (!has_elements(p)) return;
+  if (p.inner_count > 1) return read_rows(p, offsets.offset);
+  visit_size(p.dtype, [&](auto t) { read_elements<decltype(t)>(p, offsets.offset); });
+}
+
+// Calls visit(x, rows, begin, end, offset) per outer position with the columns of a thread; visit
+// walks the indices in order.
+template <class T, class Visit>
+GS_INLINE void for_columns(const IndexParams& p, const Visit& visit) {
+  const std::int64_t stretches = (p.inner_count + kStretch - 1) / kStretch;
+  const std::int64_t stretch = p.inner_count < kStretch ? p.inner_count : kStretch;
+  const std::int64_t grain = kGrain / (p.count * stretch) + 1;
+  parallel_for(p.outer_count * stretches, grain, [&](std::int64_t task, std::int64_t last) {
+    while (task < last) {
+      const std::int64_t outer = task / stretches, first = task % stretches;
+      const std::int64_t limit =
+          stretches - first < last - task ? stretches : first + (last - task);
+      task += limit - first;
+      const std::int64_t end = limit * kStretch < p.inner_count ? limit * kStretch : p.inner_count;
+      T* x = static_cast<T*>(p.x) + offset_of(outer, p.outer_ndim, p.outer, p.outer_stride);
+      visit(x, static_cast<const T*>(p.rows) + outer * p.count * p.inner_count, first * kStretch,
+            end);
+    }
+  });
+}
+
+void index_put(const IndexParams& p) {
+  const RowOffsets offsets(p);
+  if (!has_elements(p)) return;
+  const std::int64_t* offset = offsets.offset;
+  const std::int64_t count = p.count, width = p.inner_count;
+  visit_size(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    for_columns<T>(p, [&](T* x, const T* rows, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t k = 0; k < count; ++k) {
+        __builtin_memcpy(x + offset[k] + begin, rows + k * width + begin,
+                         static_cast<std::size_t>(end - begin) * sizeof(T));
+      }
+    });
+  });
+}
+
+template <class T>
+void add_rows(const IndexParams& p, const std::int64_t* offset) {
+  using C = compute_t<T>;
+  const std::int64_t count = p.count, width = p.inner_count;
+  const C alpha = static_cast<C>(p.alpha);
+  for_columns<T>(p, [&](T* x, const T* rows, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = 0; k < count; ++k) {
+      T* to = x + offset[k];
+      const T* row = rows + k * width;
+      if constexpr (__is_same(T, float) || __is_same(T, double) || __is_same(T, bfloat16)) {
+        using V = Vec<C>;
+        for_each_vector<V>(begin, end, [&](std::int64_t i, auto lanes) {
+          store(load<V>(to + i, lanes) + rounded(V(alpha) * load<V>(row + i, lanes)), to + i,
+                lanes);
+        });
+      } else {
+        for (std::int64_t i = begin; i < end; ++i) to[i] = plus(to[i], row[i]);
+      }
+    }
+  });
+}
+
+void index_add(const IndexParams& p) {
+  const RowOffsets offsets(p);
+  if (!has_elements(p)) return;
+  visit_number(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    if (p.inner_count > 1) return add_rows<T>(p, offsets.offset);
+    using C = compute_t<T>;
+    const std::int64_t* offset = offsets.offset;
+    const std::int64_t count = p.count;
+    const C alpha = static_cast<C>(p.alpha);
+    for_columns<T>(p, [&](T* x, const T* rows, std::int64_t, std::int64_t) {
+      for (std::int64_t k = 0; k < count; ++k) {
+        x[offset[k]] = plus(x[offset[k]], alpha * static_cast<C>(rows[k]));
+      }
+    });
+  });
+}
+
+// ---- an index per element ---------------------------------------------------------------------
+
+// A lane is one position of all dimensions but the axis and, where that is another, the last one.
+struct Lanes {
+  std::int64_t count, columns, length;  // of lanes, along the last dimension, along the axis
+  std::int64_t shape[kMaxDims], index_stride[kMaxDims];
+
+  GS_INLINE explicit Lanes(const GatherParams& p)
+      : columns(p.axis == p.ndim - 1 ? 1 : p.shape[p.ndim - 1]), length(p.shape[p.axis]) {
+    std::int64_t contiguous = 1;
+    for (int d = p.ndim - 1; d >= 0; --d) {
+      index_stride[d] = contiguous;
+      contiguous *= p.shape[d];
+      shape[d] = d == p.axis || d == p.ndim - 1 ? 1 : p.shape[d];
+    }
+    count = p.count / (columns * length);
+  }
+};
+
+// Whether n indices, `step` apart, lie in [0, size).
+GS_INLINE bool in_range(const std::int64_t* index, std::int64_t n, std::int64_t step,
+                        std::int64_t size) {
+  const std::uint64_t limit = static_cast<std::uint64_t>(size);
+  std::uint64_t outside = 0;
+  if (step == 1) {
+    for (std::int64_t i = 0; i < n; ++i) outside |= static_cast<std::uint64_t>(index[i]) >= limit;
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) {
+      outside |= static_cast<std::uint64_t>(index[i * step]) >= limit;
+    }
+  }
+  return outside == 0;
+}
+
+// Calls visit(x, value) for each element; along the axis in order, each thread its own columns.
+// What only reads x checks each stretch of indices on the way, while it is in cache.
+template <class T, bool kWritesX, class Visit>
+GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
+  if (kWritesX) check_indices(p.op, p.index, p.count, p.axis_size);
+  if (p.count == 0) return;
+  bool wrong = false;
+  const Lanes lanes(p);
+  const int last = p.ndim - 1;
+  const std::int64_t length = lanes.length;
+  const std::int64_t stretches = (lanes.columns + kStretch - 1) / kStretch;
+  const std::int64_t stretch = lanes.columns < kStretch ? lanes.columns : kStretch;
+  const std::int64_t axis_stride = p.x_stride[p.axis];
+  const std::int64_t index_step = lanes.index_stride[p.axis];
+  const std::int64_t value_step = p.value_stride[p.axis];
+  const std::int64_t x_column = p.x_stride[last], value_column = p.value_stride[last];
+  const std::int64_t grain = kGrain / (length * stretch) + 1;
+  parallel_for(lanes.count * stretches, grain, [&](std::int64_t task, std::int64_t end) {
+    while (task < end) {
+      const std::int64_t lane = task / stretches, from = task % stretches;
+      const std::int64_t limit = stretches - from < end - task ? stretches : from + (end - task);
+      task += limit - from;
+      const std::int64_t first = from * kStretch;
+      const std::int64_t n =
+          (limit * kStretch < lanes.columns ? limit * kStretch : lanes.columns) - first;
+      T* x = static_cast<T*>(p.x) + offset_of(lane, p.ndim, lanes.shape, p.x_stride);
+      T* value = static_cast<T*>(p.values) + offset_of(lane, p.ndim, lanes.shape, p.value_stride);
+      const std::int64_t* index =
+          p.index + offset_of(lane, p.ndim, lanes.shape, lanes.index_stride);
+      if (lanes.columns == 1) {
+        if (!kWritesX && !in_range(index, length, index_step, p.axis_size)) {
+          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
+          continue;
+        }
+        for (std::int64_t a = 0; a < length; ++a) {
+          visit(x[index[a * index_step] * axis_stride], value[a * value_step]);
+        }
+        continue;
+      }
+      x += first * x_column;
+      value += first * value_column;
+      index += first;
+      for (std::int64_t a = 0; a < length; ++a) {
+        if (!kWritesX && !in_range(index, n, 1, p.axis_size)) {
+          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
+          break;
+        }
+        for (std::int64_t i = 0; i < n; ++i) {
+          visit(x[index[i] * axis_stride + i * x_column], value[i * value_column]);
+        }
+        index += index_step;
+        value += value_step;
+      }
+    }
+  });
+  if (GS_UNLIKELY(wrong)) check_index_range(p.op, p.index, p.count, p.axis_size);
+}
+
+void gather(const GatherParams& p) {
+  visit_size(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    for_elements<T, false>(p, [](const T& x, T& value) { value = x; });
+  });
+}
+
+void scatter(const GatherParams& p) {
+  visit_size(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    for_elements<T, true>(p, [](T& x, const T& value) { x = value; });
+  });
+}
+
+void scatter_add(const GatherParams& p) {
+  visit_number(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    for_elements<T, true>(p, [](T& x, const T& value) { x = plus(x, value); });
+  });
+}
+
+constexpr const char* kRows = GS_NAME("rows");
+constexpr const char* kElements = GS_NAME("elements");
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void fill_indexing(OpTable& table) {
+  table.index_get.push_front({kRows, kIsa, supports_rows, index_get});
+  table.index_put.push_front({kRows, kIsa, supports_rows, index_put});
+  table.index_add.push_front({kRows, kIsa, supports_rows, index_add});
+  table.gather.push_front({kElements, kIsa, nullptr, gather});
+  table.scatter.push_front({kElements, kIsa, nullptr, scatter});
+  table.scatter_add.push_front({kElements, kIsa, nullptr, scatter_add});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The largest value below x, to which draws are lowered that rounding carried up to the open end of
+// their range.
+#pragma once
+
+#include "core/dtype.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+
+GS_INLINE float largest_below(float x) { return __builtin_nextafterf(x, -__builtin_inff()); }
+GS_INLINE double largest_below(double x) { return __builtin_nextafter(x, -__builtin_inf()); }
+GS_INLINE bfloat16 largest_below(bfloat16 x) {
+  constexpr std::uint16_t kSmallestNegative = 0x8001;
+  const float value = x;
+  bfloat16 result = x;
+  if (value == 0.0f) {
+    result.bits = kSmallestNegative;
+  } else {
+    result.bits = static_cast<std::uint16_t>(x.bits + (value > 0 ? -1 : 1));
+  }
+  return result;
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET
