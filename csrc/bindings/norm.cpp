@@ -104,13 +104,20 @@ Input in_layout_of(const Array& x, py::handle array, const char* op, const char*
   return contiguous_input(reordered, op, argument);
 }
 
-// y, mean and rstd; updates the running statistics in training.
+// y, mean and rstd; updates the running statistics in training. y may follow a residual and relu.
 py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle weight,
                              py::handle bias, py::handle running_mean, py::handle running_var,
-                             bool training, double momentum, double eps) {
+                             bool training, double momentum, double eps, bool relu,
+                             py::handle residual) {
   const char* op = name.c_str();
   const Input input = dense_input(x, op, "input");
   const DType dtype = input.view.dtype;
+  Input added;
+  if (!residual.is_none()) {
+    GS_CHECK(relu, op, ": residual is given without relu, expected both");
+    check_companion(op, "residual", view(residual, op, "residual"), input.view);
+    added = in_layout_of(input.view, residual, op, "residual");
+  }
   BatchNormParams p{};
   p.view = batch_norm_view(op, input.view, training);
   check_eps(op, eps);
@@ -128,9 +135,11 @@ py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle w
   py::object y = empty_as(input.view);
   p.dtype = dtype;
   p.training = training;
+  p.activation = relu ? NormActivation::relu : NormActivation::none;
   p.momentum = momentum;
   p.eps = eps;
   p.x = input.view.data;
+  p.residual = added.view.data;
   p.y = view(y, op, "out").data;
   p.weight = scale.data;
   p.bias = shift.data;
@@ -146,15 +155,21 @@ py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle w
   return py::make_tuple(y, batch_mean.object, rstd.object);
 }
 
-// dx, dweight and dbias, each None where not wanted.
+// dx, dweight, dbias and dresidual, each None where not wanted. y is None where no relu followed.
 py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle dy,
                               py::handle weight, py::handle mean, py::handle rstd, bool training,
-                              bool needs_dx, bool needs_dweight, bool needs_dbias) {
+                              bool needs_dx, bool needs_dweight, bool needs_dbias, py::handle y,
+                              bool needs_dresidual) {
   const char* op = name.c_str();
   const Input input = dense_input(x, op, "input");
   const DType dtype = input.view.dtype;
-  check_gradient(op, view(dy, op, "dy"), input.view);
+  check_companion(op, "dy", view(dy, op, "dy"), input.view);
   const Input gradient = in_layout_of(input.view, dy, op, "dy");
+  Input output;
+  if (!y.is_none()) {
+    check_companion(op, "y", view(y, op, "y"), input.view);
+    output = in_layout_of(input.view, y, op, "y");
+  }
   BatchNormBackwardParams p{};
   p.view = batch_norm_view(op, input.view, training);
   const std::int64_t count = p.view.channels;
@@ -164,18 +179,22 @@ py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle 
   const Output dweight(shape_of(count), statistics_dtype(dtype), needs_dweight);
   const Output dbias(shape_of(count), statistics_dtype(dtype), needs_dbias);
   py::object dx = needs_dx ? empty_as(input.view) : py::none();
+  py::object dresidual = needs_dresidual ? empty_as(input.view) : py::none();
   p.dtype = dtype;
   p.training = training;
+  p.activation = y.is_none() ? NormActivation::none : NormActivation::relu;
   p.x = input.view.data;
+  p.y = output.view.data;
   p.dy = gradient.view.data;
   p.weight = scale.data;
   p.mean = view(mean, op, "mean").data;
   p.rstd = view(rstd, op, "rstd").data;
   p.dx = needs_dx ? view(dx, op, "dx").data : nullptr;
+  p.dresidual = needs_dresidual ? view(dresidual, op, "dresidual").data : nullptr;
   p.dweight = dweight.data;
   p.dbias = dbias.data;
   run_released(table().batch_norm_backward, p, checked_count(input.view.shape));
-  return py::make_tuple(dx, dweight.object, dbias.object);
+  return py::make_tuple(dx, dweight.object, dbias.object, dresidual);
 }
 
 // How a call names its rows: normalized_shape (a tuple) or num_groups (an int), and the shape that
@@ -222,7 +241,7 @@ py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy
   const Input input = contiguous_input(x, op, "input");
   const Input gradient = contiguous_input(dy, op, "dy");
   const DType dtype = input.view.dtype;
-  check_gradient(op, gradient.view, input.view);
+  check_companion(op, "dy", gradient.view, input.view);
   const Rows rows(op, input.view, normalized);
   const bool centred = !mean.is_none();
   if (centred) check_statistics(op, "mean", view(mean, op, "mean"), rows.view.rows, dtype);
@@ -261,10 +280,11 @@ py::object channel_window_sum(py::handle x, std::int64_t before, std::int64_t af
 void bind_norm(py::module_& m) {
   m.def("batch_norm_forward", &batch_norm_forward, py::arg("op"), py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("running_mean"), py::arg("running_var"), py::arg("training"),
-        py::arg("momentum"), py::arg("eps"));
+        py::arg("momentum"), py::arg("eps"), py::arg("relu"), py::arg("residual"));
   m.def("batch_norm_backward", &batch_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),
         py::arg("weight"), py::arg("mean"), py::arg("rstd"), py::arg("training"),
-        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"));
+        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"), py::arg("y"),
+        py::arg("needs_dresidual"));
   m.def("row_norm_forward", &row_norm_forward, py::arg("op"), py::arg("x"), py::arg("normalized"),
         py::arg("weight"), py::arg("bias"), py::arg("eps"), py::arg("centred"));
   m.def("row_norm_backward", &row_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),

@@ -28,6 +28,11 @@ std::string text_of(DType dtype, const ChannelView& view) {
          std::to_string(view.channels) + "x" + std::to_string(view.inner);
 }
 
+std::string text_of(bool training, NormActivation activation) {
+  const std::string mode = training ? " training" : "";
+  return activation == NormActivation::relu ? mode + " relu" : mode;
+}
+
 std::string text_of(DType dtype, const RowView& view) {
   return std::string(name_of(dtype)) + " rows" + std::to_string(view.rows) + " groups" +
          std::to_string(view.groups) + " " + std::to_string(view.channels) + "x" +
@@ -35,10 +40,6 @@ std::string text_of(DType dtype, const RowView& view) {
 }
 
 }  // namespace
-
-DType statistics_dtype(DType dtype) {
-  return dtype == DType::float64 ? DType::float64 : DType::float32;
-}
 
 bool is_channels_last(const Array& x) {
   if (x.ndim() < 3) return false;
@@ -113,11 +114,11 @@ void check_parameter(const char* op, const char* argument, const Array& paramete
                 " as input is");
 }
 
-void check_gradient(const char* op, const Array& dy, const Array& x) {
-  GS_CHECK(dy.shape == x.shape, op, ": dy has shape ", to_string(dy.shape), ", expected ",
-           to_string(x.shape));
-  GS_CHECK_TYPE(dy.dtype == x.dtype, op, ": dy is ", name_of(dy.dtype), ", expected ",
-                name_of(x.dtype));
+void check_companion(const char* op, const char* argument, const Array& array, const Array& x) {
+  GS_CHECK(array.shape == x.shape, op, ": ", argument, " has shape ", to_string(array.shape),
+           ", expected ", to_string(x.shape));
+  GS_CHECK_TYPE(array.dtype == x.dtype, op, ": ", argument, " is ", name_of(array.dtype),
+                ", expected ", name_of(x.dtype));
 }
 
 void check_statistics(const char* op, const char* argument, const Array& values, std::int64_t count,
@@ -133,11 +134,13 @@ void check_eps(const char* op, double eps) {
 }
 
 std::string problem(const BatchNormParams& p) {
-  return text_of(p.dtype, p.view) + (p.training ? " training" : "");
+  return text_of(p.dtype, p.view) + text_of(p.training, p.activation) +
+         (p.residual != nullptr ? " residual" : "");
 }
 
 std::string problem(const BatchNormBackwardParams& p) {
-  return text_of(p.dtype, p.view) + (p.training ? " training" : "");
+  return text_of(p.dtype, p.view) + text_of(p.training, p.activation) +
+         (p.dresidual != nullptr ? " residual" : "");
 }
 
 std::string problem(const RowNormParams& p) { return text_of(p.dtype, p.view); }

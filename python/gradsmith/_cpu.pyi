@@ -114,6 +114,8 @@ def batch_norm_backward(
     needs_dx: bool,
     needs_dweight: bool,
     needs_dbias: bool,
+    y: Any,
+    needs_dresidual: bool,
 ) -> tuple[Any, ...]: ...
 def batch_norm_forward(
     op: str,
@@ -125,6 +127,8 @@ def batch_norm_forward(
     training: bool,
     momentum: float,
     eps: float,
+    relu: bool,
+    residual: Any,
 ) -> tuple[Any, ...]: ...
 def cast(x: _Array, dtype: _DType) -> _Array: ...
 def ceil(

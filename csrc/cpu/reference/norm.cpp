@@ -128,10 +128,12 @@ void batch_norm_forward_block(const BatchNormParams& p, std::int64_t first, std:
   for (std::int64_t n = 0; n < p.view.outer; ++n) {
     const std::int64_t base = n * p.view.channels * p.view.inner;
     const T* x = static_cast<const T*>(p.x) + base;
+    const T* residual = p.residual == nullptr ? nullptr : static_cast<const T*>(p.residual) + base;
     T* y = static_cast<T*>(p.y) + base;
     for_channels(p.view, first, last, [&](std::int64_t i, std::int64_t c) {
       const double centred = static_cast<double>(x[i]) - mean[c - first];
-      y[i] = static_cast<T>(centred * scale[c - first] + shift[c - first]);
+      const double value = centred * scale[c - first] + shift[c - first] + value_or(residual, i, 0);
+      y[i] = static_cast<T>(p.activation == NormActivation::relu && value < 0 ? 0.0 : value);
     });
   }
 }
@@ -142,16 +144,28 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
   const ChannelView& v = p.view;
   const T* x = static_cast<const T*>(p.x);
   const T* dy = static_cast<const T*>(p.dy);
+  const T* y = p.activation == NormActivation::relu ? static_cast<const T*>(p.y) : nullptr;
   const S* mean = static_cast<const S*>(p.mean);
   const S* rstd = static_cast<const S*>(p.rstd);
   const std::int64_t step = v.channels * v.inner;
+  const auto g = [&](std::int64_t i) {
+    return static_cast<double>(y == nullptr || y[i] > T(0.0f) ? dy[i] : T(0.0f));
+  };
+  if (p.dresidual != nullptr) {
+    T* dresidual = static_cast<T*>(p.dresidual);
+    for (std::int64_t n = 0; n < v.outer; ++n) {
+      for_channels(v, first, last, [&](std::int64_t i, std::int64_t) {
+        dresidual[n * step + i] = static_cast<T>(g(n * step + i));
+      });
+    }
+  }
   double dy_sum[kChannelBlock], dyz_sum[kChannelBlock];
   channel_sums(v, first, last, dy_sum, [&](std::int64_t n, std::int64_t offset, std::int64_t) {
-    return static_cast<double>(dy[n * step + offset]);
+    return g(n * step + offset);
   });
   channel_sums(v, first, last, dyz_sum, [&](std::int64_t n, std::int64_t offset, std::int64_t c) {
     const std::int64_t i = n * step + offset;
-    return static_cast<double>(dy[i]) * (static_cast<double>(x[i]) - mean[c]);
+    return g(i) * (static_cast<double>(x[i]) - mean[c]);
   });
   for (std::int64_t c = first; c < last; ++c) {
     dyz_sum[c - first] *= rstd[c];
@@ -170,8 +184,8 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
     T* dx = static_cast<T*>(p.dx) + n * step;
     for_channels(v, first, last, [&](std::int64_t i, std::int64_t c) {
       const double centred = static_cast<double>(x[n * step + i]) - mean[c];
-      dx[i] = static_cast<T>(scale[c - first] * (static_cast<double>(dy[n * step + i]) -
-                                                 dy_sum[c - first] - centred * dyz_sum[c - first]));
+      dx[i] = static_cast<T>(scale[c - first] *
+                             (g(n * step + i) - dy_sum[c - first] - centred * dyz_sum[c - first]));
     });
   }
 }
