@@ -214,11 +214,17 @@ struct Rows {
   }
 };
 
+// Groups of channels take either layout, rows of trailing dimensions C order.
+Input rows_input(py::handle x, py::handle normalized, const char* op) {
+  const bool is_groups = !py::isinstance<py::tuple>(normalized);
+  return is_groups ? dense_input(x, op, "input") : contiguous_input(x, op, "input");
+}
+
 // y, mean (None unless centred) and rstd.
 py::tuple row_norm_forward(const std::string& name, py::handle x, py::handle normalized,
                            py::handle weight, py::handle bias, double eps, bool centred) {
   const char* op = name.c_str();
-  const Input input = contiguous_input(x, op, "input");
+  const Input input = rows_input(x, normalized, op);
   const DType dtype = input.view.dtype;
   const Rows rows(op, input.view, normalized);
   check_eps(op, eps);
@@ -226,11 +232,12 @@ py::tuple row_norm_forward(const std::string& name, py::handle x, py::handle nor
   const Parameter shift(op, "bias", bias, rows.parameter, dtype);
   const Output mean(shape_of(rows.view.rows), statistics_dtype(dtype), centred);
   const Output rstd(shape_of(rows.view.rows), statistics_dtype(dtype));
-  const Output y(input.view.shape, dtype);
-  const RowNormParams p{dtype,  rows.view,  centred,    eps,       input.view.data,
-                        y.data, scale.data, shift.data, mean.data, rstd.data};
+  const py::object y = empty_as(input.view);
+  const RowNormParams p{
+      dtype,      rows.view,  centred,   eps,      input.view.data, view(y, op, "out").data,
+      scale.data, shift.data, mean.data, rstd.data};
   run_released(table().row_norm_forward, p, checked_count(input.view.shape));
-  return py::make_tuple(y.object, mean.object, rstd.object);
+  return py::make_tuple(y, mean.object, rstd.object);
 }
 
 // dx, dweight and dbias, each None where not wanted.
@@ -238,16 +245,16 @@ py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy
                             py::handle normalized, py::handle weight, py::handle mean,
                             py::handle rstd, bool needs_dx, bool needs_dweight, bool needs_dbias) {
   const char* op = name.c_str();
-  const Input input = contiguous_input(x, op, "input");
-  const Input gradient = contiguous_input(dy, op, "dy");
+  const Input input = rows_input(x, normalized, op);
   const DType dtype = input.view.dtype;
-  check_companion(op, "dy", gradient.view, input.view);
+  check_companion(op, "dy", view(dy, op, "dy"), input.view);
+  const Input gradient = in_layout_of(input.view, dy, op, "dy");
   const Rows rows(op, input.view, normalized);
   const bool centred = !mean.is_none();
   if (centred) check_statistics(op, "mean", view(mean, op, "mean"), rows.view.rows, dtype);
   check_statistics(op, "rstd", view(rstd, op, "rstd"), rows.view.rows, dtype);
   const Parameter scale(op, "weight", weight, rows.parameter, dtype);
-  const Output dx(input.view.shape, dtype, needs_dx);
+  const py::object dx = needs_dx ? empty_as(input.view) : py::none();
   const Output dweight(rows.parameter, statistics_dtype(dtype), needs_dweight);
   const Output dbias(rows.parameter, statistics_dtype(dtype), needs_dbias);
   const RowNormBackwardParams p{dtype,
@@ -258,11 +265,11 @@ py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy
                                 scale.data,
                                 centred ? view(mean, op, "mean").data : nullptr,
                                 view(rstd, op, "rstd").data,
-                                dx.data,
+                                needs_dx ? view(dx, op, "dx").data : nullptr,
                                 dweight.data,
                                 dbias.data};
   run_released(table().row_norm_backward, p, checked_count(input.view.shape));
-  return py::make_tuple(dx.object, dweight.object, dbias.object);
+  return py::make_tuple(dx, dweight.object, dbias.object);
 }
 
 py::object channel_window_sum(py::handle x, std::int64_t before, std::int64_t after) {

@@ -36,7 +36,7 @@ std::string text_of(bool training, NormActivation activation) {
 std::string text_of(DType dtype, const RowView& view) {
   return std::string(name_of(dtype)) + " rows" + std::to_string(view.rows) + " groups" +
          std::to_string(view.groups) + " " + std::to_string(view.channels) + "x" +
-         std::to_string(view.inner);
+         std::to_string(view.inner) + (view.channels_last ? " channels_last" : "");
 }
 
 }  // namespace
@@ -85,7 +85,8 @@ RowView group_norm_view(const char* op, const Array& x, std::int64_t num_groups)
   const std::int64_t channels = x.size(1);
   GS_CHECK(channels % num_groups == 0, op, ": input of shape ", to_string(x.shape), " has ",
            channels, " channels, expected a multiple of num_groups ", num_groups);
-  const RowView view{x.size(0) * num_groups, num_groups, channels / num_groups, count_from(x, 2)};
+  RowView view{x.size(0) * num_groups, num_groups, channels / num_groups, count_from(x, 2)};
+  view.channels_last = !x.is_contiguous() && is_channels_last(x);
   GS_CHECK(x.size(0) * view.channels * view.inner != 1, op, ": input of shape ", to_string(x.shape),
            " has one value per group, expected more than one");
   return view;

@@ -51,8 +51,10 @@ struct BatchNormBackwardParams {
 // x as (rows, channels, inner) with statistics over a row; row r and channel c are scaled by
 // weight[r % groups * channels + c]. Layer and RMS norm: groups = inner = 1, a channel per
 // normalised element. Group norm: rows = N * groups, channels = C / groups.
+// Where it is channels_last, x lies as (rows / groups, inner, groups, channels).
 struct RowView {
   std::int64_t rows, groups, channels, inner;
+  bool channels_last = false;
 };
 
 struct RowNormParams {

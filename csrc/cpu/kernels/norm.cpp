@@ -7,6 +7,7 @@
 #include "cpu/kernels/norm_columns.h"
 #include "cpu/kernels/norm_rows.h"
 #include "cpu/kernels/norm_runs.h"
+#include "cpu/kernels/norm_samples.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -24,14 +25,15 @@ Support supports_channels(const Params& p) {
 
 template <class Params>
 Support supports_rows(const Params& p) {
-  GS_NEEDS(p.view.inner == 1 || p.view.inner >= kShortestRun);
+  GS_NEEDS(p.view.inner == 1 || p.view.inner >= kShortestRun || p.view.channels_last);
   GS_NEEDS(p.view.channels > 0);
   GS_NEEDS(p.view.rows > 0);
+  GS_NEEDS(p.view.inner > 0);
   return {};
 }
 
 Support supports_rows_backward(const RowNormBackwardParams& p) {
-  GS_NEEDS(p.view.inner >= kShortestRun || p.view.groups == 1);
+  GS_NEEDS(p.view.inner >= kShortestRun || p.view.groups == 1 || p.view.channels_last);
   return supports_rows(p);
 }
 
@@ -52,14 +54,17 @@ void batch_norm_backward(const BatchNormBackwardParams& p) {
 
 void row_norm_forward(const RowNormParams& p) {
   visit_floating(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    if (p.view.channels_last) return samples_forward<T>(p);
     for_each_of(p.view.rows, p.view.channels * p.view.inner,
-                [&](std::int64_t row) { row_norm_row<decltype(t)>(p, row); });
+                [&](std::int64_t row) { row_norm_row<T>(p, row); });
   });
 }
 
 void row_norm_backward(const RowNormBackwardParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
+    if (p.view.channels_last) return samples_backward<T>(p);
     p.view.inner == 1 ? element_backward<T>(p) : channel_backward<T>(p);
   });
 }

@@ -17,27 +17,35 @@ constexpr std::int64_t kColumnRows = 128;   // rows of one partial result
 constexpr std::int64_t kColumnBlock = 512;  // columns of a task
 constexpr std::int64_t kCentreRows = 4;     // rows whose mean is the centre of a block
 
-// A matrix as blocks of rows and columns.
-struct ColumnBlocks {
-  std::int64_t rows, columns, row_blocks, column_blocks;
+// Rows begin..end (counted through all matrices) and columns first..last of block `block`.
+struct ColumnRange {
+  std::int64_t block, matrix, begin, end, first, last;
+};
 
-  GS_INLINE explicit ColumnBlocks(const ChannelView& v)
-      : rows(v.outer),
-        columns(v.channels),
+// Matrices of one shape, one after the other, as blocks of rows and columns.
+struct ColumnBlocks {
+  std::int64_t matrices, rows, columns, row_blocks, column_blocks;
+
+  GS_INLINE ColumnBlocks(std::int64_t count, std::int64_t rows_each, std::int64_t channels)
+      : matrices(count),
+        rows(rows_each),
+        columns(channels),
         row_blocks((rows + kColumnRows - 1) / kColumnRows),
         column_blocks((columns + kColumnBlock - 1) / kColumnBlock) {}
 
-  // Calls body(row block, begin, end, first, last) for rows begin..end and columns first..last.
+  // Calls body(range) for every block.
   template <class Body>
   GS_INLINE void for_each(const Body& body) const {
-    for_each_of(row_blocks * column_blocks,
-                smaller(kColumnRows, rows) * smaller(kColumnBlock, columns),
-                [&](std::int64_t task) {
-                  const std::int64_t block = task / column_blocks;
-                  const std::int64_t first = task % column_blocks * kColumnBlock;
-                  body(block, block * kColumnRows, smaller((block + 1) * kColumnRows, rows), first,
-                       smaller(first + kColumnBlock, columns));
-                });
+    const std::int64_t work = smaller(kColumnRows, rows) * smaller(kColumnBlock, columns);
+    for_each_of(matrices * row_blocks * column_blocks, work, [&](std::int64_t task) {
+      const std::int64_t block = task / column_blocks;
+      const std::int64_t matrix = block / row_blocks;
+      const std::int64_t row = block % row_blocks * kColumnRows;
+      const std::int64_t column = task % column_blocks * kColumnBlock;
+      body(ColumnRange{block, matrix, matrix * rows + row,
+                       matrix * rows + smaller(row + kColumnRows, rows), column,
+                       smaller(column + kColumnBlock, columns)});
+    });
   }
 
   // Calls body(begin, end) for ranges of columns, for joining partial results.
@@ -78,7 +86,7 @@ GS_INLINE void moments_tile(const T* x, std::int64_t begin, std::int64_t end, st
   }
 }
 
-// Joins the partial results of column c.
+// Joins the partial results of column c of a matrix.
 template <class S>
 GS_INLINE Moments joined_moments(const S* partial, const ColumnBlocks& blocks, std::int64_t c) {
   const double count = static_cast<double>(blocks.rows);
@@ -102,59 +110,70 @@ GS_INLINE Moments joined_moments(const S* partial, const ColumnBlocks& blocks, s
   return {mean, squares < 0 ? 0 : squares / count};
 }
 
+// The partial results of all blocks, 3 rows of columns each.
 template <class T>
-void columns_moments(const BatchNormParams& p, const ColumnBlocks& blocks, Moments* moments) {
-  using S = compute_t<T>;
-  using V = Vec<S>;
-  const T* x = static_cast<const T*>(p.x);
+GS_INLINE void partial_moments(const T* x, const ColumnBlocks& blocks, compute_t<T>* partial) {
+  using V = Vec<compute_t<T>>;
   const std::int64_t columns = blocks.columns;
-  const Workspace workspace(static_cast<std::size_t>(blocks.row_blocks * 3 * columns) * sizeof(S));
-  S* partial = workspace.as<S>();
-  blocks.for_each([&](std::int64_t block, std::int64_t begin, std::int64_t end, std::int64_t first,
-                      std::int64_t last) {
-    for_tiles<V>(first, last, [&](std::int64_t c, auto vectors, auto lanes) {
-      moments_tile<V, decltype(vectors)::kVectors>(x + c, begin, end, columns,
-                                                   partial + block * 3 * columns + c, lanes);
+  blocks.for_each([&](const ColumnRange& r) {
+    for_tiles<V>(r.first, r.last, [&](std::int64_t c, auto vectors, auto lanes) {
+      moments_tile<V, decltype(vectors)::kVectors>(x + c, r.begin, r.end, columns,
+                                                   partial + r.block * 3 * columns + c, lanes);
     });
   });
-  blocks.for_columns([&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t c = begin; c < end; ++c) moments[c] = joined_moments(partial, blocks, c);
-  });
+}
+
+// A ChannelScale per column (of each matrix), as arrays.
+template <class S>
+struct ColumnScales {
+  S *centre, *scale, *shift;
+
+  GS_INLINE ColumnScales(S* memory, std::int64_t count)
+      : centre(memory), scale(memory + count), shift(memory + 2 * count) {}
+  GS_INLINE void set(std::int64_t i, const ChannelScale<S>& s) const {
+    centre[i] = s.centre;
+    scale[i] = s.scale;
+    shift[i] = s.shift;
+  }
+};
+
+template <class F, class T>
+GS_INLINE void scale_rows(F fused, const ColumnRange& r, std::int64_t columns, const T* x,
+                          const T* residual, T* y, const ColumnScales<compute_t<T>>& s) {
+  using V = Vec<compute_t<T>>;
+  for (std::int64_t row = r.begin; row < r.end; ++row) {
+    for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
+      const std::int64_t i = row * columns + c;
+      const V deviation = load<V>(x + i, lanes) - load<V>(s.centre + c, lanes);
+      const V value = fma(deviation, load<V>(s.scale + c, lanes), load<V>(s.shift + c, lanes));
+      store(finished(fused, value, residual, i, lanes), y + i, lanes);
+    });
+  }
 }
 
 template <class T>
 void columns_forward(const BatchNormParams& p) {
   using S = compute_t<T>;
-  using V = Vec<S>;
-  const ColumnBlocks blocks(p.view);
+  const ColumnBlocks blocks(1, p.view.outer, p.view.channels);
   const std::int64_t columns = blocks.columns;
-  const Workspace workspace(static_cast<std::size_t>(columns) * (sizeof(Moments) + 3 * sizeof(S)));
-  Moments* moments = workspace.as<Moments>();
-  S* centre = reinterpret_cast<S*>(moments + columns);
-  S *scale = centre + columns, *shift = scale + columns;
-  if (p.training) columns_moments<T>(p, blocks, moments);
-  for (std::int64_t c = 0; c < columns; ++c) {
-    const Moments of_channel = p.training ? moments[c] : running_moments<S>(p, c);
-    keep_moments<S>(p, c, of_channel);
-    const ChannelScale<S> s = channel_scale<S>(p, c, of_channel);
-    centre[c] = s.centre;
-    scale[c] = s.scale;
-    shift[c] = s.shift;
-  }
+  const std::int64_t partials = p.training ? blocks.row_blocks * 3 * columns : 0;
+  const Workspace workspace(static_cast<std::size_t>(3 * columns + partials) * sizeof(S));
+  const ColumnScales<S> scales(workspace.as<S>(), columns);
+  S* partial = workspace.as<S>() + 3 * columns;
   const T *x = static_cast<const T*>(p.x), *residual = static_cast<const T*>(p.residual);
   T* y = static_cast<T*>(p.y);
+  if (p.training) partial_moments(x, blocks, partial);
+  blocks.for_columns([&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = begin; c < end; ++c) {
+      const Moments moments =
+          p.training ? joined_moments(partial, blocks, c) : running_moments<S>(p, c);
+      keep_moments<S>(p, c, moments);
+      scales.set(c, channel_scale<S>(p, c, moments));
+    }
+  });
   visit_fused(p, [&](auto fused) {
-    blocks.for_each([&](std::int64_t, std::int64_t begin, std::int64_t end, std::int64_t first,
-                        std::int64_t last) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        for_each_vector<V>(first, last, [&](std::int64_t c, auto lanes) {
-          const std::int64_t i = row * columns + c;
-          const V deviation = load<V>(x + i, lanes) - load<V>(centre + c, lanes);
-          const V value = fma(deviation, load<V>(scale + c, lanes), load<V>(shift + c, lanes));
-          store(finished(fused, value, residual, i, lanes), y + i, lanes);
-        });
-      }
-    });
+    blocks.for_each(
+        [&](const ColumnRange& r) { scale_rows(fused, r, columns, x, residual, y, scales); });
   });
 }
 
@@ -162,18 +181,16 @@ void columns_forward(const BatchNormParams& p) {
 
 // Per column of a tile the sums of g and g * (x - mean), into partial[0] and partial[columns].
 template <class V, int kVectors, class G, class T, class Lanes>
-GS_INLINE void products_tile(const BatchNormBackwardParams& p, G gradient, const T* x,
-                             std::int64_t begin, std::int64_t end, std::int64_t c,
+GS_INLINE void products_tile(G gradient, const ColumnRange& r, std::int64_t columns, std::int64_t c,
+                             const T* x, T* dresidual, const typename V::Scalar* means,
                              typename V::Scalar* partial, Lanes lanes) {
   using S = typename V::Scalar;
-  const std::int64_t columns = p.view.channels;
-  T* dresidual = static_cast<T*>(p.dresidual);
   V mean[kVectors], sums[kVectors], products[kVectors];
   for (int k = 0; k < kVectors; ++k) {
-    mean[k] = load<V>(static_cast<const S*>(p.mean) + c + k * V::kWidth, lanes);
+    mean[k] = load<V>(means + c + k * V::kWidth, lanes);
     sums[k] = products[k] = V(S(0));
   }
-  for (std::int64_t row = begin; row < end; ++row) {
+  for (std::int64_t row = r.begin; row < r.end; ++row) {
     for (int k = 0; k < kVectors; ++k) {
       const std::int64_t i = row * columns + c + k * V::kWidth;
       const V g = gradient.template at<V>(i, lanes);
@@ -188,69 +205,88 @@ GS_INLINE void products_tile(const BatchNormBackwardParams& p, G gradient, const
   }
 }
 
-// Per column the sums of g and g * (x - mean) over all rows, into sums[0] and sums[columns].
-template <class T>
-void columns_sums(const BatchNormBackwardParams& p, const ColumnBlocks& blocks, double* sums) {
+// Per matrix and column the sums of g and g * (x - mean) over all rows: 2 rows of columns each.
+// Every matrix has its own row of means.
+template <class G, class T>
+GS_INLINE void columns_sums(G gradient, const ColumnBlocks& blocks, const T* x, T* dresidual,
+                            const compute_t<T>* means, double* sums) {
   using S = compute_t<T>;
   using V = Vec<S>;
-  const std::int64_t distance = 2 * blocks.columns;
-  const Workspace workspace(static_cast<std::size_t>(blocks.row_blocks * distance) * sizeof(S));
+  const std::int64_t columns = blocks.columns, distance = 2 * columns;
+  const std::int64_t count = blocks.matrices * blocks.row_blocks;
+  const Workspace workspace(static_cast<std::size_t>(count * distance) * sizeof(S));
   S* partial = workspace.as<S>();
-  visit_gradient<T>(p, [&](auto gradient) {
-    blocks.for_each([&](std::int64_t block, std::int64_t begin, std::int64_t end,
-                        std::int64_t first, std::int64_t last) {
-      for_tiles<V>(first, last, [&](std::int64_t c, auto vectors, auto lanes) {
-        products_tile<V, decltype(vectors)::kVectors>(p, gradient, static_cast<const T*>(p.x),
-                                                      begin, end, c, partial + block * distance,
-                                                      lanes);
-      });
+  blocks.for_each([&](const ColumnRange& r) {
+    for_tiles<V>(r.first, r.last, [&](std::int64_t c, auto vectors, auto lanes) {
+      products_tile<V, decltype(vectors)::kVectors>(gradient, r, columns, c, x, dresidual,
+                                                    means + r.matrix * columns,
+                                                    partial + r.block * distance, lanes);
     });
   });
-  blocks.for_columns([&](std::int64_t begin, std::int64_t end) {
-    join_blocks(partial, blocks.row_blocks, distance, begin, end, sums);
-    join_blocks(partial + blocks.columns, blocks.row_blocks, distance, begin, end,
-                sums + blocks.columns);
+  for_each_of(blocks.matrices * 2, columns * blocks.row_blocks, [&](std::int64_t half) {
+    const std::int64_t first = half / 2 * blocks.row_blocks * distance + half % 2 * columns;
+    join_blocks(partial + first, blocks.row_blocks, distance, 0, columns, sums + half * columns);
   });
+}
+
+// A ChannelSlope per column (of each matrix), as arrays, but for the mean.
+template <class S>
+struct ColumnSlopes {
+  S *scale, *slope, *level;
+
+  GS_INLINE ColumnSlopes(S* memory, std::int64_t count)
+      : scale(memory), slope(memory + count), level(memory + 2 * count) {}
+  GS_INLINE void set(std::int64_t i, S scale_, S slope_, S level_) const {
+    scale[i] = scale_;
+    slope[i] = slope_;
+    level[i] = level_;
+  }
+};
+
+template <class G, class T>
+GS_INLINE void slope_rows(G gradient, const ColumnRange& r, std::int64_t columns, bool training,
+                          const T* x, T* dx, const compute_t<T>* mean,
+                          const ColumnSlopes<compute_t<T>>& s) {
+  using V = Vec<compute_t<T>>;
+  for (std::int64_t row = r.begin; row < r.end; ++row) {
+    for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
+      const std::int64_t i = row * columns + c;
+      const V g = gradient.template at<V>(i, lanes);
+      const V scale = load<V>(s.scale + c, lanes);
+      if (!training) return store(g * scale, dx + i, lanes);
+      const V deviation = load<V>(x + i, lanes) - load<V>(mean + c, lanes);
+      const V rest = fnma(deviation, load<V>(s.slope + c, lanes), -load<V>(s.level + c, lanes));
+      store(fma(g, scale, rest), dx + i, lanes);
+    });
+  }
 }
 
 template <class T>
 void columns_backward(const BatchNormBackwardParams& p) {
   using S = compute_t<T>;
-  using V = Vec<S>;
-  const ColumnBlocks blocks(p.view);
+  const ColumnBlocks blocks(1, p.view.outer, p.view.channels);
   const std::int64_t columns = blocks.columns;
   const Workspace workspace(static_cast<std::size_t>(columns) *
                             (2 * sizeof(double) + 3 * sizeof(S)));
   double* sums = workspace.as<double>();
-  S* scale = reinterpret_cast<S*>(sums + 2 * columns);
-  S *slope = scale + columns, *level = slope + columns;
-  const bool summed = needs_sums(p);
-  if (summed) columns_sums<T>(p, blocks, sums);
-  for (std::int64_t c = 0; c < columns; ++c) {
-    const ChannelSlope<S> s =
-        channel_slope<S>(p, c, summed ? sums[c] : 0, summed ? sums[columns + c] : 0);
-    scale[c] = s.scale;
-    slope[c] = s.slope;
-    level[c] = s.level;
-  }
-  if (p.dx == nullptr) return;
+  const ColumnSlopes<S> slopes(reinterpret_cast<S*>(sums + 2 * columns), columns);
   const T* x = static_cast<const T*>(p.x);
   const S* mean = static_cast<const S*>(p.mean);
-  T* dx = static_cast<T*>(p.dx);
+  if (needs_sums(p)) {
+    visit_gradient<T>(p, [&](auto gradient) {
+      columns_sums(gradient, blocks, x, static_cast<T*>(p.dresidual), mean, sums);
+    });
+  } else {
+    for (std::int64_t i = 0; i < 2 * columns; ++i) sums[i] = 0;
+  }
+  for (std::int64_t c = 0; c < columns; ++c) {
+    const ChannelSlope<S> s = channel_slope<S>(p, c, sums[c], sums[columns + c]);
+    slopes.set(c, s.scale, s.slope, s.level);
+  }
+  if (p.dx == nullptr) return;
   visit_gradient_again<T>(p, [&](auto gradient) {
-    blocks.for_each([&](std::int64_t, std::int64_t begin, std::int64_t end, std::int64_t first,
-                        std::int64_t last) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        for_each_vector<V>(first, last, [&](std::int64_t c, auto lanes) {
-          const std::int64_t i = row * columns + c;
-          const V g = gradient.template at<V>(i, lanes);
-          const V factor = load<V>(scale + c, lanes);
-          if (!p.training) return store(g * factor, dx + i, lanes);
-          const V deviation = load<V>(x + i, lanes) - load<V>(mean + c, lanes);
-          const V rest = fnma(deviation, load<V>(slope + c, lanes), -load<V>(level + c, lanes));
-          store(fma(g, factor, rest), dx + i, lanes);
-        });
-      }
+    blocks.for_each([&](const ColumnRange& r) {
+      slope_rows(gradient, r, columns, p.training, x, static_cast<T*>(p.dx), mean, slopes);
     });
   });
 }

@@ -8,6 +8,7 @@
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
+#include "cpu/kernels/reduce_scan.h"
 #include "cpu/kernels/reduce_walk.h"
 #include "cpu/simd/sums.h"
 #include "ops/op_table.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kRun = 16384;   // elements of a run that one partial result covers at most
 constexpr std::int64_t kTask = 32768;  // elements of a task, about
-constexpr std::int64_t kTile = 256;    // outputs of a task at most
+constexpr std::int64_t kTile = 1024;   // outputs of a task at most
 constexpr std::int64_t kChunk = 32;    // rows between which columns stay in registers
 
 Support supports_reduce(const ReduceParams& p) {
@@ -57,7 +58,7 @@ struct Product {
   using V = Vec<compute_t<T>>;
   static constexpr double kStart = 1;
   static constexpr std::int64_t kRows = 1;  // more could leave the range of float on the way
-  static constexpr int kLanes = 32;
+  static constexpr int kLanes = 64;
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     double products[kLanes];
@@ -98,7 +99,10 @@ struct Extreme {
     const V best = step(best0, best1);
     return kLargest ? reduce_max(best) : reduce_min(best);
   }
-  GS_INLINE static State join(State a, State b) { return first_lane(step(V(b), V(a))); }
+  GS_INLINE static State join(State a, State b) {
+    const bool better = kLargest ? b > a : b < a;
+    return better || b != b ? b : a;
+  }
 };
 
 // Runs tasks of (tile, block) and combines the blocks of each slot, a slot being an output in the
@@ -181,29 +185,35 @@ void reduce_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
                        [&](std::int64_t slot, State state) { y[slot] = finish(state); });
 }
 
-// Takes up to Operation::kRows rows, at their offsets from x, into a state per column.
-template <class T, class Operation>
-GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t rows, std::int64_t n,
-                        typename Operation::State* states) {
+// Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
+// column's sum so far is loaded and stored once for all of them.
+template <class T, class Operation, std::int64_t kCount>
+GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
+                        compute_t<T>* columns) {
   using V = typename Operation::V;
-  using S = typename V::Scalar;
-  for_tiles<V>(0, n, [&](std::int64_t i, auto vectors, auto lanes) {
-    constexpr int kVectors = decltype(vectors)::kVectors;
-    V columns[kVectors];
-    for (V& column : columns) column = V(static_cast<S>(Operation::kStart));
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const T* from = x + offsets[row] + i;
-      for (int k = 0; k < kVectors; ++k) {
-        columns[k] = Operation::step(columns[k], load<V>(from + k * V::kWidth, lanes));
-      }
+  for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+    V column = load<V>(columns + i, lanes);
+    for (std::int64_t row = 0; row < kCount; ++row) {
+      column = Operation::step(column, load<V>(x + offsets[row] + i, lanes));
     }
-    S results[kVectors * V::kWidth];
-    for (int k = 0; k < kVectors; ++k) columns[k].store(results + k * V::kWidth);
-    const std::int64_t count = smaller(kVectors * V::kWidth, n - i);
-    for (std::int64_t c = 0; c < count; ++c) {
-      states[i + c] = Operation::join(states[i + c], results[c]);
-    }
+    store(column, columns + i, lanes);
   });
+}
+
+// Takes up to Operation::kRows rows into a state per column.
+template <class T, class Operation>
+GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t rows, std::int64_t n,
+                         typename Operation::State* states) {
+  using S = compute_t<T>;
+  constexpr std::int64_t kTogether = 8;
+  S columns[kTile];
+  for (std::int64_t i = 0; i < n; ++i) columns[i] = static_cast<S>(Operation::kStart);
+  std::int64_t row = 0;
+  for (; row + kTogether <= rows; row += kTogether) {
+    add_rows<T, Operation, kTogether>(x, offsets + row, n, columns);
+  }
+  for (; row < rows; ++row) add_rows<T, Operation, 1>(x, offsets + row, n, columns);
+  for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::join(states[i], columns[i]);
 }
 
 template <class T, class Operation, class Finish>
@@ -228,7 +238,7 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
       const std::int64_t rows = smaller(Operation::kRows, last - row);
       std::int64_t offsets[kChunk];
       for (std::int64_t r = 0; r < rows; ++r) offsets[r] = w.reduced.offset_of(row + r);
-      add_rows<T, Operation>(from, offsets, rows, slots_of(t).count, states);
+      add_chunk<T, Operation>(from, offsets, rows, slots_of(t).count, states);
     }
   };
   run_tasks<Operation>(tasks, slots_of, reduce_tile, [&](std::int64_t slot, State state) {
@@ -267,12 +277,13 @@ void reduce(const ReduceParams& p) {
   });
 }
 
-constexpr const char* kName = GS_NAME("walk");
+constexpr const char *kWalk = GS_NAME("walk"), *kScan = GS_NAME("lanes");
 
 }  // namespace
 
 void fill_reduce(OpTable& table) {
-  table.reduce.push_front({kName, Isa::GRADSMITH_TARGET, supports_reduce, reduce});
+  table.reduce.push_front({kWalk, Isa::GRADSMITH_TARGET, supports_reduce, reduce});
+  table.scan.push_front({kScan, Isa::GRADSMITH_TARGET, supports_scan, scan});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

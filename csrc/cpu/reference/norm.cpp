@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
@@ -190,6 +191,38 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
   }
 }
 
+std::int64_t count_of(const RowView& v) { return v.rows * v.channels * v.inner; }
+template <class T>
+std::size_t bytes_of(const RowView& v) {
+  return static_cast<std::size_t>(count_of(v)) * sizeof(T);
+}
+
+// Calls visit(offset in (N, C, inner), offset in (N, inner, C)) for every element.
+template <class Visit>
+void for_both_layouts(const RowView& v, const Visit& visit) {
+  const std::int64_t channels = v.groups * v.channels;
+  parallel_for(v.rows / v.groups, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) {
+      for (std::int64_t i = 0; i < v.inner; ++i) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+          visit((n * channels + c) * v.inner + i, (n * v.inner + i) * channels + c);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+const T* channels_first(const T* x, const RowView& v, T* result) {
+  for_both_layouts(v, [&](std::int64_t first, std::int64_t last) { result[first] = x[last]; });
+  return result;
+}
+
+template <class T>
+void channels_last(const T* x, const RowView& v, T* result) {
+  for_both_layouts(v, [&](std::int64_t first, std::int64_t last) { result[last] = x[first]; });
+}
+
 // Sum of term(offset, c) over a row of (channels, inner).
 template <class Term>
 double row_sum(const RowView& view, const Term& term) {
@@ -323,6 +356,15 @@ void batch_norm_backward(const BatchNormBackwardParams& p) {
 void row_norm_forward(const RowNormParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
+    if (p.view.channels_last) {
+      const Workspace workspace(2 * bytes_of<T>(p.view));
+      RowNormParams plain = p;
+      plain.view.channels_last = false;
+      plain.x = channels_first(static_cast<const T*>(p.x), p.view, workspace.as<T>());
+      plain.y = workspace.as<T>() + count_of(p.view);
+      row_norm_forward(plain);
+      return channels_last(static_cast<const T*>(plain.y), p.view, static_cast<T*>(p.y));
+    }
     for_rows(p.view, [&](std::int64_t row) { row_norm_forward_row<T, compute_t<T>>(p, row); });
   });
 }
@@ -330,6 +372,21 @@ void row_norm_forward(const RowNormParams& p) {
 void row_norm_backward(const RowNormBackwardParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
+    if (p.view.channels_last) {
+      const Workspace workspace(3 * bytes_of<T>(p.view));
+      T* block = workspace.as<T>();
+      RowNormBackwardParams plain = p;
+      plain.view.channels_last = false;
+      plain.x = channels_first(static_cast<const T*>(p.x), p.view, block);
+      block += count_of(p.view);
+      plain.dy = channels_first(static_cast<const T*>(p.dy), p.view, block);
+      block += count_of(p.view);
+      if (p.dx != nullptr) plain.dx = block;
+      row_norm_backward(plain);
+      if (p.dx != nullptr)
+        channels_last(static_cast<const T*>(block), p.view, static_cast<T*>(p.dx));
+      return;
+    }
     if (p.dx != nullptr) {
       for_rows(p.view, [&](std::int64_t row) { row_norm_backward_row<T, compute_t<T>>(p, row); });
     }
@@ -337,34 +394,6 @@ void row_norm_backward(const RowNormBackwardParams& p) {
     parallel_for(p.view.groups, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t group = begin; group < end; ++group) {
         row_norm_backward_parameters<T, compute_t<T>>(p, group);
-      }
-    });
-  });
-}
-
-void channel_window_sum(const ChannelWindowParams& p) {
-  constexpr std::int64_t kWidth = 256;  // elements summed side by side
-  const ChannelView& v = p.view;
-  const std::int64_t reach = p.before + 1 + p.after;
-  const std::int64_t grain = kGrain / std::max<std::int64_t>(v.inner * reach, 1) + 1;
-  visit_floating(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    parallel_for(v.outer * v.channels, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t c = task % v.channels;
-        const T* x = static_cast<const T*>(p.x) + (task - c) * v.inner;
-        T* y = static_cast<T*>(p.y) + task * v.inner;
-        const std::int64_t low = p.before < c ? c - p.before : 0;
-        const std::int64_t high = p.after < v.channels - 1 - c ? c + p.after : v.channels - 1;
-        for (std::int64_t start = 0; start < v.inner; start += kWidth) {
-          const std::int64_t width = std::min(v.inner - start, kWidth);
-          double sum[kWidth] = {};
-          for (std::int64_t k = low; k <= high; ++k) {
-            const T* source = x + k * v.inner + start;
-            for (std::int64_t i = 0; i < width; ++i) sum[i] += static_cast<double>(source[i]);
-          }
-          for (std::int64_t i = 0; i < width; ++i) y[start + i] = static_cast<T>(sum[i]);
-        }
       }
     });
   });

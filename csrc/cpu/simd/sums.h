@@ -42,7 +42,8 @@ GS_INLINE void add_up(std::int64_t n, Vec<double>* wide, const Add& add) {
   for (int k = 0; k < kSums; ++k) wide[k] = wide[k] + widen_sum(sums[k]);
 }
 
-constexpr int kTileVectors = 4;  // vectors of columns whose sums fit into registers
+// Vectors of columns of which three quantities each fit into the registers.
+constexpr int kTileVectors = sizeof(Vec<float>) == 64 ? 8 : 4;
 
 template <int kCount>
 struct Vectors {
