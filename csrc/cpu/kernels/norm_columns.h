@@ -36,22 +36,37 @@ struct ColumnBlocks {
   // Calls body(range) for every block.
   template <class Body>
   GS_INLINE void for_each(const Body& body) const {
-    const std::int64_t work = smaller(kColumnRows, rows) * smaller(kColumnBlock, columns);
-    for_each_of(matrices * row_blocks * column_blocks, work, [&](std::int64_t task) {
-      const std::int64_t block = task / column_blocks;
-      const std::int64_t matrix = block / row_blocks;
-      const std::int64_t row = block % row_blocks * kColumnRows;
-      const std::int64_t column = task % column_blocks * kColumnBlock;
-      body(ColumnRange{block, matrix, matrix * rows + row,
-                       matrix * rows + smaller(row + kColumnRows, rows), column,
-                       smaller(column + kColumnBlock, columns)});
-    });
+    for_each_of(count(), work(), [&](std::int64_t task) { body(range(task)); });
+  }
+
+  // The same for a second pass.
+  template <class Body>
+  GS_INLINE void for_each_again(const Body& body) const {
+    for_each_back(count(), work(), [&](std::int64_t task) { body(range(task)); });
   }
 
   // Calls body(begin, end) for ranges of columns, for joining partial results.
   template <class Body>
   GS_INLINE void for_columns(const Body& body) const {
     parallel_for(columns, kGrain / row_blocks + 1, body);
+  }
+
+ private:
+  GS_INLINE std::int64_t count() const { return matrices * row_blocks * column_blocks; }
+  GS_INLINE std::int64_t work() const {
+    return smaller(kColumnRows, rows) * smaller(kColumnBlock, columns);
+  }
+  GS_INLINE ColumnRange range(std::int64_t task) const {
+    const std::int64_t block = task / column_blocks;
+    const std::int64_t matrix = block / row_blocks;
+    const std::int64_t row = block % row_blocks * kColumnRows;
+    const std::int64_t column = task % column_blocks * kColumnBlock;
+    return {block,
+            matrix,
+            matrix * rows + row,
+            matrix * rows + smaller(row + kColumnRows, rows),
+            column,
+            smaller(column + kColumnBlock, columns)};
   }
 };
 
@@ -172,7 +187,7 @@ void columns_forward(const BatchNormParams& p) {
     }
   });
   visit_fused(p, [&](auto fused) {
-    blocks.for_each(
+    blocks.for_each_again(
         [&](const ColumnRange& r) { scale_rows(fused, r, columns, x, residual, y, scales); });
   });
 }
@@ -285,7 +300,7 @@ void columns_backward(const BatchNormBackwardParams& p) {
   }
   if (p.dx == nullptr) return;
   visit_gradient_again<T>(p, [&](auto gradient) {
-    blocks.for_each([&](const ColumnRange& r) {
+    blocks.for_each_again([&](const ColumnRange& r) {
       slope_rows(gradient, r, columns, p.training, x, static_cast<T*>(p.dx), mean, slopes);
     });
   });

@@ -174,7 +174,7 @@ void element_backward(const RowNormBackwardParams& p) {
   const std::int64_t distance = 2 * length;
   const Workspace workspace(static_cast<std::size_t>(blocks * distance) * sizeof(S));
   S* partial = workspace.as<S>();
-  for_each_of(blocks, smaller(rows, v.rows) * length, [&](std::int64_t block) {
+  for_each_back(blocks, smaller(rows, v.rows) * length, [&](std::int64_t block) {
     S* dweight = partial + block * distance;
     element_block<T>(p, block * rows, smaller((block + 1) * rows, v.rows),
                      p.dweight == nullptr ? nullptr : dweight,

@@ -58,7 +58,7 @@ void samples_forward(const RowNormParams& p) {
                  {first_lane(centre.value), static_cast<S>(factor), static_cast<S>(shift)});
     }
   });
-  blocks.for_each([&](const ColumnRange& r) {
+  blocks.for_each_again([&](const ColumnRange& r) {
     const std::int64_t offset = r.matrix * columns;
     ColumnScales<S> here = scales;
     here.centre += offset;
@@ -127,7 +127,7 @@ void samples_backward(const RowNormBackwardParams& p) {
   sample_gradients<S>(p, blocks, sums);
   if (p.dx == nullptr) return;
   for (std::int64_t row = 0; row < v.rows; ++row) set_slopes<S>(p, row, sums, slopes);
-  blocks.for_each([&](const ColumnRange& r) {
+  blocks.for_each_again([&](const ColumnRange& r) {
     const std::int64_t offset = r.matrix * columns;
     ColumnSlopes<S> here = slopes;
     here.scale += offset;

@@ -31,6 +31,14 @@ GS_INLINE void for_each_of(std::int64_t count, std::int64_t elements, const Body
   });
 }
 
+// The same from the last to the first, for what follows a pass in order: the end is still in cache.
+template <class Body>
+GS_INLINE void for_each_back(std::int64_t count, std::int64_t elements, const Body& body) {
+  parallel_for(count, kGrain / elements + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = end - 1; i >= begin; --i) body(i);
+  });
+}
+
 // Adds the elements of 0..n.
 template <class V, class T>
 GS_INLINE void add_elements(const T* x, std::int64_t n, Vec<double>* wide) {

@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kRun = 16384;   // elements of a run that one partial result covers at most
 constexpr std::int64_t kTask = 32768;  // elements of a task, about
 constexpr std::int64_t kTile = 1024;   // outputs of a task at most
-constexpr std::int64_t kChunk = 32;    // rows between which columns stay in registers
+constexpr std::int64_t kChunk = 128;   // rows of columns between which states are kept at most
 
 Support supports_reduce(const ReduceParams& p) {
   const Walk walk = walk_of(p);
@@ -39,7 +39,7 @@ struct Sum {
   using State = double;
   using V = Vec<compute_t<T>>;
   static constexpr double kStart = 0;
-  static constexpr std::int64_t kRows = kChunk;
+  static constexpr std::int64_t kRows = 32;  // more would round too often in float
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     Vec<double> sum(0.0);
@@ -223,7 +223,7 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
   T* y = static_cast<T*>(p.y);
   const std::int64_t width = smaller(w.length, kTile);
   const std::int64_t across = (w.length + kTile - 1) / kTile;  // tiles of a set of columns
-  const std::int64_t block = smaller(larger(kTask / width, 2 * kChunk), p.reduced_count);
+  const std::int64_t block = smaller(larger(kTask / width, kChunk), p.reduced_count);
   const std::int64_t sets = p.kept_count / w.length;
   const Tasks tasks{sets * across, (p.reduced_count + block - 1) / block, p.kept_count,
                     width * block};

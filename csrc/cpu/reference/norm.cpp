@@ -192,10 +192,6 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
 }
 
 std::int64_t count_of(const RowView& v) { return v.rows * v.channels * v.inner; }
-template <class T>
-std::size_t bytes_of(const RowView& v) {
-  return static_cast<std::size_t>(count_of(v)) * sizeof(T);
-}
 
 // Calls visit(offset in (N, C, inner), offset in (N, inner, C)) for every element.
 template <class Visit>
@@ -357,7 +353,7 @@ void row_norm_forward(const RowNormParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
     if (p.view.channels_last) {
-      const Workspace workspace(2 * bytes_of<T>(p.view));
+      const Workspace workspace(static_cast<std::size_t>(2 * count_of(p.view)) * sizeof(T));
       RowNormParams plain = p;
       plain.view.channels_last = false;
       plain.x = channels_first(static_cast<const T*>(p.x), p.view, workspace.as<T>());
@@ -373,7 +369,7 @@ void row_norm_backward(const RowNormBackwardParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
     if (p.view.channels_last) {
-      const Workspace workspace(3 * bytes_of<T>(p.view));
+      const Workspace workspace(static_cast<std::size_t>(3 * count_of(p.view)) * sizeof(T));
       T* block = workspace.as<T>();
       RowNormBackwardParams plain = p;
       plain.view.channels_last = false;
