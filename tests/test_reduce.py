@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
-from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
+from tests.cases import ISAS, NUMPY_DTYPES, Case, CaseTests, isa_cap, threads
 from tests.reference import reduce as reference
 from tests.tolerance import assert_close
 
@@ -298,6 +298,63 @@ def test_many_blocks(shape: Any, axis: Any, name: str, dtype: str, isa: str) -> 
     assert len(bits) == 1
     terms = arrays[0].size // y.size
     assert_close(y, case.expected(arrays)[0], dtype, "reduce", terms, name)
+
+
+# Shape in memory, the order its dimensions are given in, the dimensions reduced then.
+ARRANGEMENTS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
+    ((5, 37, 9, 11), (0, 1, 2, 3), (0, 2, 3)),
+    ((5, 37, 9, 11), (0, 1, 2, 3), (0, 2)),
+    ((5, 37, 9, 11), (0, 1, 2, 3), (1, 3)),
+    ((5, 9, 11, 37), (0, 3, 1, 2), (0, 2, 3)),
+    ((5, 9, 11, 37), (0, 3, 1, 2), (2, 3)),
+    ((5, 9, 11, 37), (0, 3, 1, 2), (0, 3)),
+    ((5, 9, 11, 37), (0, 3, 1, 2), (1,)),
+    ((5, 9, 11, 37), (3, 2, 1, 0), (1,)),
+    ((3, 2, 20011), (0, 1, 2), (0, 2)),
+    ((150, 2501), (0, 1), (0,)),
+    ((700, 3, 50), (0, 1, 2), (0, 1)),
+    ((6, 5, 4, 3), (2, 0, 3, 1), (0, 1, 2, 3)),
+]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin", "prod"])
+@pytest.mark.parametrize(("memory", "order", "axes"), ARRANGEMENTS)
+def test_dimensions_that_do_not_merge(
+    memory: Any, order: Any, axes: Any, name: str, dtype: str, isa: str
+) -> None:
+    if name == "prod" and len(axes) > 1:
+        pytest.skip("prod takes one dimension or all")
+    numpy_dtype = NUMPY_DTYPES[dtype]
+    noise = np.random.default_rng(0).standard_normal(memory)
+    x = (1 + noise / 64 if name == "prod" else noise + 0.5).astype(numpy_dtype).transpose(order)
+    dim = axes if name != "prod" else axes[0]
+    expected = getattr(reference, name)(x.astype(np.float64), dim)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            y = getattr(gs, name)(gs.Tensor(x), dim=dim).numpy()
+        bits.add(y.tobytes())
+    assert len(bits) == 1
+    assert_close(y, expected, dtype, "reduce", x.size // y.size, name)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+def test_long_scans(name: str, axis: int, dtype: str, isa: str) -> None:
+    x = 1 + np.random.default_rng(0).standard_normal((9, 75, 67)) / 64
+    x = x.astype(NUMPY_DTYPES[dtype])
+    expected = getattr(reference, name)(x.astype(np.float64), axis)
+    bits = set()
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            y = getattr(gs, name)(gs.Tensor(x), axis).numpy()
+        bits.add(y.tobytes())
+    assert len(bits) == 1
+    assert_close(y, expected, dtype, "reduce", x.shape[axis], name)
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -65,13 +65,20 @@ struct Output {
   }
 };
 
-// y, mean and rstd; updates the running statistics in training.
+// y, mean and rstd; updates the running statistics in training. y may follow a residual and relu.
 py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle weight,
                              py::handle bias, py::handle running_mean, py::handle running_var,
-                             bool training, double momentum, double eps) {
+                             bool training, double momentum, double eps, bool relu,
+                             py::handle residual) {
   const char* op = name.c_str();
   const Input input = dense_input(x, op, "input");
   const DType dtype = input.view.dtype;
+  Input added;
+  if (!residual.is_none()) {
+    GS_CHECK(relu, op, ": residual is given without relu, expected both");
+    check_companion(op, "residual", view(residual, op, "residual"), input.view);
+    added = layout_input(residual, layout_of(input.view), op, "residual");
+  }
   BatchNormParams p{};
   p.view = batch_norm_view(op, input.view, training);
   check_eps(op, eps);
@@ -89,9 +96,11 @@ py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle w
   py::object y = empty(input.view.shape, dtype, layout_of(input.view));
   p.dtype = dtype;
   p.training = training;
+  p.activation = relu ? NormActivation::relu : NormActivation::none;
   p.momentum = momentum;
   p.eps = eps;
   p.x = input.view.data;
+  p.residual = added.view.data;
   p.y = view(y, op, "out").data;
   p.weight = scale.data;
   p.bias = shift.data;
@@ -107,15 +116,21 @@ py::tuple batch_norm_forward(const std::string& name, py::handle x, py::handle w
   return py::make_tuple(y, batch_mean.object, rstd.object);
 }
 
-// dx, dweight and dbias, each None where not wanted.
+// dx, dweight, dbias and dresidual, each None where not wanted. y is None where no relu followed.
 py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle dy,
                               py::handle weight, py::handle mean, py::handle rstd, bool training,
-                              bool needs_dx, bool needs_dweight, bool needs_dbias) {
+                              bool needs_dx, bool needs_dweight, bool needs_dbias, py::handle y,
+                              bool needs_dresidual) {
   const char* op = name.c_str();
   const Input input = dense_input(x, op, "input");
   const DType dtype = input.view.dtype;
-  check_gradient(op, view(dy, op, "dy"), input.view);
+  check_companion(op, "dy", view(dy, op, "dy"), input.view);
   const Input gradient = layout_input(dy, layout_of(input.view), op, "dy");
+  Input output;
+  if (!y.is_none()) {
+    check_companion(op, "y", view(y, op, "y"), input.view);
+    output = layout_input(y, layout_of(input.view), op, "y");
+  }
   BatchNormBackwardParams p{};
   p.view = batch_norm_view(op, input.view, training);
   const std::int64_t count = p.view.channels;
@@ -124,19 +139,26 @@ py::tuple batch_norm_backward(const std::string& name, py::handle x, py::handle 
   const Parameter scale(op, "weight", weight, shape_of(count), dtype);
   const Output dweight(shape_of(count), statistics_dtype(dtype), needs_dweight);
   const Output dbias(shape_of(count), statistics_dtype(dtype), needs_dbias);
-  py::object dx = needs_dx ? empty(input.view.shape, dtype, layout_of(input.view)) : py::none();
+  py::object dx =
+      needs_dx ? empty(input.view.shape, input.view.dtype, layout_of(input.view)) : py::none();
+  py::object dresidual = needs_dresidual
+                             ? empty(input.view.shape, input.view.dtype, layout_of(input.view))
+                             : py::none();
   p.dtype = dtype;
   p.training = training;
+  p.activation = y.is_none() ? NormActivation::none : NormActivation::relu;
   p.x = input.view.data;
+  p.y = output.view.data;
   p.dy = gradient.view.data;
   p.weight = scale.data;
   p.mean = view(mean, op, "mean").data;
   p.rstd = view(rstd, op, "rstd").data;
   p.dx = needs_dx ? view(dx, op, "dx").data : nullptr;
+  p.dresidual = needs_dresidual ? view(dresidual, op, "dresidual").data : nullptr;
   p.dweight = dweight.data;
   p.dbias = dbias.data;
   run_released(table().batch_norm_backward, p, checked_count(input.view.shape));
-  return py::make_tuple(dx, dweight.object, dbias.object);
+  return py::make_tuple(dx, dweight.object, dbias.object, dresidual);
 }
 
 // How a call names its rows: normalized_shape (a tuple) or num_groups (an int), and the shape that
@@ -156,11 +178,17 @@ struct Rows {
   }
 };
 
+// Groups of channels take either layout, rows of trailing dimensions C order.
+Input rows_input(py::handle x, py::handle normalized, const char* op) {
+  const bool is_groups = !py::isinstance<py::tuple>(normalized);
+  return is_groups ? dense_input(x, op, "input") : contiguous_input(x, op, "input");
+}
+
 // y, mean (None unless centred) and rstd.
 py::tuple row_norm_forward(const std::string& name, py::handle x, py::handle normalized,
                            py::handle weight, py::handle bias, double eps, bool centred) {
   const char* op = name.c_str();
-  const Input input = contiguous_input(x, op, "input");
+  const Input input = rows_input(x, normalized, op);
   const DType dtype = input.view.dtype;
   const Rows rows(op, input.view, normalized);
   check_eps(op, eps);
@@ -168,11 +196,12 @@ py::tuple row_norm_forward(const std::string& name, py::handle x, py::handle nor
   const Parameter shift(op, "bias", bias, rows.parameter, dtype);
   const Output mean(shape_of(rows.view.rows), statistics_dtype(dtype), centred);
   const Output rstd(shape_of(rows.view.rows), statistics_dtype(dtype));
-  const Output y(input.view.shape, dtype);
-  const RowNormParams p{dtype,  rows.view,  centred,    eps,       input.view.data,
-                        y.data, scale.data, shift.data, mean.data, rstd.data};
+  const py::object y = empty(input.view.shape, input.view.dtype, layout_of(input.view));
+  const RowNormParams p{
+      dtype,      rows.view,  centred,   eps,      input.view.data, view(y, op, "out").data,
+      scale.data, shift.data, mean.data, rstd.data};
   run_released(table().row_norm_forward, p, checked_count(input.view.shape));
-  return py::make_tuple(y.object, mean.object, rstd.object);
+  return py::make_tuple(y, mean.object, rstd.object);
 }
 
 // dx, dweight and dbias, each None where not wanted.
@@ -180,16 +209,17 @@ py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy
                             py::handle normalized, py::handle weight, py::handle mean,
                             py::handle rstd, bool needs_dx, bool needs_dweight, bool needs_dbias) {
   const char* op = name.c_str();
-  const Input input = contiguous_input(x, op, "input");
-  const Input gradient = contiguous_input(dy, op, "dy");
+  const Input input = rows_input(x, normalized, op);
   const DType dtype = input.view.dtype;
-  check_gradient(op, gradient.view, input.view);
+  check_companion(op, "dy", view(dy, op, "dy"), input.view);
+  const Input gradient = layout_input(dy, layout_of(input.view), op, "dy");
   const Rows rows(op, input.view, normalized);
   const bool centred = !mean.is_none();
   if (centred) check_statistics(op, "mean", view(mean, op, "mean"), rows.view.rows, dtype);
   check_statistics(op, "rstd", view(rstd, op, "rstd"), rows.view.rows, dtype);
   const Parameter scale(op, "weight", weight, rows.parameter, dtype);
-  const Output dx(input.view.shape, dtype, needs_dx);
+  const py::object dx =
+      needs_dx ? empty(input.view.shape, input.view.dtype, layout_of(input.view)) : py::none();
   const Output dweight(rows.parameter, statistics_dtype(dtype), needs_dweight);
   const Output dbias(rows.parameter, statistics_dtype(dtype), needs_dbias);
   const RowNormBackwardParams p{dtype,
@@ -200,11 +230,11 @@ py::tuple row_norm_backward(const std::string& name, py::handle x, py::handle dy
                                 scale.data,
                                 centred ? view(mean, op, "mean").data : nullptr,
                                 view(rstd, op, "rstd").data,
-                                dx.data,
+                                needs_dx ? view(dx, op, "dx").data : nullptr,
                                 dweight.data,
                                 dbias.data};
   run_released(table().row_norm_backward, p, checked_count(input.view.shape));
-  return py::make_tuple(dx.object, dweight.object, dbias.object);
+  return py::make_tuple(dx, dweight.object, dbias.object);
 }
 
 py::object channel_window_sum(py::handle x, std::int64_t before, std::int64_t after) {
@@ -222,10 +252,11 @@ py::object channel_window_sum(py::handle x, std::int64_t before, std::int64_t af
 void bind_norm(py::module_& m) {
   m.def("batch_norm_forward", &batch_norm_forward, py::arg("op"), py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("running_mean"), py::arg("running_var"), py::arg("training"),
-        py::arg("momentum"), py::arg("eps"));
+        py::arg("momentum"), py::arg("eps"), py::arg("relu"), py::arg("residual"));
   m.def("batch_norm_backward", &batch_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),
         py::arg("weight"), py::arg("mean"), py::arg("rstd"), py::arg("training"),
-        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"));
+        py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"), py::arg("y"),
+        py::arg("needs_dresidual"));
   m.def("row_norm_forward", &row_norm_forward, py::arg("op"), py::arg("x"), py::arg("normalized"),
         py::arg("weight"), py::arg("bias"), py::arg("eps"), py::arg("centred"));
   m.def("row_norm_backward", &row_norm_backward, py::arg("op"), py::arg("x"), py::arg("dy"),

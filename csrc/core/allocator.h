@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/platform.h"
+
 namespace gradsmith {
 
 constexpr std::size_t kAlignment = 64;
@@ -32,12 +34,12 @@ void set_cache_limit(std::int64_t bytes);  // throws ValueError unless bytes >= 
 // A workspace that lives as long as the scope it is declared in.
 class Workspace {
  public:
-  explicit Workspace(std::size_t bytes) : block_(allocate(bytes)) {}
-  ~Workspace() { deallocate(block_); }
+  GS_INLINE explicit Workspace(std::size_t bytes) : block_(allocate(bytes)) {}
+  GS_INLINE ~Workspace() { deallocate(block_); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
   template <class T>
-  T* as() const {
+  GS_INLINE T* as() const {
     return static_cast<T*>(block_);
   }
 

@@ -85,6 +85,11 @@ GS_INLINE const char* name_of(DType dtype) {
 
 GS_INLINE bool is_floating(DType dtype) { return dtype >= DType::bfloat16; }
 
+// What statistics and parameters of norms are kept in: float64 for float64, float32 for the others.
+GS_INLINE DType statistics_dtype(DType dtype) {
+  return dtype == DType::float64 ? DType::float64 : DType::float32;
+}
+
 // The enumeration is in promotion order, so the common type of two arrays is the larger.
 GS_INLINE DType promote(DType a, DType b) { return a < b ? b : a; }
 

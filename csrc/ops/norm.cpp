@@ -28,17 +28,18 @@ std::string text_of(DType dtype, const ChannelView& view) {
          std::to_string(view.channels) + "x" + std::to_string(view.inner);
 }
 
+std::string text_of(bool training, NormActivation activation) {
+  const std::string mode = training ? " training" : "";
+  return activation == NormActivation::relu ? mode + " relu" : mode;
+}
+
 std::string text_of(DType dtype, const RowView& view) {
   return std::string(name_of(dtype)) + " rows" + std::to_string(view.rows) + " groups" +
          std::to_string(view.groups) + " " + std::to_string(view.channels) + "x" +
-         std::to_string(view.inner);
+         std::to_string(view.inner) + (view.channels_last ? " channels_last" : "");
 }
 
 }  // namespace
-
-DType statistics_dtype(DType dtype) {
-  return dtype == DType::float64 ? DType::float64 : DType::float32;
-}
 
 ChannelView batch_norm_view(const char* op, const Array& x, bool training) {
   check_input(op, x, 2);
@@ -72,7 +73,8 @@ RowView group_norm_view(const char* op, const Array& x, std::int64_t num_groups)
   const std::int64_t channels = x.size(1);
   GS_CHECK(channels % num_groups == 0, op, ": input of shape ", to_string(x.shape), " has ",
            channels, " channels, expected a multiple of num_groups ", num_groups);
-  const RowView view{x.size(0) * num_groups, num_groups, channels / num_groups, count_from(x, 2)};
+  RowView view{x.size(0) * num_groups, num_groups, channels / num_groups, count_from(x, 2)};
+  view.channels_last = is_channels_last(x);
   GS_CHECK(x.size(0) * view.channels * view.inner != 1, op, ": input of shape ", to_string(x.shape),
            " has one value per group, expected more than one");
   return view;
@@ -101,11 +103,11 @@ void check_parameter(const char* op, const char* argument, const Array& paramete
                 " as input is");
 }
 
-void check_gradient(const char* op, const Array& dy, const Array& x) {
-  GS_CHECK(dy.shape == x.shape, op, ": dy has shape ", to_string(dy.shape), ", expected ",
-           to_string(x.shape));
-  GS_CHECK_TYPE(dy.dtype == x.dtype, op, ": dy is ", name_of(dy.dtype), ", expected ",
-                name_of(x.dtype));
+void check_companion(const char* op, const char* argument, const Array& array, const Array& x) {
+  GS_CHECK(array.shape == x.shape, op, ": ", argument, " has shape ", to_string(array.shape),
+           ", expected ", to_string(x.shape));
+  GS_CHECK_TYPE(array.dtype == x.dtype, op, ": ", argument, " is ", name_of(array.dtype),
+                ", expected ", name_of(x.dtype));
 }
 
 void check_statistics(const char* op, const char* argument, const Array& values, std::int64_t count,
@@ -121,11 +123,13 @@ void check_eps(const char* op, double eps) {
 }
 
 std::string problem(const BatchNormParams& p) {
-  return text_of(p.dtype, p.view) + (p.training ? " training" : "");
+  return text_of(p.dtype, p.view) + text_of(p.training, p.activation) +
+         (p.residual != nullptr ? " residual" : "");
 }
 
 std::string problem(const BatchNormBackwardParams& p) {
-  return text_of(p.dtype, p.view) + (p.training ? " training" : "");
+  return text_of(p.dtype, p.view) + text_of(p.training, p.activation) +
+         (p.dresidual != nullptr ? " residual" : "");
 }
 
 std::string problem(const RowNormParams& p) { return text_of(p.dtype, p.view); }

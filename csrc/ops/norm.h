@@ -12,23 +12,26 @@
 
 namespace gradsmith {
 
-DType statistics_dtype(DType dtype);
-
 // x as (outer, channels, inner): (N, C, prod spatial), or (N * prod spatial, C, 1) where the
 // channels are adjacent in memory.
 struct ChannelView {
   std::int64_t outer, channels, inner;
 };
 
-// y = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(var + eps), all per channel.
-// Training: mean and biased var of the batch; running += momentum * (batch - running), with the
-// unbiased var. Otherwise mean and var are the running ones. Without elements nothing is updated.
+// What follows a batch norm in the same pass: nothing, or max(. + residual, 0).
+enum class NormActivation : std::uint8_t { none, relu };
+
+// y = activation((x - mean) * rstd * weight + bias + residual) with rstd = 1 / sqrt(var + eps),
+// mean to bias per channel. Training: mean and biased var of the batch; running += momentum *
+// (batch - running), with the unbiased var. Otherwise mean and var are the running ones. Without
+// elements nothing is updated.
 struct BatchNormParams {
   DType dtype;  // of x and y, which have one layout
   ChannelView view;
   bool training;
+  NormActivation activation;
   double momentum, eps;
-  const void* x;
+  const void *x, *residual;  // residual: in the layout of x, or null (0); null without relu
   void* y;
   const void *weight, *bias;         // [channels] or null (1, 0)
   void *running_mean, *running_var;  // [channels]; both or none null, never when not training
@@ -39,16 +42,19 @@ struct BatchNormBackwardParams {
   DType dtype;
   ChannelView view;
   bool training;  // whether mean and rstd depend on x
-  const void *x, *dy;
+  NormActivation activation;
+  const void *x, *y, *dy;  // y is read for the mask of relu only; elsewhere it may be null
   const void *weight, *mean, *rstd;
-  void *dx, *dweight, *dbias;  // each null where not wanted
+  void *dx, *dresidual, *dweight, *dbias;  // each null where not wanted
 };
 
 // x as (rows, channels, inner) with statistics over a row; row r and channel c are scaled by
 // weight[r % groups * channels + c]. Layer and RMS norm: groups = inner = 1, a channel per
 // normalised element. Group norm: rows = N * groups, channels = C / groups.
+// Where it is channels_last, x lies as (rows / groups, inner, groups, channels).
 struct RowView {
   std::int64_t rows, groups, channels, inner;
+  bool channels_last = false;
 };
 
 struct RowNormParams {
@@ -90,8 +96,8 @@ ChannelWindowParams channel_window_params(const char* op, const Array& x, std::i
 // An argument with one number per channel or normalised element beside an input of `dtype`.
 void check_parameter(const char* op, const char* argument, const Array& parameter,
                      const Shape& expected, DType dtype);
-// What a backward function is given besides x: of x's shape and dtype, of [count] statistics.
-void check_gradient(const char* op, const Array& dy, const Array& x);
+// What is given besides x: arrays of x's shape and dtype, statistics of [count].
+void check_companion(const char* op, const char* argument, const Array& array, const Array& x);
 void check_statistics(const char* op, const char* argument, const Array& values, std::int64_t count,
                       DType dtype);
 void check_eps(const char* op, double eps);

@@ -107,6 +107,8 @@ def batch_norm_backward(
     needs_dx: bool,
     needs_dweight: bool,
     needs_dbias: bool,
+    y: Any,
+    needs_dresidual: bool,
 ) -> tuple[Any, ...]: ...
 def batch_norm_forward(
     op: str,
@@ -118,6 +120,8 @@ def batch_norm_forward(
     training: bool,
     momentum: float,
     eps: float,
+    relu: bool,
+    residual: Any,
 ) -> tuple[Any, ...]: ...
 def cast(x: _Array, dtype: _DType) -> _Array: ...
 def ceil(

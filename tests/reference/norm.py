@@ -110,6 +110,21 @@ def batch_norm_eval_backward(
     return dz * rstd, dweight, dbias
 
 
+def batch_norm_relu(x: Array, weight: Array, bias: Array, residual: Array | None) -> Array:
+    """max(batch norm + residual, 0) in training."""
+    running = np.zeros(x.shape[1])
+    y = batch_norm_train(x, weight, bias, running, running)[0]
+    return np.maximum(y if residual is None else y + residual, 0)
+
+
+def batch_norm_relu_backward(
+    dy: Array, x: Array, weight: Array, bias: Array, residual: Array | None
+) -> tuple[Array, Array, Array, Array]:
+    """Returns dx, dweight, dbias, dresidual."""
+    g = np.where(batch_norm_relu(x, weight, bias, residual) > 0, dy, 0)
+    return (*batch_norm_train_backward(g, x, weight), g)
+
+
 def _last_axes(x: Array, normalized_shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(x.ndim - len(normalized_shape), x.ndim))
 

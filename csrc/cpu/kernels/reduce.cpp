@@ -1,69 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum, mean, maximum and minimum of floating arrays that reduce to a plane: rows of adjacent
-// elements (rows), or columns side by side with a distance between rows (columns). Both cut what is
-// reduced into blocks of fixed length whose partial results are combined in order, so the thread
-// count cannot change a bit. Sums add up in double: rows in four vectors side by side, columns in
-// one double per column. NaN beats every number, as in the reference.
-#include "ops/reduce.h"
-
+// Sum, mean, product, maximum and minimum of floating arrays over any dimensions, as long as
+// elements of the input are adjacent: as rows or as columns (reduce_walk.h). A task takes a tile of
+// outputs and a block of what they are made of, both of a size that depends on the problem alone;
+// partial results are combined in order, so the thread count cannot change a bit. Sums run in
+// chains of a few additions of the type's own precision (float for bfloat16) and go on in double;
+// products are double. NaN beats every number, as in the reference.
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
-#include "cpu/simd/stream.h"
+#include "cpu/kernels/reduce_scan.h"
+#include "cpu/kernels/reduce_walk.h"
+#include "cpu/simd/sums.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kBlock = 16384;       // elements of a row that one partial result covers
-constexpr std::int64_t kGrain = 32768;       // elements worth a thread
-constexpr std::int64_t kBlockRows = 512;     // rows that one partial result of columns covers
-constexpr std::int64_t kBlockColumns = 256;  // columns that share a pass
-
-GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-
-// The contract has merged dimensions where one continues the next, so a plane has one of each kind.
-struct Plane {
-  bool is_rows, is_columns;
-  std::int64_t row_stride;  // from row to row
-};
-
-GS_INLINE Plane plane_of(const ReduceParams& p) {
-  const bool is_plane = p.kept_ndim <= 1 && p.reduced_ndim <= 1;
-  const std::int64_t kept = p.kept_ndim == 0 ? 1 : p.kept_stride[0];
-  const std::int64_t reduced = p.reduced_ndim == 0 ? 1 : p.reduced_stride[0];
-  const bool is_rows = is_plane && reduced == 1;
-  return {is_rows, is_plane && !is_rows && kept == 1, is_rows ? kept : reduced};
-}
+constexpr std::int64_t kRun = 16384;   // elements of a run that one partial result covers at most
+constexpr std::int64_t kTask = 32768;  // elements of a task, about
+constexpr std::int64_t kTile = 1024;   // outputs of a task at most
+constexpr std::int64_t kChunk = 128;   // rows of columns between which states are kept at most
 
 Support supports_reduce(const ReduceParams& p) {
-  const Plane plane = plane_of(p);
-  const bool op_has_vector_form = p.op == ReduceOp::sum || p.op == ReduceOp::mean ||
-                                  p.op == ReduceOp::max || p.op == ReduceOp::min;
+  const Walk walk = walk_of(p);
+  const bool op_has_vector_form = p.op != ReduceOp::any && p.op != ReduceOp::all;
   GS_NEEDS(op_has_vector_form);
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(p.reduced_count > 0);
   GS_NEEDS(p.kept_count > 0);
-  GS_NEEDS(plane.is_rows || plane.is_columns);
+  GS_NEEDS(walk.is_rows || walk.is_columns);
   return {};
 }
 
-// An operation: State is what partial results are kept in, `of_row` reduces adjacent elements,
-// `add_row` takes a row into one state per column, `join` combines states.
+// An operation: State is what partial results are kept in and `join` combines; `of_row` reduces
+// adjacent elements; `step` takes a vector of elements into one of columns, for at most kRows rows.
 template <class T>
 struct Sum {
   using State = double;
   using V = Vec<compute_t<T>>;
   static constexpr double kStart = 0;
+  static constexpr std::int64_t kRows = 32;  // more would round too often in float
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    return reduce_add(
-        sum_of_vectors<V>(n, [&](std::int64_t i, auto lanes) { return load<V>(x + i, lanes); }));
+    Vec<double> sum(0.0);
+    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      sums[0] = sums[0] + load<V>(x + i, lanes);
+    });
+    return reduce_add(sum);
   }
-  GS_INLINE static void add_row(State* state, const T* x, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) state[i] += static_cast<double>(x[i]);
-  }
+  GS_INLINE static V step(V columns, V x) { return columns + x; }
   GS_INLINE static State join(State a, State b) { return a + b; }
+};
+
+template <class T>
+struct Product {
+  using State = double;
+  using V = Vec<compute_t<T>>;
+  static constexpr double kStart = 1;
+  static constexpr std::int64_t kRows = 1;  // more could leave the range of float on the way
+  static constexpr int kLanes = 64;
+
+  GS_INLINE static State of_row(const T* x, std::int64_t n) {
+    double products[kLanes];
+    for (double& product : products) product = 1;
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (int k = 0; k < kLanes; ++k) products[k] *= static_cast<double>(x[i + k]);
+    }
+    for (int k = 0; i < n; ++i, ++k) products[k] *= static_cast<double>(x[i]);
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) products[k] *= products[k + half];
+    }
+    return products[0];
+  }
+  GS_INLINE static V step(V columns, V x) { return columns * x; }
+  GS_INLINE static State join(State a, State b) { return a * b; }
 };
 
 template <class T, bool kLargest>
@@ -71,103 +82,175 @@ struct Extreme {
   using State = compute_t<T>;
   using V = Vec<State>;
   static constexpr State kStart = static_cast<State>(kLargest ? -__builtin_inf() : __builtin_inf());
+  static constexpr std::int64_t kRows = kChunk;
 
-  GS_INLINE static V better(V a, V b) { return kLargest ? maximum(a, b) : minimum(a, b); }
+  GS_INLINE static V step(V a, V b) { return kLargest ? maximum(b, a) : minimum(b, a); }
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     constexpr std::int64_t kWidth = V::kWidth;
     V best0(kStart), best1(kStart);
     std::int64_t i = 0;
     for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-      best0 = better(V::load(x + i), best0);
-      best1 = better(V::load(x + i + kWidth), best1);
+      best0 = step(best0, V::load(x + i));
+      best1 = step(best1, V::load(x + i + kWidth));
     }
     for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
-      best0 = better(keep(load<V>(x + at, lanes), kStart, lanes), best0);
+      best0 = step(best0, keep(load<V>(x + at, lanes), kStart, lanes));
     });
-    const V best = better(best0, best1);
+    const V best = step(best0, best1);
     return kLargest ? reduce_max(best) : reduce_min(best);
   }
-  GS_INLINE static void add_row(State* state, const T* x, std::int64_t n) {
-    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-      store(better(load<V>(x + i, lanes), load<V>(state + i, lanes)), state + i, lanes);
-    });
+  GS_INLINE static State join(State a, State b) {
+    const bool better = kLargest ? b > a : b < a;
+    return better || b != b ? b : a;
   }
-  GS_INLINE static State join(State a, State b) { return first_lane(better(V(a), V(b))); }
 };
 
-template <class T, class Operation, class Finish>
-void reduce_rows(const ReduceParams& p, std::int64_t row_stride, const Finish& finish) {
-  using State = typename Operation::State;
-  const T* x = static_cast<const T*>(p.x);
-  T* y = static_cast<T*>(p.y);
-  const std::int64_t blocks = (p.reduced_count + kBlock - 1) / kBlock;
-  if (blocks == 1) {
-    parallel_for(p.kept_count, kGrain / p.reduced_count + 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t row = begin; row < end; ++row) {
-                     y[row] = finish(Operation::of_row(x + row * row_stride, p.reduced_count));
-                   }
-                 });
-    return;
-  }
-  const Workspace workspace(static_cast<std::size_t>(p.kept_count * blocks) * sizeof(State));
-  State* partial = workspace.as<State>();
-  parallel_for(p.kept_count * blocks, 2, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t first = task % blocks * kBlock;
-      partial[task] = Operation::of_row(x + task / blocks * row_stride + first,
-                                        smaller(kBlock, p.reduced_count - first));
-    }
-  });
-  for (std::int64_t row = 0; row < p.kept_count; ++row) {
-    State state = partial[row * blocks];
-    for (std::int64_t i = 1; i < blocks; ++i) {
-      state = Operation::join(state, partial[row * blocks + i]);
-    }
-    y[row] = finish(state);
-  }
-}
+// Runs tasks of (tile, block) and combines the blocks of each slot, a slot being an output in the
+// order of the walk: reduce_tile(tile, block, state) fills a state per slot of the tile, from slot
+// first(tile) on; write(slot, state) takes the result.
+struct Tasks {
+  std::int64_t tiles, blocks, slots, work;
+};
 
-template <class T, class Operation, class Finish>
-void reduce_columns(const ReduceParams& p, std::int64_t row_stride, const Finish& finish) {
+template <class Operation, class Slots, class ReduceTile, class Write>
+GS_INLINE void run_tasks(const Tasks& tasks, const Slots& slots_of, const ReduceTile& reduce_tile,
+                         const Write& write) {
   using State = typename Operation::State;
-  const T* x = static_cast<const T*>(p.x);
-  T* y = static_cast<T*>(p.y);
-  const std::int64_t columns = p.kept_count;
-  const std::int64_t row_blocks = (p.reduced_count + kBlockRows - 1) / kBlockRows;
-  const std::int64_t column_blocks = (columns + kBlockColumns - 1) / kBlockColumns;
-  const Workspace workspace(static_cast<std::size_t>(row_blocks * columns) * sizeof(State));
+  const bool is_whole = tasks.blocks == 1;
+  const std::int64_t count = is_whole ? 0 : tasks.slots * tasks.blocks;
+  const Workspace workspace(static_cast<std::size_t>(count) * sizeof(State));
   State* partial = workspace.as<State>();
-  const std::int64_t work = smaller(kBlockRows, p.reduced_count) * smaller(kBlockColumns, columns);
-  parallel_for(row_blocks * column_blocks, kGrain / work + 1,
+  parallel_for(tasks.tiles * tasks.blocks, kTask / tasks.work + 1,
                [&](std::int64_t begin, std::int64_t end) {
+                 State states[kTile];
                  for (std::int64_t task = begin; task < end; ++task) {
-                   const std::int64_t block = task / column_blocks;
-                   const std::int64_t column = task % column_blocks * kBlockColumns;
-                   const std::int64_t n = smaller(kBlockColumns, columns - column);
-                   const std::int64_t first = block * kBlockRows;
-                   const std::int64_t last = smaller(first + kBlockRows, p.reduced_count);
-                   State* state = partial + block * columns + column;
-                   for (std::int64_t i = 0; i < n; ++i) state[i] = Operation::kStart;
-                   for (std::int64_t row = first; row < last; ++row) {
-                     Operation::add_row(state, x + row * row_stride + column, n);
+                   const std::int64_t tile = task % tasks.tiles, block = task / tasks.tiles;
+                   const auto [first, n] = slots_of(tile);
+                   for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::kStart;
+                   reduce_tile(tile, block, states);
+                   for (std::int64_t i = 0; i < n; ++i) {
+                     if (is_whole) {
+                       write(first + i, states[i]);
+                     } else {
+                       partial[block * tasks.slots + first + i] = states[i];
+                     }
                    }
                  }
                });
-  for (std::int64_t i = 0; i < columns; ++i) {
-    State state = partial[i];
-    for (std::int64_t block = 1; block < row_blocks; ++block) {
-      state = Operation::join(state, partial[block * columns + i]);
+  if (is_whole) return;
+  parallel_for(tasks.slots, kTask / tasks.blocks + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t slot = begin; slot < end; ++slot) {
+      State state = partial[slot];
+      for (std::int64_t block = 1; block < tasks.blocks; ++block) {
+        state = Operation::join(state, partial[block * tasks.slots + slot]);
+      }
+      write(slot, state);
     }
-    y[i] = finish(state);
+  });
+}
+
+struct Slots {
+  std::int64_t first, count;
+};
+
+template <class T, class Operation, class Finish>
+void reduce_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
+  using State = typename Operation::State;
+  const T* x = static_cast<const T*>(p.x);
+  T* y = static_cast<T*>(p.y);
+  const std::int64_t pieces = (w.length + kRun - 1) / kRun;  // of a run
+  const std::int64_t piece = smaller(w.length, kRun);
+  const std::int64_t runs = w.reduced.product() * pieces;
+  const std::int64_t tile = smaller(smaller(larger(kTask / piece, 1), kTile), p.kept_count);
+  const std::int64_t block = smaller(larger(kTask / (tile * piece), 1), runs);
+  const Tasks tasks{(p.kept_count + tile - 1) / tile, (runs + block - 1) / block, p.kept_count,
+                    tile * block * piece};
+  const auto slots_of = [&](std::int64_t t) {
+    return Slots{t * tile, smaller(tile, p.kept_count - t * tile)};
+  };
+  const auto reduce_tile = [&](std::int64_t t, std::int64_t b, State* states) {
+    const auto [first, n] = slots_of(t);
+    std::int64_t offsets[kTile];
+    for (std::int64_t i = 0; i < n; ++i) offsets[i] = w.kept.offset_of(first + i);
+    for (std::int64_t run = b * block; run < smaller((b + 1) * block, runs); ++run) {
+      const std::int64_t start = run % pieces * kRun;
+      const std::int64_t length = smaller(kRun, w.length - start);
+      const T* from = x + w.reduced.offset_of(run / pieces) + start;
+      for (std::int64_t i = 0; i < n; ++i) {
+        states[i] = Operation::join(states[i], Operation::of_row(from + offsets[i], length));
+      }
+    }
+  };
+  run_tasks<Operation>(tasks, slots_of, reduce_tile,
+                       [&](std::int64_t slot, State state) { y[slot] = finish(state); });
+}
+
+// Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
+// column's sum so far is loaded and stored once for all of them.
+template <class T, class Operation, std::int64_t kCount>
+GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
+                        compute_t<T>* columns) {
+  using V = typename Operation::V;
+  for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+    V column = load<V>(columns + i, lanes);
+    for (std::int64_t row = 0; row < kCount; ++row) {
+      column = Operation::step(column, load<V>(x + offsets[row] + i, lanes));
+    }
+    store(column, columns + i, lanes);
+  });
+}
+
+// Takes up to Operation::kRows rows into a state per column.
+template <class T, class Operation>
+GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t rows, std::int64_t n,
+                         typename Operation::State* states) {
+  using S = compute_t<T>;
+  constexpr std::int64_t kTogether = 8;
+  S columns[kTile];
+  for (std::int64_t i = 0; i < n; ++i) columns[i] = static_cast<S>(Operation::kStart);
+  std::int64_t row = 0;
+  for (; row + kTogether <= rows; row += kTogether) {
+    add_rows<T, Operation, kTogether>(x, offsets + row, n, columns);
   }
+  for (; row < rows; ++row) add_rows<T, Operation, 1>(x, offsets + row, n, columns);
+  for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::join(states[i], columns[i]);
 }
 
 template <class T, class Operation, class Finish>
-void reduce_plane(const ReduceParams& p, const Finish& finish) {
-  const Plane plane = plane_of(p);
-  if (plane.is_rows) return reduce_rows<T, Operation>(p, plane.row_stride, finish);
-  reduce_columns<T, Operation>(p, plane.row_stride, finish);
+void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) {
+  using State = typename Operation::State;
+  const T* x = static_cast<const T*>(p.x);
+  T* y = static_cast<T*>(p.y);
+  const std::int64_t width = smaller(w.length, kTile);
+  const std::int64_t across = (w.length + kTile - 1) / kTile;  // tiles of a set of columns
+  const std::int64_t block = smaller(larger(kTask / width, kChunk), p.reduced_count);
+  const std::int64_t sets = p.kept_count / w.length;
+  const Tasks tasks{sets * across, (p.reduced_count + block - 1) / block, p.kept_count,
+                    width * block};
+  const auto slots_of = [&](std::int64_t t) {
+    const std::int64_t column = t % across * kTile;
+    return Slots{t / across * w.length + column, smaller(kTile, w.length - column)};
+  };
+  const auto reduce_tile = [&](std::int64_t t, std::int64_t b, State* states) {
+    const T* from = x + w.kept.offset_of(t / across) + t % across * kTile;
+    const std::int64_t last = smaller((b + 1) * block, p.reduced_count);
+    for (std::int64_t row = b * block; row < last; row += Operation::kRows) {
+      const std::int64_t rows = smaller(Operation::kRows, last - row);
+      std::int64_t offsets[kChunk];
+      for (std::int64_t r = 0; r < rows; ++r) offsets[r] = w.reduced.offset_of(row + r);
+      add_chunk<T, Operation>(from, offsets, rows, slots_of(t).count, states);
+    }
+  };
+  run_tasks<Operation>(tasks, slots_of, reduce_tile, [&](std::int64_t slot, State state) {
+    y[w.column_in_y(slot / w.length, slot % w.length)] = finish(state);
+  });
+}
+
+template <class T, class Operation, class Finish>
+void reduce_with(const ReduceParams& p, const Finish& finish) {
+  const Walk walk = walk_of(p);
+  if (walk.is_rows) return reduce_rows<T, Operation>(p, walk, finish);
+  reduce_columns<T, Operation>(p, walk, finish);
 }
 
 void reduce(const ReduceParams& p) {
@@ -176,28 +259,31 @@ void reduce(const ReduceParams& p) {
     const auto round = [](auto state) { return static_cast<T>(state); };
     switch (p.op) {
       case ReduceOp::sum:
-        return reduce_plane<T, Sum<T>>(p, round);
+        return reduce_with<T, Sum<T>>(p, round);
       case ReduceOp::mean: {
         const double count = static_cast<double>(p.reduced_count);
-        return reduce_plane<T, Sum<T>>(p,
-                                       [&](double state) { return static_cast<T>(state / count); });
+        return reduce_with<T, Sum<T>>(p,
+                                      [&](double state) { return static_cast<T>(state / count); });
       }
+      case ReduceOp::prod:
+        return reduce_with<T, Product<T>>(p, round);
       case ReduceOp::max:
-        return reduce_plane<T, Extreme<T, true>>(p, round);
+        return reduce_with<T, Extreme<T, true>>(p, round);
       case ReduceOp::min:
-        return reduce_plane<T, Extreme<T, false>>(p, round);
+        return reduce_with<T, Extreme<T, false>>(p, round);
       default:
         __builtin_unreachable();
     }
   });
 }
 
-constexpr const char* kName = GS_NAME("plane");
+constexpr const char *kWalk = GS_NAME("walk"), *kScan = GS_NAME("lanes");
 
 }  // namespace
 
 void fill_reduce(OpTable& table) {
-  table.reduce.push_front({kName, Isa::GRADSMITH_TARGET, supports_reduce, reduce});
+  table.reduce.push_front({kWalk, Isa::GRADSMITH_TARGET, supports_reduce, reduce});
+  table.scan.push_front({kScan, Isa::GRADSMITH_TARGET, supports_scan, scan});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

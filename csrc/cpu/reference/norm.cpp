@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
@@ -128,10 +129,12 @@ void batch_norm_forward_block(const BatchNormParams& p, std::int64_t first, std:
   for (std::int64_t n = 0; n < p.view.outer; ++n) {
     const std::int64_t base = n * p.view.channels * p.view.inner;
     const T* x = static_cast<const T*>(p.x) + base;
+    const T* residual = p.residual == nullptr ? nullptr : static_cast<const T*>(p.residual) + base;
     T* y = static_cast<T*>(p.y) + base;
     for_channels(p.view, first, last, [&](std::int64_t i, std::int64_t c) {
       const double centred = static_cast<double>(x[i]) - mean[c - first];
-      y[i] = static_cast<T>(centred * scale[c - first] + shift[c - first]);
+      const double value = centred * scale[c - first] + shift[c - first] + value_or(residual, i, 0);
+      y[i] = static_cast<T>(p.activation == NormActivation::relu && value < 0 ? 0.0 : value);
     });
   }
 }
@@ -142,16 +145,28 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
   const ChannelView& v = p.view;
   const T* x = static_cast<const T*>(p.x);
   const T* dy = static_cast<const T*>(p.dy);
+  const T* y = p.activation == NormActivation::relu ? static_cast<const T*>(p.y) : nullptr;
   const S* mean = static_cast<const S*>(p.mean);
   const S* rstd = static_cast<const S*>(p.rstd);
   const std::int64_t step = v.channels * v.inner;
+  const auto g = [&](std::int64_t i) {
+    return static_cast<double>(y == nullptr || y[i] > T(0.0f) ? dy[i] : T(0.0f));
+  };
+  if (p.dresidual != nullptr) {
+    T* dresidual = static_cast<T*>(p.dresidual);
+    for (std::int64_t n = 0; n < v.outer; ++n) {
+      for_channels(v, first, last, [&](std::int64_t i, std::int64_t) {
+        dresidual[n * step + i] = static_cast<T>(g(n * step + i));
+      });
+    }
+  }
   double dy_sum[kChannelBlock], dyz_sum[kChannelBlock];
   channel_sums(v, first, last, dy_sum, [&](std::int64_t n, std::int64_t offset, std::int64_t) {
-    return static_cast<double>(dy[n * step + offset]);
+    return g(n * step + offset);
   });
   channel_sums(v, first, last, dyz_sum, [&](std::int64_t n, std::int64_t offset, std::int64_t c) {
     const std::int64_t i = n * step + offset;
-    return static_cast<double>(dy[i]) * (static_cast<double>(x[i]) - mean[c]);
+    return g(i) * (static_cast<double>(x[i]) - mean[c]);
   });
   for (std::int64_t c = first; c < last; ++c) {
     dyz_sum[c - first] *= rstd[c];
@@ -170,10 +185,38 @@ void batch_norm_backward_block(const BatchNormBackwardParams& p, std::int64_t fi
     T* dx = static_cast<T*>(p.dx) + n * step;
     for_channels(v, first, last, [&](std::int64_t i, std::int64_t c) {
       const double centred = static_cast<double>(x[n * step + i]) - mean[c];
-      dx[i] = static_cast<T>(scale[c - first] * (static_cast<double>(dy[n * step + i]) -
-                                                 dy_sum[c - first] - centred * dyz_sum[c - first]));
+      dx[i] = static_cast<T>(scale[c - first] *
+                             (g(n * step + i) - dy_sum[c - first] - centred * dyz_sum[c - first]));
     });
   }
+}
+
+std::int64_t count_of(const RowView& v) { return v.rows * v.channels * v.inner; }
+
+// Calls visit(offset in (N, C, inner), offset in (N, inner, C)) for every element.
+template <class Visit>
+void for_both_layouts(const RowView& v, const Visit& visit) {
+  const std::int64_t channels = v.groups * v.channels;
+  parallel_for(v.rows / v.groups, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) {
+      for (std::int64_t i = 0; i < v.inner; ++i) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+          visit((n * channels + c) * v.inner + i, (n * v.inner + i) * channels + c);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+const T* channels_first(const T* x, const RowView& v, T* result) {
+  for_both_layouts(v, [&](std::int64_t first, std::int64_t last) { result[first] = x[last]; });
+  return result;
+}
+
+template <class T>
+void channels_last(const T* x, const RowView& v, T* result) {
+  for_both_layouts(v, [&](std::int64_t first, std::int64_t last) { result[last] = x[first]; });
 }
 
 // Sum of term(offset, c) over a row of (channels, inner).
@@ -309,6 +352,15 @@ void batch_norm_backward(const BatchNormBackwardParams& p) {
 void row_norm_forward(const RowNormParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
+    if (p.view.channels_last) {
+      const Workspace workspace(static_cast<std::size_t>(2 * count_of(p.view)) * sizeof(T));
+      RowNormParams plain = p;
+      plain.view.channels_last = false;
+      plain.x = channels_first(static_cast<const T*>(p.x), p.view, workspace.as<T>());
+      plain.y = workspace.as<T>() + count_of(p.view);
+      row_norm_forward(plain);
+      return channels_last(static_cast<const T*>(plain.y), p.view, static_cast<T*>(p.y));
+    }
     for_rows(p.view, [&](std::int64_t row) { row_norm_forward_row<T, compute_t<T>>(p, row); });
   });
 }
@@ -316,6 +368,21 @@ void row_norm_forward(const RowNormParams& p) {
 void row_norm_backward(const RowNormBackwardParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
+    if (p.view.channels_last) {
+      const Workspace workspace(static_cast<std::size_t>(3 * count_of(p.view)) * sizeof(T));
+      T* block = workspace.as<T>();
+      RowNormBackwardParams plain = p;
+      plain.view.channels_last = false;
+      plain.x = channels_first(static_cast<const T*>(p.x), p.view, block);
+      block += count_of(p.view);
+      plain.dy = channels_first(static_cast<const T*>(p.dy), p.view, block);
+      block += count_of(p.view);
+      if (p.dx != nullptr) plain.dx = block;
+      row_norm_backward(plain);
+      if (p.dx != nullptr)
+        channels_last(static_cast<const T*>(block), p.view, static_cast<T*>(p.dx));
+      return;
+    }
     if (p.dx != nullptr) {
       for_rows(p.view, [&](std::int64_t row) { row_norm_backward_row<T, compute_t<T>>(p, row); });
     }
@@ -323,34 +390,6 @@ void row_norm_backward(const RowNormBackwardParams& p) {
     parallel_for(p.view.groups, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t group = begin; group < end; ++group) {
         row_norm_backward_parameters<T, compute_t<T>>(p, group);
-      }
-    });
-  });
-}
-
-void channel_window_sum(const ChannelWindowParams& p) {
-  constexpr std::int64_t kWidth = 256;  // elements summed side by side
-  const ChannelView& v = p.view;
-  const std::int64_t reach = p.before + 1 + p.after;
-  const std::int64_t grain = kGrain / std::max<std::int64_t>(v.inner * reach, 1) + 1;
-  visit_floating(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    parallel_for(v.outer * v.channels, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t c = task % v.channels;
-        const T* x = static_cast<const T*>(p.x) + (task - c) * v.inner;
-        T* y = static_cast<T*>(p.y) + task * v.inner;
-        const std::int64_t low = p.before < c ? c - p.before : 0;
-        const std::int64_t high = p.after < v.channels - 1 - c ? c + p.after : v.channels - 1;
-        for (std::int64_t start = 0; start < v.inner; start += kWidth) {
-          const std::int64_t width = std::min(v.inner - start, kWidth);
-          double sum[kWidth] = {};
-          for (std::int64_t k = low; k <= high; ++k) {
-            const T* source = x + k * v.inner + start;
-            for (std::int64_t i = 0; i < width; ++i) sum[i] += static_cast<double>(source[i]);
-          }
-          for (std::int64_t i = 0; i < width; ++i) y[start + i] = static_cast<T>(sum[i]);
-        }
       }
     });
   });

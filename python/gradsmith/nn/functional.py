@@ -55,12 +55,13 @@ from gradsmith.ops.loss import (
 from gradsmith.ops.loss_class import cross_entropy, nll_loss
 from gradsmith.ops.norm import (
     batch_norm,
+    batch_norm_relu,
     group_norm,
     instance_norm,
     layer_norm,
-    local_response_norm,
     rms_norm,
 )
+from gradsmith.ops.norm_response import local_response_norm
 from gradsmith.ops.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -97,6 +98,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "batch_norm_relu",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Normalisation over the batch, over features, over groups of channels, over neighbour channels.
+"""Normalisation over the batch, over features, over groups of channels.
 
 Value and first derivative are one fused kernel each. With ``create_graph`` the derivative is
 written in differentiable functions instead (`norm_gradient`), which gives the higher ones.
@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import Node, is_grad_enabled, no_grad, record
+from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, no_grad, record
 from gradsmith.backend import EXTENSIONS, Array, DType, float32, float64
-from gradsmith.ops.elementwise import add, div, mul, pow, to
-from gradsmith.ops.elementwise_math import square
+from gradsmith.ops.elementwise import add, gt, mul, to, where
 from gradsmith.ops.norm_gradient import NormView, composed_gradient
 from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.reduce import mean
@@ -42,9 +41,9 @@ def _gradients(grads: Sequence[Array | None], parameters: Sequence[Tensor | None
 
 
 def _batch_norm_backward(node: Node, dy: Tensor) -> Any:
-    op, x, weight, bias, batch_mean, rstd, training, eps = node.saved
+    op, x, weight, bias, batch_mean, rstd, training, eps, y = node.saved
     if not is_grad_enabled():
-        grads = EXTENSIONS[type(dy._array)].batch_norm_backward(
+        *grads, dresidual = EXTENSIONS[type(dy._array)].batch_norm_backward(
             op,
             x._array,
             dy._array,
@@ -55,14 +54,18 @@ def _batch_norm_backward(node: Node, dy: Tensor) -> Any:
             node.needs(0),
             node.needs(1),
             node.needs(2),
+            None if y is None else y._array,
+            node.needs(3),
         )
-        return _gradients(grads, (weight, bias))
+        return (*_gradients(grads, (weight, bias)), None if dresidual is None else wrap(dresidual))
     channels = (1, x.shape[1]) + (1,) * (x.ndim - 2)
     view = NormView(x.shape, channels, (0, *range(2, x.ndim)))
     fixed = None
     if not training:
         fixed = (wrap(batch_mean.reshape(channels)), wrap(rstd.reshape(channels)))
-    return composed_gradient(dy, x, weight, bias, view, eps, True, fixed)
+    if y is not None:
+        dy = where(gt(y, 0), dy, 0)
+    return (*composed_gradient(dy, x, weight, bias, view, eps, True, fixed), dy)
 
 
 def _batch_norm(
@@ -75,6 +78,8 @@ def _batch_norm(
     training: bool,
     momentum: float,
     eps: float,
+    relu: bool = False,
+    residual: Tensor | None = None,
 ) -> Tensor:
     x = array_of(op, input)
     check_number(op, "momentum", momentum)
@@ -89,12 +94,14 @@ def _batch_norm(
         check_flag(op, "training", training),
         momentum,
         eps,
+        relu,
+        _optional_array(op, residual, "residual"),
     )
     if training and running_mean is not None and running_var is not None:
         running_mean._bump()
         running_var._bump()
-    saved = (op, input, weight, bias, batch_mean, rstd, training, eps)
-    return record(_batch_norm_backward, y, (input, weight, bias), saved)
+    saved = (op, input, weight, bias, batch_mean, rstd, training, eps, OUTPUT if relu else None)
+    return record(_batch_norm_backward, y, (input, weight, bias, residual), saved)
 
 
 @names_errors
@@ -127,6 +134,50 @@ def batch_norm(
     """
     return _batch_norm(
         "batch_norm", input, running_mean, running_var, weight, bias, training, momentum, eps
+    )
+
+
+@names_errors
+def batch_norm_relu(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """Return ``relu(batch_norm(input, ...) + residual)`` in one pass over memory each way.
+
+    Args:
+        input: (N, C, *).
+        running_mean: (C), as in `batch_norm`.
+        running_var: (C), as in `batch_norm`.
+        weight: (C) or None (1).
+        bias: (C) or None (0).
+        training: whether to use the mean and the biased variance of the batch.
+        momentum: share of the batch in the new running statistics.
+        eps: added to the variance.
+        residual: of the input's shape and dtype, or None (0).
+
+    Raises:
+        ValueError: as `batch_norm`, or the residual has another shape than the input.
+        TypeError: a dtype does not fit.
+    """
+    return _batch_norm(
+        "batch_norm_relu",
+        input,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        relu=True,
+        residual=residual,
     )
 
 
@@ -330,49 +381,3 @@ def instance_norm(
             _update_running(op, input, running_mean, mean(input, spatial), momentum)
             _update_running(op, input, running_var, var(input, spatial), momentum)
     return result
-
-
-# ---- local response norm -------------------------------------------------------------------------
-
-
-def _channel_window_sum_backward(node: Node, dy: Tensor) -> Any:
-    before, after = node.saved
-    return (_channel_window_sum(dy, after, before),)
-
-
-def _channel_window_sum(x: Tensor, before: int, after: int) -> Tensor:
-    """Return for each channel the sum of it, ``before`` channels before it and ``after`` after."""
-    y = EXTENSIONS[type(x._array)].channel_window_sum(x._array, before, after)
-    return record(_channel_window_sum_backward, y, (x,), (before, after))
-
-
-@names_errors
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
-    """Return the input divided by ``(k + alpha * mean square of size channels around) ** beta``.
-
-    Args:
-        input: (N, C, *) of three dimensions or more.
-        size: channels in the window; those beyond the edges count as zeros.
-        alpha: factor of the mean square.
-        beta: exponent.
-        k: constant part.
-
-    Raises:
-        ValueError: the input has too few dimensions, or ``size`` is not positive.
-        TypeError: ``size`` is no int, or the dtype is not floating.
-    """
-    op = "local_response_norm"
-    ndim = array_of(op, input).ndim
-    size = check_int(op, "size", size)
-    scale = check_number(op, "alpha", alpha) / max(size, 1)
-    if size < 1:
-        raise ValueError(f"{op}: size is {size}, expected at least 1")
-    if ndim < 3:
-        raise ValueError(
-            f"{op}: input has shape {input.shape}, expected 3 or more dimensions (N, C, ...)"
-        )
-    squares = _channel_window_sum(square(input), size // 2, (size - 1) // 2)
-    base = add(mul(squares, scale), check_number(op, "k", k))
-    return div(input, pow(base, check_number(op, "beta", beta)))
