@@ -12,6 +12,9 @@ namespace {
 // Outputs below this size come from NumPy's own small-block cache, which needs no capsule.
 constexpr std::int64_t kSmallBytes = 16384;
 
+// Name of the capsules that hold our blocks.
+constexpr char kOwner[] = "gradsmith";
+
 const py::detail::npy_api& numpy() {
   static const py::detail::npy_api& api = py::detail::npy_api::get();
   return api;
@@ -152,7 +155,8 @@ py::object empty(const Shape& shape, DType dtype) {
   }
   py::object result = py::reinterpret_steal<py::object>(array);
   if (block != nullptr) {
-    py::capsule owner(block, [](void* memory) { deallocate(memory); });
+    py::capsule owner(block, kOwner,
+                      [](PyObject* capsule) { deallocate(PyCapsule_GetPointer(capsule, kOwner)); });
     numpy().PyArray_SetBaseObject_(array, owner.release().ptr());
   }
   return result;
@@ -163,6 +167,14 @@ py::object zeros(const Shape& shape, DType dtype) {
   std::memset(proxy(result)->data, 0,
               static_cast<std::size_t>(checked_count(shape) * size_of(dtype)));
   return result;
+}
+
+bool owns_memory(py::handle array) {
+  const py::detail::PyArray_Proxy* source = proxy(array);
+  if ((source->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_) == 0) return false;
+  if (source->base != nullptr) return PyCapsule_IsValid(source->base, kOwner) != 0;
+  return (source->flags & py::detail::npy_api::NPY_ARRAY_OWNDATA_) != 0 &&
+         (source->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_) != 0;
 }
 
 py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument) {

@@ -274,6 +274,7 @@ void bind_elementwise(py::module_& m) {
       [](py::handle dtype) { set_default_floating(dtype_from(dtype, "set_default_dtype")); },
       py::arg("dtype"));
   m.def("copy_of", &copy_of, py::arg("x"));
+  m.def("owns_memory", &owns_memory, py::arg("x"));
   m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
   m.def(
       "zeros",

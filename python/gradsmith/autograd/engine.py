@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
 from typing import Any, cast
 
 from gradsmith.autograd.mode import mode
@@ -167,20 +168,30 @@ def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
     return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
 
 
-def _store(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
-    """Add to ``leaf.grad``; memory that others may hold is copied, never written."""
+def _references(grads: dict[int, Tensor]) -> tuple[int, int]:
+    """Return how many references there are to the gradient 0 and to its array."""
+    return getrefcount(grads[0]), getrefcount(grads[0]._array)
+
+
+_SOLE_REFERENCES = _references({0: Tensor([0.0])})
+
+
+def _store(leaf: Tensor, grads: dict[int, Tensor], create_graph: bool) -> None:
+    """Add to ``leaf.grad``; memory that others may hold is copied, never kept or written."""
+    is_sole = _references(grads) == _SOLE_REFERENCES
+    grad = grads[0]
+    array = grad._array
     held = leaf.grad
-    if held is None:
-        if create_graph:
-            leaf.grad = grad
-        else:
-            leaf.grad = wrap(EXTENSIONS[type(grad._array)].copy_of(grad._array))
-    elif create_graph or held.requires_grad:
-        leaf.grad = held + grad
-    else:
-        array = held._array
-        EXTENSIONS[type(array)].add(array, grad._array, 0.0, 0.0, array)
+    if create_graph or (held is not None and held.requires_grad):
+        leaf.grad = grad if held is None else held + grad
+    elif held is not None:
+        extension = EXTENSIONS[type(array)]
+        extension.add(held._array, array, 0.0, 0.0, held._array)
         held._bump()
+    else:
+        extension = EXTENSIONS[type(array)]
+        is_ours = is_sole and extension.owns_memory(array)
+        leaf.grad = wrap(array if is_ours else extension.copy_of(array))
 
 
 def backward(
@@ -221,7 +232,7 @@ def backward(
         for entry in _run(roots, keep, None):
             leaf = entry.target
             if only is None or id(leaf) in only:
-                _store(leaf, entry.grads[0], create_graph)
+                _store(leaf, entry.grads, create_graph)
     finally:
         mode.enabled = previous
 
