@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gradsmith as gs
 from gradsmith.autograd import Function, grad
+from gradsmith.tensor import Tensor
 
 
 def leaf(*values: float, dtype: str = "float64") -> gs.Tensor:
@@ -331,3 +333,33 @@ def test_retain_grad() -> None:
     middle.retain_grad()
     (middle * middle).sum().backward()
     assert middle.grad.item() == 4.0
+
+
+def test_a_gradient_nobody_else_holds_is_kept_without_a_copy() -> None:
+    for size in (3, 100_000):  # below and above the size of blocks from our allocator
+        x = Tensor(np.ones(size, np.float32), requires_grad=True)
+        held: list[Any] = []
+
+        def note(grad: Tensor, held: list[Any] = held) -> None:
+            held.append(grad._array.__array_interface__["data"][0])
+
+        x.register_hook(note)
+        (x * 2).backward(Tensor(np.ones(size, np.float32)))
+        assert x.grad is not None
+        assert x.grad._array.__array_interface__["data"][0] == held[0]
+
+
+def test_a_gradient_that_others_hold_is_copied() -> None:
+    dy = Tensor(np.ones(100_000, np.float32))
+    x, y = (Tensor(np.ones(100_000, np.float32), requires_grad=True) for _ in range(2))
+    kept: list[Tensor] = []
+    foreign = np.ones(100_000, np.float32)
+    z = Tensor(np.ones(100_000, np.float32), requires_grad=True)
+    z.register_hook(lambda grad: Tensor(foreign[:]))
+    w = Tensor(np.ones((100, 1000), np.float32), requires_grad=True)
+    w.register_hook(lambda grad: kept.append(grad))
+    (x + y + z + w.reshape(100_000) * 1).backward(dy)
+    gradients = [each.grad._array for each in (x, y, z, w)]
+    for i, gradient in enumerate(gradients):
+        others = [*gradients[:i], *gradients[i + 1 :], dy._array, kept[0]._array, foreign]
+        assert not any(np.shares_memory(gradient, other) for other in others)

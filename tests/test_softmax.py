@@ -135,9 +135,10 @@ def test_errors(op: Any) -> None:
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-def test_long_rows(op: str, dtype: str, isa: str) -> None:
-    """Rows of several vectors with a rest, on several threads: the definition and the same bits."""
-    case = _along(op, (67, 1003), 1)
+@pytest.mark.parametrize(("shape", "dim"), [((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1)])
+def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -> None:
+    """Several vectors with a rest, on several threads: the definition and the same bits."""
+    case = _along(op, shape, dim)
     arrays = case.inputs(dtype)
     bits = set()
     for count in (1, 2, 7):
@@ -148,5 +149,5 @@ def test_long_rows(op: str, dtype: str, isa: str) -> None:
     assert_close(y, case.expected(arrays)[0], dtype, "softmax", label=op)
     if dtype != "bfloat16":
         x = arrays[0].astype(np.float64)
-        expected = getattr(ref, f"{op}_backward")(dy.astype(np.float64), x, axis=1)
+        expected = getattr(ref, f"{op}_backward")(dy.astype(np.float64), x, axis=dim)
         assert_close(dx, expected, dtype, "softmax", depth=4, label=f"{op} gradient")

@@ -12,6 +12,9 @@ namespace {
 // Outputs below this size come from NumPy's own small-block cache, which needs no capsule.
 constexpr std::int64_t kSmallBytes = 16384;
 
+// Name of the capsules that hold our blocks.
+constexpr char kOwner[] = "gradsmith";
+
 const py::detail::npy_api& numpy() {
   static const py::detail::npy_api& api = py::detail::npy_api::get();
   return api;
@@ -158,7 +161,8 @@ py::object empty(const Shape& shape, DType dtype, Layout layout) {
   }
   py::object result = py::reinterpret_steal<py::object>(array);
   if (block != nullptr) {
-    py::capsule owner(block, [](void* memory) { deallocate(memory); });
+    py::capsule owner(block, kOwner,
+                      [](PyObject* capsule) { deallocate(PyCapsule_GetPointer(capsule, kOwner)); });
     numpy().PyArray_SetBaseObject_(array, owner.release().ptr());
   }
   return result;
@@ -203,6 +207,14 @@ py::object spread(py::handle x, const py::tuple& shape, const py::tuple& axes) {
   py::object result = py::reinterpret_steal<py::object>(array);
   numpy().PyArray_SetBaseObject_(array, x.inc_ref().ptr());
   return result;
+}
+
+bool owns_memory(py::handle array) {
+  const py::detail::PyArray_Proxy* source = proxy(array);
+  if ((source->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_) == 0) return false;
+  if (source->base != nullptr) return PyCapsule_IsValid(source->base, kOwner) != 0;
+  return (source->flags & py::detail::npy_api::NPY_ARRAY_OWNDATA_) != 0 &&
+         (source->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_) != 0;
 }
 
 namespace {

@@ -26,6 +26,10 @@ Shape shape_from(const py::tuple& sizes, const char* op);  // ValueError for a n
 py::object empty(const Shape& shape, DType dtype,
                  Layout layout = Layout::channels_first);  // dense, not initialised
 py::object zeros(const Shape& shape, DType dtype);         // contiguous
+
+// Whether an array is dense, writable and no view of memory that another object owns.
+bool owns_memory(py::handle array);
+
 py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument);
 py::object as_contiguous(py::object array, const char* op, const char* argument);
 DType dtype_from(py::handle dtype, const char* op);  // a NumPy dtype object; TypeError otherwise

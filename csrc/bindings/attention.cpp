@@ -7,6 +7,27 @@ namespace {
 
 constexpr const char* kOp = "scaled_dot_product_attention";
 
+// Any strides but those of the columns are taken as they are.
+Input matrices_input(py::handle array, const char* argument) {
+  Input input{py::reinterpret_borrow<py::object>(array), view(array, kOp, argument)};
+  return has_adjacent_columns(input.view) ? input : contiguous_input(array, kOp, argument);
+}
+
+// Not initialised. Where the rows of `model` interleave its heads, as those of a projection do, so
+// do the result's: what follows can then join the heads without a copy.
+py::object empty_in_order_of(const Array& model, Shape shape) {
+  const int rows = model.ndim() - 2, heads = rows - 1;
+  if (heads < 0 || model.stride[heads] >= model.stride[rows]) return empty(shape, model.dtype);
+  const std::int64_t count = shape[rows];
+  shape[rows] = shape[heads];
+  shape[heads] = count;
+  return empty(shape, model.dtype).attr("swapaxes")(heads, rows);
+}
+
+HeadMatrices output_matrices(const py::object& array) {
+  return head_matrices(view(array, kOp, "out"));
+}
+
 // The inputs both directions take, and the params of the forward pass.
 struct Call {
   Input q, k, v;
@@ -16,9 +37,9 @@ struct Call {
 
   Call(py::handle query, py::handle key, py::handle value, py::handle attn_mask, bool is_causal,
        double scale)
-      : q(contiguous_input(query, kOp, "query")),
-        k(contiguous_input(key, kOp, "key")),
-        v(contiguous_input(value, kOp, "value")) {
+      : q(matrices_input(query, "query")),
+        k(matrices_input(key, "key")),
+        v(matrices_input(value, "value")) {
     const bool has_mask = !attn_mask.is_none();
     if (has_mask) mask = view(attn_mask, kOp, "attn_mask");
     params = attention_params(q.view, k.view, v.view, has_mask ? &mask : nullptr, is_causal, scale,
@@ -37,9 +58,9 @@ py::tuple call_forward(py::handle q, py::handle k, py::handle v, py::handle mask
                        double scale) {
   Call call(q, k, v, mask, is_causal, scale);
   const DType dtype = call.params.problem.dtype;
-  py::object y = empty(call.y_shape, dtype);
+  py::object y = empty_in_order_of(call.q.view, call.y_shape);
   py::object log_sum_exp = empty(call.row_shape, log_sum_exp_dtype(dtype));
-  call.params.y = view(y, kOp, "out").data;
+  call.params.y = output_matrices(y);
   call.params.log_sum_exp = view(log_sum_exp, kOp, "out").data;
   run_released(table().attention_forward, call.params, call.work());
   return py::make_tuple(y, log_sum_exp);
@@ -48,18 +69,17 @@ py::tuple call_forward(py::handle q, py::handle k, py::handle v, py::handle mask
 py::tuple call_backward(py::handle dy, py::handle q, py::handle k, py::handle v, py::handle mask,
                         py::handle y, py::handle log_sum_exp, bool is_causal, double scale) {
   const Call call(q, k, v, mask, is_causal, scale);
-  const Input dy_in = contiguous_input(dy, kOp, "dy");
-  const Input y_in = contiguous_input(y, kOp, "y");
+  const Input dy_in = matrices_input(dy, "dy");
+  const Input y_in = matrices_input(y, "y");
   const Input rows_in = contiguous_input(log_sum_exp, kOp, "log_sum_exp");
   AttentionBackwardParams p =
       attention_backward_params(call.params, y_in.view, rows_in.view, dy_in.view);
-  const DType dtype = p.problem.dtype;
-  py::object dq = empty(call.q.view.shape, dtype);
-  py::object dk = empty(call.k.view.shape, dtype);
-  py::object dv = empty(call.v.view.shape, dtype);
-  p.dq = view(dq, kOp, "out").data;
-  p.dk = view(dk, kOp, "out").data;
-  p.dv = view(dv, kOp, "out").data;
+  py::object dq = empty_in_order_of(call.q.view, call.q.view.shape);
+  py::object dk = empty_in_order_of(call.k.view, call.k.view.shape);
+  py::object dv = empty_in_order_of(call.v.view, call.v.view.shape);
+  p.dq = output_matrices(dq);
+  p.dk = output_matrices(dk);
+  p.dv = output_matrices(dv);
   run_released(table().attention_backward, p, call.work() * 2);
   return py::make_tuple(dq, dk, dv);
 }

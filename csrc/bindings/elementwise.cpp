@@ -294,6 +294,7 @@ void bind_elementwise(py::module_& m) {
   m.def("copy_of", &copy_of, py::arg("x"));
   m.def("clone", &clone, py::arg("x"));
   m.def("spread", &spread, py::arg("x"), py::arg("shape"), py::arg("axes"));
+  m.def("owns_memory", &owns_memory, py::arg("x"));
   m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
   m.def(
       "zeros",

@@ -47,13 +47,14 @@ void set_mask(AttentionProblem& p, const Array& q, const Array& mask) {
   };
   p.mask_kind = mask.dtype == DType::boolean ? AttentionMask::boolean : AttentionMask::additive;
   p.mask = mask.data;
-  p.mask_ndim = scores.ndim - 2;
-  for (int d = 0; d < p.mask_ndim; ++d) {
-    p.mask_batch[d] = scores[d];
-    p.mask_batch_stride[d] = stride(d);
+  HeadBatch& heads = p.mask_heads;
+  heads.ndim = scores.ndim - 2;
+  for (int d = 0; d < heads.ndim; ++d) {
+    heads.size[d] = scores[d];
+    heads.stride[d] = stride(d);
   }
-  p.mask_row = stride(p.mask_ndim);
-  p.mask_column = stride(p.mask_ndim + 1);
+  p.mask_row = stride(heads.ndim);
+  p.mask_column = stride(heads.ndim + 1);
 }
 
 std::string describe(const AttentionProblem& p) {
@@ -71,6 +72,23 @@ std::string describe(const AttentionProblem& p) {
 
 DType log_sum_exp_dtype(DType dtype) {
   return dtype == DType::float64 ? DType::float64 : DType::float32;
+}
+
+bool has_adjacent_columns(const Array& array) {
+  const int last = array.ndim() - 1;
+  return last < 0 || array.size(last) <= 1 || array.stride[last] == 1;
+}
+
+HeadMatrices head_matrices(const Array& array) {
+  HeadMatrices matrices{};
+  matrices.data = array.data;
+  matrices.heads.ndim = array.ndim() - 2;
+  for (int d = 0; d < matrices.heads.ndim; ++d) {
+    matrices.heads.size[d] = array.size(d);
+    matrices.heads.stride[d] = array.stride[d];
+  }
+  matrices.row = array.stride[array.ndim() - 2];
+  return matrices;
 }
 
 AttentionParams attention_params(const Array& q, const Array& k, const Array& v, const Array* mask,
@@ -108,9 +126,9 @@ AttentionParams attention_params(const Array& q, const Array& k, const Array& v,
   *y_shape = *row_shape;
   y_shape->append(p.value_features);
   if (mask != nullptr) set_mask(p, q, *mask);
-  params.q = q.data;
-  params.k = k.data;
-  params.v = v.data;
+  params.q = head_matrices(q);
+  params.k = head_matrices(k);
+  params.v = head_matrices(v);
   return params;
 }
 
@@ -121,20 +139,21 @@ AttentionBackwardParams attention_backward_params(const AttentionParams& forward
                 ", expected ", name_of(p.dtype));
   GS_CHECK_TYPE(log_sum_exp.dtype == log_sum_exp_dtype(p.dtype), kOp, ": log_sum_exp is ",
                 name_of(log_sum_exp.dtype), ", expected ", name_of(log_sum_exp_dtype(p.dtype)));
+  Shape shape = log_sum_exp.shape;
   const std::int64_t rows = checked_multiply(p.batch, p.queries);
-  const std::int64_t elements = checked_multiply(rows, p.value_features);
-  GS_CHECK(checked_count(dy.shape) == elements && checked_count(y.shape) == elements, kOp,
-           ": dy has shape ", to_string(dy.shape), ", expected ", elements, " elements");
-  GS_CHECK(checked_count(log_sum_exp.shape) == rows, kOp, ": log_sum_exp has shape ",
-           to_string(log_sum_exp.shape), ", expected ", rows, " elements");
+  GS_CHECK(checked_count(shape) == rows, kOp, ": log_sum_exp has shape ", to_string(shape),
+           ", expected ", rows, " elements");
+  shape.append(p.value_features);
+  GS_CHECK(dy.shape == shape && y.shape == shape, kOp, ": dy has shape ", to_string(dy.shape),
+           ", expected ", to_string(shape));
   AttentionBackwardParams params{};
   params.problem = p;
   params.q = forward.q;
   params.k = forward.k;
   params.v = forward.v;
-  params.y = y.data;
+  params.y = head_matrices(y);
   params.log_sum_exp = log_sum_exp.data;
-  params.dy = dy.data;
+  params.dy = head_matrices(dy);
   return params;
 }
 

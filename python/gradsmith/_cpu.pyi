@@ -324,6 +324,7 @@ def nll_loss_backward(
 def nll_loss_forward(
     x: _Array, target: _Array, weight: _Array, ignore_index: int, reduction: Any
 ) -> tuple[Any, ...]: ...
+def owns_memory(x: _Array) -> bool: ...
 def pointwise_loss_backward(
     op: str,
     x: _Array,

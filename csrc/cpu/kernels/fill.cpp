@@ -4,6 +4,7 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
+void fill_attention(OpTable& table);
 void fill_conv(OpTable& table);
 void fill_convert(OpTable& table);
 void fill_elementwise(OpTable& table);
@@ -20,6 +21,7 @@ void fill_reduce(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
+  fill_attention(table);
   fill_conv(table);
   fill_convert(table);
   fill_elementwise(table);

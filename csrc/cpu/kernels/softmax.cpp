@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax and its logarithm along the last dimension: a row stays in cache through its passes
 // (maximum, exponentials with their sum, scaling), so memory is read and written once. Exponentials
-// in the type's own precision, float for bfloat16; sums in double. Threads take whole rows.
+// in the type's own precision, float for bfloat16; sums in double. Threads take whole rows. Other
+// dimensions go by columns (softmax_columns.h).
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
-#include "cpu/simd/exponentials.h"
+#include "cpu/kernels/softmax_columns.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
-
-constexpr std::int64_t kGrain = 16384;  // elements worth a thread
-
-template <class Params>
-Support supports_rows(const Params& p) {
-  GS_NEEDS(p.inner == 1);
-  return {};
-}
 
 // Calls body(first element of a row, scratch) per row; scratch holds a row of Compute.
 template <class Compute, bool kScratch, class Params, class Body>
@@ -104,26 +97,31 @@ void log_softmax_backward_rows(const SoftmaxBackwardParams& p) {
   });
 }
 
-#define GS_ENTRY(name, rows, Params)                                \
-  void name(const Params& p) {                                      \
-    visit_floating(p.dtype, [&](auto t) { rows<decltype(t)>(p); }); \
+#define GS_ENTRY(name, rows, columns, Params) \
+  void name(const Params& p) {                \
+    visit_floating(p.dtype, [&](auto t) {     \
+      using T = decltype(t);                  \
+      if (p.inner == 1) return rows<T>(p);    \
+      columns<T>(p);                          \
+    });                                       \
   }
-GS_ENTRY(softmax_forward, softmax_rows, SoftmaxParams)
-GS_ENTRY(softmax_backward, softmax_backward_rows, SoftmaxBackwardParams)
-GS_ENTRY(log_softmax_forward, log_softmax_rows, SoftmaxParams)
-GS_ENTRY(log_softmax_backward, log_softmax_backward_rows, SoftmaxBackwardParams)
+GS_ENTRY(softmax_forward, softmax_rows, softmax_columns, SoftmaxParams)
+GS_ENTRY(softmax_backward, softmax_backward_rows, softmax_backward_columns, SoftmaxBackwardParams)
+GS_ENTRY(log_softmax_forward, log_softmax_rows, log_softmax_columns, SoftmaxParams)
+GS_ENTRY(log_softmax_backward, log_softmax_backward_rows, log_softmax_backward_columns,
+         SoftmaxBackwardParams)
 #undef GS_ENTRY
 
-constexpr const char* kName = GS_NAME("rows");
+constexpr const char* kName = GS_NAME("rows_or_columns");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
 
 void fill_softmax(OpTable& table) {
-  table.softmax_forward.push_front({kName, kIsa, supports_rows, softmax_forward});
-  table.softmax_backward.push_front({kName, kIsa, supports_rows, softmax_backward});
-  table.log_softmax_forward.push_front({kName, kIsa, supports_rows, log_softmax_forward});
-  table.log_softmax_backward.push_front({kName, kIsa, supports_rows, log_softmax_backward});
+  table.softmax_forward.push_front({kName, kIsa, nullptr, softmax_forward});
+  table.softmax_backward.push_front({kName, kIsa, nullptr, softmax_backward});
+  table.log_softmax_forward.push_front({kName, kIsa, nullptr, log_softmax_forward});
+  table.log_softmax_backward.push_front({kName, kIsa, nullptr, log_softmax_backward});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -38,9 +38,10 @@ void clear(double* y, std::int64_t n) {
 
 // x (rows, columns) -> y (columns, rows)
 template <class T>
-void transpose(double* y, const T* x, std::int64_t rows, std::int64_t columns) {
+void transpose(double* y, const T* x, std::int64_t stride, std::int64_t rows,
+               std::int64_t columns) {
   for (std::int64_t j = 0; j < columns; ++j) {
-    for (std::int64_t i = 0; i < rows; ++i) y[j * rows + i] = value_of(x[i * columns + j]);
+    for (std::int64_t i = 0; i < rows; ++i) y[j * rows + i] = value_of(x[i * stride + j]);
   }
 }
 
@@ -62,15 +63,6 @@ std::int64_t visible_keys(const AttentionProblem& p, std::int64_t query) {
   return p.causal && query + 1 < p.keys ? query + 1 : p.keys;
 }
 
-std::int64_t mask_offset(const AttentionProblem& p, std::int64_t head, std::int64_t query) {
-  std::int64_t offset = query * p.mask_row;
-  for (int d = p.mask_ndim - 1; d >= 0; --d) {
-    offset += head % p.mask_batch[d] * p.mask_batch_stride[d];
-    head /= p.mask_batch[d];
-  }
-  return offset;
-}
-
 // Scores of one query against the first n keys, scaled and masked.
 template <class T>
 void score_row(const AttentionProblem& p, const T* q, const double* k_transposed, std::int64_t head,
@@ -78,7 +70,7 @@ void score_row(const AttentionProblem& p, const T* q, const double* k_transposed
   multiply(scores, q, k_transposed, p.features, n, p.keys);
   for (std::int64_t j = 0; j < n; ++j) scores[j] *= p.scale;
   if (p.mask_kind == AttentionMask::none) return;
-  const std::int64_t base = mask_offset(p, head, query);
+  const std::int64_t base = p.mask_heads.offset(head) + query * p.mask_row;
   if (p.mask_kind == AttentionMask::boolean) {
     const bool* keep = static_cast<const bool*>(p.mask) + base;
     for (std::int64_t j = 0; j < n; ++j) {
@@ -115,18 +107,18 @@ void forward_row(const AttentionParams& params, std::int64_t index, const double
   const std::int64_t head = index / p.queries, query = index % p.queries;
   const std::int64_t kv_head = head / p.group;
   const std::int64_t n = visible_keys(p, query);
-  score_row(p, static_cast<const T*>(params.q) + index * p.features,
+  score_row(p, params.q.head<T>(head) + query * params.q.row,
             k_transposed + kv_head * p.keys * p.features, head, query, n, scores);
   double sum;
   const double log_sum_exp = exponentiate(scores, n, &sum);
   static_cast<compute_t<T>*>(params.log_sum_exp)[index] = static_cast<compute_t<T>>(log_sum_exp);
   clear(y_sum, p.value_features);
-  const T* v = static_cast<const T*>(params.v) + kv_head * p.keys * p.value_features;
+  const T* v = params.v.head<T>(kv_head);
   const double inverse = sum == 0.0 ? 0.0 : 1.0 / sum;
   for (std::int64_t j = 0; j < n; ++j) {
-    add_multiple(y_sum, v + j * p.value_features, scores[j] * inverse, p.value_features);
+    add_multiple(y_sum, v + j * params.v.row, scores[j] * inverse, p.value_features);
   }
-  T* y = static_cast<T*>(params.y) + index * p.value_features;
+  T* y = params.y.head<T>(head) + query * params.y.row;
   for (std::int64_t d = 0; d < p.value_features; ++d) y[d] = static_cast<T>(y_sum[d]);
 }
 
@@ -136,13 +128,12 @@ void forward(const AttentionParams& params) {
   const std::int64_t size = p.keys * p.features;
   const Workspace transposed(bytes_of(p.kv_batch * size));
   double* k_transposed = transposed.as<double>();
-  const T* k = static_cast<const T*>(params.k);
-  parallel_for(p.kv_batch, kWorkPerThread / (size + 1) + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   transpose(k_transposed + i * size, k + i * size, p.keys, p.features);
-                 }
-               });
+  parallel_for(
+      p.kv_batch, kWorkPerThread / (size + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          transpose(k_transposed + i * size, params.k.head<T>(i), params.k.row, p.keys, p.features);
+        }
+      });
   const std::int64_t work = p.keys * (p.features + p.value_features) + 1;
   parallel_for(p.batch * p.queries, kWorkPerThread / work + 1,
                [&](std::int64_t begin, std::int64_t end) {
@@ -179,10 +170,10 @@ void backward_row(const AttentionBackwardParams& params, std::int64_t head, std:
   const std::int64_t kv_head = head / p.group;
   const std::int64_t n = visible_keys(p, query);
   const double log_sum_exp = value_of(static_cast<const compute_t<T>*>(params.log_sum_exp)[index]);
-  const T* q = static_cast<const T*>(params.q) + index * p.features;
-  const T* k = static_cast<const T*>(params.k) + kv_head * p.keys * p.features;
-  const T* y = static_cast<const T*>(params.y) + index * p.value_features;
-  const T* dy = static_cast<const T*>(params.dy) + index * p.value_features;
+  const T* q = params.q.head<T>(head) + query * params.q.row;
+  const T* k = params.k.head<T>(kv_head);
+  const T* y = params.y.head<T>(head) + query * params.y.row;
+  const T* dy = params.dy.head<T>(head) + query * params.dy.row;
   clear(b.dq, p.features);
   if (log_sum_exp != -kInfinity) {
     double delta = 0.0;
@@ -194,20 +185,28 @@ void backward_row(const AttentionBackwardParams& params, std::int64_t head, std:
       const double dscore = probability * (b.dp[j] - delta) * p.scale;
       add_multiple(b.dv + j * p.value_features, dy, probability, p.value_features);
       add_multiple(b.dk + j * p.features, q, dscore, p.features);
-      add_multiple(b.dq, k + j * p.features, dscore, p.features);
+      add_multiple(b.dq, k + j * params.k.row, dscore, p.features);
     }
   }
-  T* dq = static_cast<T*>(params.dq) + index * p.features;
+  T* dq = params.dq.head<T>(head) + query * params.dq.row;
   for (std::int64_t e = 0; e < p.features; ++e) dq[e] = static_cast<T>(b.dq[e]);
+}
+
+template <class T>
+void store_rows(const HeadMatrices& to, std::int64_t head, const double* from, std::int64_t rows,
+                std::int64_t columns) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    T* row = to.head<T>(head) + i * to.row;
+    for (std::int64_t j = 0; j < columns; ++j) row[j] = static_cast<T>(from[i * columns + j]);
+  }
 }
 
 template <class T>
 void backward_head(const AttentionBackwardParams& params, std::int64_t kv_head, const Buffers& b) {
   const AttentionProblem& p = params.problem;
   const std::int64_t k_size = p.keys * p.features, v_size = p.keys * p.value_features;
-  transpose(b.k_transposed, static_cast<const T*>(params.k) + kv_head * k_size, p.keys, p.features);
-  transpose(b.v_transposed, static_cast<const T*>(params.v) + kv_head * v_size, p.keys,
-            p.value_features);
+  transpose(b.k_transposed, params.k.head<T>(kv_head), params.k.row, p.keys, p.features);
+  transpose(b.v_transposed, params.v.head<T>(kv_head), params.v.row, p.keys, p.value_features);
   clear(b.dk, k_size);
   clear(b.dv, v_size);
   for (std::int64_t member = 0; member < p.group; ++member) {
@@ -215,10 +214,8 @@ void backward_head(const AttentionBackwardParams& params, std::int64_t kv_head, 
       backward_row<T>(params, kv_head * p.group + member, query, b);
     }
   }
-  T* dk = static_cast<T*>(params.dk) + kv_head * k_size;
-  T* dv = static_cast<T*>(params.dv) + kv_head * v_size;
-  for (std::int64_t i = 0; i < k_size; ++i) dk[i] = static_cast<T>(b.dk[i]);
-  for (std::int64_t i = 0; i < v_size; ++i) dv[i] = static_cast<T>(b.dv[i]);
+  store_rows<T>(params.dk, kv_head, b.dk, p.keys, p.features);
+  store_rows<T>(params.dv, kv_head, b.dv, p.keys, p.value_features);
 }
 
 template <class T>

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
 from typing import Any, cast
 
 from gradsmith.autograd.mode import mode
@@ -192,44 +192,30 @@ def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
     return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
 
 
-def _owns_memory(array: Any) -> bool:
-    """Whether the array is no view: NumPy's own memory, or a block of our allocator."""
-    return array.base is None or type(array.base).__name__ == "PyCapsule"
+def _references(grads: dict[int, Tensor]) -> tuple[int, int]:
+    """Return how many references there are to the gradient 0 and to its array."""
+    return getrefcount(grads[0]), getrefcount(grads[0]._array)
 
 
-class _Held:
-    """How many references `sys.getrefcount` counts to what one name, or one attribute, holds."""
-
-    def __init__(self) -> None:
-        self.probe = object()
-        local = object()
-        self.by_name = sys.getrefcount(local)
-        self.by_attribute = sys.getrefcount(self.probe)
+_SOLE_REFERENCES = _references({0: Tensor([0.0])})
 
 
-_HELD_ONCE = _Held()
-
-
-def _store(leaf: Tensor, entry: _Pending, create_graph: bool) -> None:
-    """Add to ``leaf.grad``. Memory that others may hold is copied, never written; a gradient that
-    nobody else holds, in memory of its own, is taken as it is."""
-    grad = entry.grads.pop(0)
+def _store(leaf: Tensor, grads: dict[int, Tensor], create_graph: bool) -> None:
+    """Add to ``leaf.grad``; memory that others may hold is copied, never kept or written."""
+    is_sole = _references(grads) == _SOLE_REFERENCES
+    grad = grads[0]
+    array = grad._array
     held = leaf.grad
-    if held is None:
-        if create_graph or (
-            sys.getrefcount(grad) == _HELD_ONCE.by_name
-            and sys.getrefcount(grad._array) == _HELD_ONCE.by_attribute
-            and _owns_memory(grad._array)
-        ):
-            leaf.grad = grad
-        else:
-            leaf.grad = wrap(EXTENSIONS[type(grad._array)].clone(grad._array))
-    elif create_graph or held.requires_grad:
-        leaf.grad = held + grad
-    else:
-        array = held._array
-        EXTENSIONS[type(array)].add(array, grad._array, 0.0, 0.0, array)
+    if create_graph or (held is not None and held.requires_grad):
+        leaf.grad = grad if held is None else held + grad
+    elif held is not None:
+        extension = EXTENSIONS[type(array)]
+        extension.add(held._array, array, 0.0, 0.0, held._array)
         held._bump()
+    else:
+        extension = EXTENSIONS[type(array)]
+        is_ours = is_sole and extension.owns_memory(array)
+        leaf.grad = wrap(array if is_ours else extension.copy_of(array))
 
 
 def backward(
@@ -270,7 +256,7 @@ def backward(
         for entry in _run(roots, keep, None):
             leaf = entry.target
             if only is None or id(leaf) in only:
-                _store(leaf, entry, create_graph)
+                _store(leaf, entry.grads, create_graph)
     finally:
         mode.enabled = previous
 
