@@ -110,6 +110,18 @@ struct Vec<float> {
     const __m128i halves = narrow();
     __builtin_memcpy(to, &halves, static_cast<std::size_t>(n) * sizeof(bfloat16));
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(_mm256_cvtepi32_ps(_mm256_maskload_epi32(from, first_words(n))));
+  }
+  GS_INLINE void store(std::int32_t* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_cvttps_epi32(v));
+  }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm256_maskstore_epi32(to, first_words(n), _mm256_cvttps_epi32(v));
+  }
 
  private:
   GS_INLINE static Vec widen(__m128i halves) {
@@ -206,6 +218,24 @@ struct Vec<double> {
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
     _mm256_maskstore_pd(to, first_quads(n), v);
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(_mm256_cvtepi32_pd(_mm_maskload_epi32(from, first_four(n))));
+  }
+  GS_INLINE void store(std::int32_t* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvttpd_epi32(v));
+  }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm_maskstore_epi32(to, first_four(n), _mm256_cvttpd_epi32(v));
+  }
+
+ private:
+  // The first n of four words.
+  GS_INLINE static __m128i first_four(std::int64_t n) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(kLaneWords + 8 - n));
+  }
 };
 
 GS_INLINE bool any(Mask<double> a) { return _mm256_movemask_pd(a.bits) != 0; }
@@ -279,14 +309,6 @@ GS_INLINE Vec<double> widen_sum(Vec<float> a) {
 }
 GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
 
-GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
-  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
-  return Vec<float>(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
-}
-GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
-  return Vec<double>(_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8));
-}
-
 // Lane i with lane i + half the width, then again until one is left.
 #define GS_REDUCE(verb, combine)                                                        \
   GS_INLINE float verb(Vec<float> a) {                                                  \
@@ -340,3 +362,5 @@ GS_MASK_VERBS(double, pd)
 #undef GS_MASK_VERBS
 
 }  // namespace gradsmith::cpu::avx2
+
+#include "cpu/simd/avx2_lanes.h"

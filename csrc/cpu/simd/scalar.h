@@ -32,7 +32,7 @@ struct Vec {
   Vec() = default;
   GS_INLINE explicit Vec(T value) : v(value) {}
 
-  // Storage is T, or bfloat16 for Vec<float>.
+  // Storage is T, int32_t, or bfloat16 for Vec<float>.
   template <class Storage>
   GS_INLINE static Vec load(const Storage* from) {
     return Vec(static_cast<T>(*from));
@@ -178,6 +178,23 @@ GS_INLINE Vec<double> widen_sum(Vec<T> a) {
 template <class T>
 GS_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T>) {
   return a;
+}
+template <class T>
+GS_INLINE Vec<T> odd_lanes(Vec<T>, Vec<T> b) {
+  return b;
+}
+template <class T>
+GS_INLINE Vec<T> interleave_low(Vec<T> a, Vec<T>) {
+  return a;
+}
+template <class T>
+GS_INLINE Vec<T> interleave_high(Vec<T>, Vec<T> b) {
+  return b;
+}
+GS_INLINE Vec<double> widen_low(Vec<float> a) { return Vec<double>(static_cast<double>(a.v)); }
+GS_INLINE Vec<double> widen_high(Vec<float>) { return Vec<double>(0.0); }
+GS_INLINE Vec<float> narrow(Vec<double> low, Vec<double>) {
+  return Vec<float>(static_cast<float>(low.v));
 }
 template <class T>
 GS_INLINE T reduce_add(Vec<T> a) {

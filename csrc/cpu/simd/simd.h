@@ -5,6 +5,7 @@
 //
 //   Vec<T>::kWidth, ::Scalar   lanes, T                Vec<T>(x)           x in every lane
 //   load(p) store(p)           any alignment; p may be bfloat16* for float (rounds to nearest even)
+//                              or int32_t*: whole numbers, exact where T holds them
 //   load_tail(p, n) store_tail(p, n)   the first n of kWidth lanes, touching nothing else; others 0
 //   Mask<T>::load, load_tail, store, store_tail        the same from and to bool
 //   + - * / and unary -        IEEE, lane by lane
@@ -20,7 +21,10 @@
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
 //   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
-//   even_lanes(a, b)           lanes 0, 2, 4 ... of a, then of b
+//   widen_low(x) widen_high(x) narrow(low, high)       floats to two vectors of double and back
+//   even_lanes(a, b) odd_lanes(a, b)                   lanes 0, 2, 4 ... (1, 3, 5 ...) of a, then b
+//   interleave_low(a, b) interleave_high(a, b)         lanes of a and b in turn, first and last
+//   half
 #pragma once
 
 #if defined(__AVX512F__)
