@@ -5,6 +5,7 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 void fill_conv(OpTable& table);
+void fill_conv_depthwise_last(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_loss(OpTable& table);
@@ -16,6 +17,7 @@ void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
   fill_conv(table);
+  fill_conv_depthwise_last(table);
   fill_elementwise(table);
   fill_gemm(table);
   fill_loss(table);
