@@ -244,9 +244,9 @@ def test_scatter_and_gather_refuse_indices_outside(index: int) -> None:
     x, dy = _tensor(1, 6), _tensor(1, 2)
     indices = Tensor(np.array([[0, index]]))
     with pytest.raises(IndexError, match=f"max_pool_backward: index {index} is out of range"):
-        pool.scatter_to_maxima(dy, indices, x.shape, 1)
+        pool.scatter_to_maxima(dy, indices, x.shape, pool._Maxima(1))
     with pytest.raises(IndexError, match=f"max_pool_gather: index {index} is out of range"):
-        pool.gather_maxima(x, indices, 1)
+        pool.gather_maxima(x, indices, pool._Maxima(1))
 
 
 X = (1, 2, 5, 5)

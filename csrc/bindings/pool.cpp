@@ -59,40 +59,72 @@ std::string op_name(const py::tuple& options) {
   return options[0].cast<std::string>();
 }
 
-py::tuple call_max(py::handle x, const py::tuple& options) {
-  const std::string op = op_name(options);
-  const PoolOptions o = unpack_options(op, options);
-  const Input input = contiguous_input(x, o.op, "input");
-  Shape shape;
-  MaxPoolParams p = max_pool_params(o, input.view, &shape);
-  py::object y = empty(shape, p.dtype);
-  py::object indices = empty(shape, DType::int64);
-  p.y = view(y, o.op, "out").data;
-  p.indices = view(indices, o.op, "indices").as<std::int64_t>();
-  run_released(table().max_pool_forward, p, checked_count(shape));
-  return py::make_tuple(y, indices);
+// Arrays without a batch dimension are always in C order.
+Input pool_input(py::handle array, int ndim, const char* op, const char* argument) {
+  const bool has_batch = view(array, op, argument).ndim() == ndim + 2;
+  return has_batch ? dense_input(array, op, argument) : contiguous_input(array, op, argument);
 }
 
-py::object call_max_backward(py::handle dy, py::handle indices, const py::tuple& shape, int ndim) {
+Layout layout_of(const Input& input, int ndim) {
+  return input.view.ndim() == ndim + 2 ? layout_of(input.view) : Layout::channels_first;
+}
+
+Layout layout_from(bool channels_last) {
+  return channels_last ? Layout::channels_last : Layout::channels_first;
+}
+
+// y, the indices (None, int32 or, `wide`, int64), and whether x and they are channels-last.
+py::tuple call_max(py::handle x, bool with_indices, bool wide, const py::tuple& options) {
+  const std::string op = op_name(options);
+  PoolOptions o = unpack_options(op, options);
+  const Input input = pool_input(x, o.ndim, o.op, "input");
+  o.layout = layout_of(input, o.ndim);
+  Shape shape;
+  MaxPoolParams p = max_pool_params(o, input.view, &shape);
+  py::object y = empty(shape, p.dtype, o.layout);
+  p.y = view(y, o.op, "out").data;
+  py::object indices = py::none();
+  if (with_indices) {
+    indices = empty(shape, p.index_dtype, o.layout);
+    p.indices = view(indices, o.op, "indices").data;
+  }
+  run_released(table().max_pool_forward, p, checked_count(input.view.shape));
+  if (with_indices && wide) indices = as_dtype(indices, DType::int64, o.op, "indices");
+  return py::make_tuple(y, indices, o.layout == Layout::channels_last);
+}
+
+// The options are those of the forward pass, or (ndim,) where nobody knows them.
+py::object call_max_backward(py::handle dy, py::handle indices, const py::tuple& shape,
+                             bool channels_last, const py::tuple& options) {
   constexpr const char* kOp = "max_pool_backward";
-  const Input dy_input = contiguous_input(dy, kOp, "dy");
-  const Input index_input = contiguous_input(indices, kOp, "indices");
+  const Layout layout = layout_from(channels_last);
+  const Input dy_input = layout_input(dy, layout, kOp, "dy");
+  const Input index_input = layout_input(indices, layout, kOp, "indices");
   const Shape x_shape = shape_from(shape, kOp);
-  PoolIndexParams p = max_pool_backward_params(checked_spatial_ndim(kOp, ndim), dy_input.view,
-                                               index_input.view, x_shape);
-  py::object dx = empty(x_shape, p.dtype);
+  PoolIndexParams p;
+  if (options.size() == 1) {
+    const int ndim = checked_spatial_ndim(kOp, options[0].cast<int>());
+    p = max_pool_backward_params(ndim, layout, dy_input.view, index_input.view, x_shape);
+  } else {
+    const std::string op = op_name(options);
+    PoolOptions o = unpack_options(op, options);
+    o.layout = layout;
+    p = max_pool_backward_params(o, dy_input.view, index_input.view, x_shape);
+  }
+  py::object dx = empty(x_shape, p.dtype, layout);
   p.x = view(dx, kOp, "out").data;
   run_released(table().max_pool_backward, p, checked_count(x_shape));
   return dx;
 }
 
-py::object call_max_gather(py::handle x, py::handle indices, int ndim) {
+py::object call_max_gather(py::handle x, py::handle indices, bool channels_last, int ndim) {
   constexpr const char* kOp = "max_pool_gather";
-  const Input input = contiguous_input(x, kOp, "input");
-  const Input index_input = contiguous_input(indices, kOp, "indices");
+  const Layout layout = layout_from(channels_last);
+  const Input input = layout_input(x, layout, kOp, "input");
+  const Input index_input = layout_input(indices, layout, kOp, "indices");
   PoolIndexParams p =
-      max_pool_gather_params(checked_spatial_ndim(kOp, ndim), input.view, index_input.view);
-  py::object y = empty(index_input.view.shape, p.dtype);
+      max_pool_gather_params(checked_spatial_ndim(kOp, ndim), layout, input.view, index_input.view);
+  py::object y = empty(index_input.view.shape, p.dtype, layout);
   p.y = view(y, kOp, "out").data;
   run_released(table().max_pool_gather, p, checked_count(index_input.view.shape));
   return y;
@@ -105,31 +137,35 @@ const std::int64_t* unpack_divisor(const std::string& op, py::handle given, std:
   return value;
 }
 
-py::object call_average(py::handle x, bool count_include_pad, py::handle divisor_override,
-                        const py::tuple& options) {
+// The averages, and whether x and they are channels-last.
+py::tuple call_average(py::handle x, bool count_include_pad, py::handle divisor_override,
+                       const py::tuple& options) {
   const std::string op = op_name(options);
-  const PoolOptions o = unpack_options(op, options);
-  const Input input = contiguous_input(x, o.op, "input");
+  PoolOptions o = unpack_options(op, options);
+  const Input input = pool_input(x, o.ndim, o.op, "input");
+  o.layout = layout_of(input, o.ndim);
   std::int64_t divisor;
   Shape shape;
   AvgPoolParams p = avg_pool_params(
       o, count_include_pad, unpack_divisor(op, divisor_override, &divisor), input.view, &shape);
-  py::object y = empty(shape, p.dtype);
+  py::object y = empty(shape, p.dtype, o.layout);
   p.y = view(y, o.op, "out").data;
   run_released(table().avg_pool_forward, p, checked_count(input.view.shape));
-  return y;
+  return py::make_tuple(y, o.layout == Layout::channels_last);
 }
 
-py::object call_average_backward(py::handle dy, const py::tuple& shape, bool count_include_pad,
-                                 py::handle divisor_override, const py::tuple& options) {
+py::object call_average_backward(py::handle dy, const py::tuple& shape, bool channels_last,
+                                 bool count_include_pad, py::handle divisor_override,
+                                 const py::tuple& options) {
   const std::string op = op_name(options);
-  const PoolOptions o = unpack_options(op, options);
-  const Input input = contiguous_input(dy, o.op, "gradient");
+  PoolOptions o = unpack_options(op, options);
+  o.layout = layout_from(channels_last);
+  const Input input = layout_input(dy, o.layout, o.op, "gradient");
   std::int64_t divisor;
   const Shape x_shape = shape_from(shape, o.op);
   AvgPoolParams p = avg_pool_backward_params(
       o, count_include_pad, unpack_divisor(op, divisor_override, &divisor), input.view, x_shape);
-  py::object dx = empty(x_shape, p.dtype);
+  py::object dx = empty(x_shape, p.dtype, o.layout);
   p.x = view(dx, o.op, "out").data;
   run_released(table().avg_pool_backward, p, checked_count(x_shape));
   return dx;
@@ -138,14 +174,17 @@ py::object call_average_backward(py::handle dy, const py::tuple& shape, bool cou
 }  // namespace
 
 void bind_pool(py::module_& m) {
-  m.def("max_pool_forward", &call_max, py::arg("x"), py::arg("options"));
+  m.def("max_pool_forward", &call_max, py::arg("x"), py::arg("with_indices"), py::arg("wide"),
+        py::arg("options"));
   m.def("max_pool_backward", &call_max_backward, py::arg("dy"), py::arg("indices"),
-        py::arg("shape"), py::arg("ndim"));
-  m.def("max_pool_gather", &call_max_gather, py::arg("x"), py::arg("indices"), py::arg("ndim"));
+        py::arg("shape"), py::arg("channels_last"), py::arg("options"));
+  m.def("max_pool_gather", &call_max_gather, py::arg("x"), py::arg("indices"),
+        py::arg("channels_last"), py::arg("ndim"));
   m.def("avg_pool_forward", &call_average, py::arg("x"), py::arg("count_include_pad"),
         py::arg("divisor_override"), py::arg("options"));
   m.def("avg_pool_backward", &call_average_backward, py::arg("dy"), py::arg("shape"),
-        py::arg("count_include_pad"), py::arg("divisor_override"), py::arg("options"));
+        py::arg("channels_last"), py::arg("count_include_pad"), py::arg("divisor_override"),
+        py::arg("options"));
 }
 
 }  // namespace gradsmith::bindings

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/pool.h"
 
+#include <limits>
+
 #include "core/error.h"
 
 namespace gradsmith {
@@ -32,9 +34,15 @@ void check_input(const char* op, int ndim, const Array& x) {
            ")");
 }
 
-// One or two leading dimensions.
-std::int64_t planes_of(const Shape& shape, int ndim) {
-  return shape.ndim == ndim + 2 ? checked_multiply(shape[0], shape[1]) : shape[0];
+struct Planes {
+  std::int64_t outer, inner;
+};
+
+// Channels-last needs both leading dimensions.
+Planes planes_of(const Shape& shape, int ndim, Layout layout) {
+  if (shape.ndim == ndim + 1) return {shape[0], 1};
+  if (layout == Layout::channels_last && shape[1] > 0) return {shape[0], shape[1]};
+  return {checked_multiply(shape[0], shape[1]), 1};
 }
 
 std::int64_t plane_size(const Shape& shape, int ndim) {
@@ -50,6 +58,16 @@ void set_adaptive(const PoolOptions& o, PoolWindows* w) {
              kSpatialOptionLimit - 1, " or None");
     w->out[d] = o.output_size[d] == -1 ? w->in[d] : o.output_size[d];
     checked_multiply(w->in[d], w->out[d] + 1);  // window bounds are quotients of such products
+  }
+  // Sizes without a rest are windows of one size side by side.
+  for (int d = 0; d < kSpatialDims; ++d) {
+    if (w->out[d] == 0 || w->in[d] % w->out[d] != 0) return;
+  }
+  w->adaptive = false;
+  for (int d = 0; d < kSpatialDims; ++d) {
+    w->kernel[d] = w->stride[d] = w->in[d] / w->out[d];
+    w->pad[d] = 0;
+    w->dilation[d] = 1;
   }
 }
 
@@ -106,8 +124,8 @@ void set_divisor(const char* op, const std::int64_t* divisor_override, AvgPoolPa
 }
 
 void check_indices(const Array& indices, const Array& dy) {
-  GS_CHECK_TYPE(indices.dtype == DType::int64, "max_pool: indices are ", name_of(indices.dtype),
-                ", expected int64");
+  GS_CHECK_TYPE(indices.dtype == DType::int64 || indices.dtype == DType::int32,
+                "max_pool: indices are ", name_of(indices.dtype), ", expected int64 or int32");
   GS_CHECK(indices.shape == dy.shape, "max_pool: indices have shape ", to_string(indices.shape),
            ", expected ", to_string(dy.shape));
 }
@@ -122,8 +140,10 @@ std::string text_of(const PoolWindows& w) {
          "d" + sizes(w.dilation);
 }
 
-std::string start_of(DType dtype, std::int64_t planes) {
-  return std::string(name_of(dtype)) + " planes" + std::to_string(planes);
+std::string start_of(DType dtype, std::int64_t outer, std::int64_t inner) {
+  std::string text = std::string(name_of(dtype)) + " planes" + std::to_string(outer);
+  if (inner != 1) text += " channels" + std::to_string(inner);
+  return text;
 }
 
 }  // namespace
@@ -133,7 +153,11 @@ MaxPoolParams max_pool_params(const PoolOptions& o, const Array& x, Shape* y_sha
   MaxPoolParams p{};
   p.dtype = x.dtype;
   p.windows = windows_over(o, x.shape);
-  p.planes = planes_of(x.shape, o.ndim);
+  constexpr std::int64_t kNarrow = std::numeric_limits<std::int32_t>::max();
+  p.index_dtype = volume(p.windows.in) <= kNarrow ? DType::int32 : DType::int64;
+  const Planes planes = planes_of(x.shape, o.ndim, o.layout);
+  p.outer = planes.outer;
+  p.inner = planes.inner;
   p.x = x.data;
   *y_shape = result_shape(o, p.windows, x.shape);
   return p;
@@ -148,7 +172,9 @@ AvgPoolParams avg_pool_params(const PoolOptions& o, bool count_include_pad,
   p.windows = windows_over(o, x.shape);
   p.count_include_pad = count_include_pad;
   set_divisor(o.op, divisor_override, &p);
-  p.planes = planes_of(x.shape, o.ndim);
+  const Planes planes = planes_of(x.shape, o.ndim, o.layout);
+  p.outer = planes.outer;
+  p.inner = planes.inner;
   p.x = x.data;
   *y_shape = result_shape(o, p.windows, x.shape);
   return p;
@@ -168,8 +194,8 @@ AvgPoolParams avg_pool_backward_params(const PoolOptions& o, bool count_include_
   return p;
 }
 
-PoolIndexParams max_pool_backward_params(int ndim, const Array& dy, const Array& indices,
-                                         const Shape& x_shape) {
+PoolIndexParams max_pool_backward_params(int ndim, Layout layout, const Array& dy,
+                                         const Array& indices, const Shape& x_shape) {
   check_input("max_pool", ndim, dy);
   check_indices(indices, dy);
   bool same_planes = x_shape.ndim == dy.ndim();
@@ -180,21 +206,40 @@ PoolIndexParams max_pool_backward_params(int ndim, const Array& dy, const Array&
            ", expected the leading sizes of the input's ", to_string(x_shape));
   PoolIndexParams p{};
   p.dtype = dy.dtype;
-  p.planes = planes_of(dy.shape, ndim);
+  const Planes planes = planes_of(dy.shape, ndim, layout);
+  p.outer = planes.outer;
+  p.inner = planes.inner;
   p.in_count = plane_size(x_shape, ndim);
   p.out_count = plane_size(dy.shape, ndim);
   p.y = dy.data;
-  p.indices = indices.as<std::int64_t>();
+  p.index_dtype = indices.dtype;
+  p.indices = indices.data;
   return p;
 }
 
-PoolIndexParams max_pool_gather_params(int ndim, const Array& x, const Array& indices) {
+PoolIndexParams max_pool_backward_params(const PoolOptions& o, const Array& dy,
+                                         const Array& indices, const Shape& x_shape) {
+  PoolIndexParams p = max_pool_backward_params(o.ndim, o.layout, dy, indices, x_shape);
+  p.has_windows = true;
+  p.windows = windows_over(o, x_shape);
+  GS_CHECK(result_shape(o, p.windows, x_shape) == dy.shape, o.op, ": the gradient has shape ",
+           to_string(dy.shape), ", expected ", to_string(result_shape(o, p.windows, x_shape)));
+  return p;
+}
+
+PoolIndexParams max_pool_gather_params(int ndim, Layout layout, const Array& x,
+                                       const Array& indices) {
   Array y;  // what the gather writes: like indices, in the dtype of x
   y.dtype = x.dtype;
   y.shape = indices.shape;
-  PoolIndexParams p = max_pool_backward_params(ndim, y, indices, x.shape);
+  PoolIndexParams p = max_pool_backward_params(ndim, layout, y, indices, x.shape);
   p.x = x.data;
   return p;
+}
+
+void refuse_pool_index(const char* op, std::int64_t index, std::int64_t count) {
+  throw IndexError(
+      concatenate(op, ": index ", index, " is out of range for a plane of ", count, " elements"));
 }
 
 std::int64_t window_elements(const PoolWindows& w) {
@@ -208,15 +253,15 @@ std::int64_t window_elements(const PoolWindows& w) {
 }
 
 std::string problem(const MaxPoolParams& p) {
-  return start_of(p.dtype, p.planes) + text_of(p.windows);
+  return start_of(p.dtype, p.outer, p.inner) + text_of(p.windows);
 }
 
 std::string problem(const AvgPoolParams& p) {
-  return start_of(p.dtype, p.planes) + text_of(p.windows);
+  return start_of(p.dtype, p.outer, p.inner) + text_of(p.windows);
 }
 
 std::string problem(const PoolIndexParams& p) {
-  return start_of(p.dtype, p.planes) + " i" + std::to_string(p.in_count) + "o" +
+  return start_of(p.dtype, p.outer, p.inner) + " i" + std::to_string(p.in_count) + "o" +
          std::to_string(p.out_count);
 }
 

@@ -21,26 +21,31 @@ struct PoolWindows {
   std::int64_t dilation[kSpatialDims];
 };
 
+// Every array is (outer, spatial, inner): C order has inner = 1 and N * C planes as outer;
+// channels-last has the C channels of an element side by side as inner, and N as outer.
+
 // max_pool_forward: y and the flat index in its plane of each maximum, the first of equals; NaN
 // beats every number. A window without an element gives -inf and index -1.
 struct MaxPoolParams {
-  DType dtype;
+  DType dtype, index_dtype;  // int32 where a plane's indices fit, or int64
   PoolWindows windows;
-  std::int64_t planes;
-  const void* x;          // planes, in
-  void* y;                // planes, out
-  std::int64_t* indices;  // planes, out
+  std::int64_t outer, inner;
+  const void* x;  // outer, in, inner
+  void* y;        // outer, out, inner
+  void* indices;  // as y; null: not wanted
 };
 
-// max_pool_backward: x[plane, indices[plane, t]] += y[plane, t], x otherwise 0.
-// max_pool_gather, its adjoint: y[plane, t] = x[plane, indices[plane, t]], 0 for index -1.
+// max_pool_backward: x[o, indices[o, t, i], i] += y[o, t, i], x otherwise 0.
+// max_pool_gather, its adjoint: y[o, t, i] = x[o, indices[o, t, i], i], 0 for index -1.
 struct PoolIndexParams {
-  DType dtype;
-  std::int64_t planes;
+  DType dtype, index_dtype;
+  bool has_windows;  // whether the windows that the indices come from are known
+  PoolWindows windows;
+  std::int64_t outer, inner;
   std::int64_t in_count, out_count;  // elements of a plane of x and of y
-  void* x;                           // planes, in_count
-  void* y;                           // planes, out_count
-  const std::int64_t* indices;       // planes, out_count
+  void* x;                           // outer, in_count, inner
+  void* y;                           // outer, out_count, inner
+  const void* indices;               // as y
 };
 
 // avg_pool_forward writes y: each window's sum over its divisor. avg_pool_backward, its adjoint,
@@ -50,15 +55,16 @@ struct AvgPoolParams {
   PoolWindows windows;
   bool count_include_pad;         // divide by the size in the padded x instead of the size in x
   std::int64_t divisor_override;  // divide by this; 0: not given
-  std::int64_t planes;
-  void* x;  // planes, in
-  void* y;  // planes, out
+  std::int64_t outer, inner;
+  void* x;  // outer, in, inner
+  void* y;  // outer, out, inner
 };
 
 // What the caller asked for; leading dimensions that the op lacks hold 1, 1, 0, 1.
 struct PoolOptions {
   const char* op;  // "max_pool2d", for messages
   int ndim;        // spatial dimensions
+  Layout layout;   // of every array
   bool adaptive;
   std::int64_t output_size[kSpatialDims];  // adaptive only; -1 keeps the size of x
   std::int64_t kernel_size[kSpatialDims], stride[kSpatialDims], padding[kSpatialDims];
@@ -74,9 +80,15 @@ AvgPoolParams avg_pool_params(const PoolOptions& options, bool count_include_pad
 AvgPoolParams avg_pool_backward_params(const PoolOptions& options, bool count_include_pad,
                                        const std::int64_t* divisor_override, const Array& dy,
                                        const Shape& x_shape);
-PoolIndexParams max_pool_backward_params(int ndim, const Array& dy, const Array& indices,
-                                         const Shape& x_shape);
-PoolIndexParams max_pool_gather_params(int ndim, const Array& x, const Array& indices);
+PoolIndexParams max_pool_backward_params(int ndim, Layout layout, const Array& dy,
+                                         const Array& indices, const Shape& x_shape);
+PoolIndexParams max_pool_backward_params(const PoolOptions& options, const Array& dy,
+                                         const Array& indices, const Shape& x_shape);
+PoolIndexParams max_pool_gather_params(int ndim, Layout layout, const Array& x,
+                                       const Array& indices);
+
+// Throws IndexError: `index` names no element of a plane of `count`.
+[[noreturn]] void refuse_pool_index(const char* op, std::int64_t index, std::int64_t count);
 
 std::int64_t window_elements(const PoolWindows& windows);  // read per plane, roughly; saturates
 

@@ -89,13 +89,14 @@ def attention_forward(
 def avg_pool_backward(
     dy: _Array,
     shape: tuple[Any, ...],
+    channels_last: bool,
     count_include_pad: bool,
     divisor_override: Any,
     options: tuple[Any, ...],
 ) -> _Array: ...
 def avg_pool_forward(
     x: _Array, count_include_pad: bool, divisor_override: Any, options: tuple[Any, ...]
-) -> _Array: ...
+) -> tuple[Any, ...]: ...
 def batch_norm_backward(
     op: str,
     x: _Array,
@@ -289,9 +290,17 @@ def logical_xor(
 def lt(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
-def max_pool_backward(dy: _Array, indices: _Array, shape: tuple[Any, ...], ndim: int) -> _Array: ...
-def max_pool_forward(x: _Array, options: tuple[Any, ...]) -> tuple[Any, ...]: ...
-def max_pool_gather(x: _Array, indices: _Array, ndim: int) -> _Array: ...
+def max_pool_backward(
+    dy: _Array,
+    indices: _Array,
+    shape: tuple[Any, ...],
+    channels_last: bool,
+    options: tuple[Any, ...],
+) -> _Array: ...
+def max_pool_forward(
+    x: _Array, with_indices: bool, wide: bool, options: tuple[Any, ...]
+) -> tuple[Any, ...]: ...
+def max_pool_gather(x: _Array, indices: _Array, channels_last: bool, ndim: int) -> _Array: ...
 def maximum(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...

@@ -64,19 +64,18 @@ GS_INLINE Vec<double> affine(Vec<double> u, double low, double scale) {
 // Stores a vector of floats mapped by low + scale x: as floats or bfloat16, or as doubles.
 template <class T, class Lanes>
 GS_INLINE void store_affine(Vec<float> x, double low, double scale, T* to, Lanes lanes) {
-  const Vec<float> y =
-      join_halves(affine(low_half(x), low, scale), affine(high_half(x), low, scale));
+  const Vec<float> y = narrow(affine(widen_low(x), low, scale), affine(widen_high(x), low, scale));
   store(y, to, lanes);
 }
 GS_INLINE void store_affine(Vec<float> x, double low, double scale, double* to, AllLanes) {
-  affine(low_half(x), low, scale).store(to);
-  affine(high_half(x), low, scale).store(to + Vec<double>::kWidth);
+  affine(widen_low(x), low, scale).store(to);
+  affine(widen_high(x), low, scale).store(to + Vec<double>::kWidth);
 }
 GS_INLINE void store_affine(Vec<float> x, double low, double scale, double* to, FirstLanes lanes) {
   constexpr std::int64_t kHalf = Vec<double>::kWidth;
   const std::int64_t n = lanes.count;
-  affine(low_half(x), low, scale).store_tail(to, n < kHalf ? n : kHalf);
-  if (n > kHalf) affine(high_half(x), low, scale).store_tail(to + kHalf, n - kHalf);
+  affine(widen_low(x), low, scale).store_tail(to, n < kHalf ? n : kHalf);
+  if (n > kHalf) affine(widen_high(x), low, scale).store_tail(to + kHalf, n - kHalf);
 }
 
 // The draws below `high` are left as they are; rounding may have carried others up to it.
@@ -139,12 +138,11 @@ GS_INLINE void make_normals(const std::uint32_t* words, float* normals) {
   constexpr int kWidth = Vec<float>::kWidth;
   const Vec<float> first = load_words_24(words), second = load_words_24(words + kWidth);
   const Vec<float> radius = even_lanes(first, second), angle = odd_lanes(first, second);
-  const HalfOfNormals low(low_half(radius), low_half(angle));
-  const HalfOfNormals high(high_half(radius), high_half(angle));
-  Vec<float> lower, upper;
-  interleave(join_halves(low.cosine, high.cosine), join_halves(low.sine, high.sine), lower, upper);
-  lower.store(normals);
-  upper.store(normals + kWidth);
+  const HalfOfNormals low(widen_low(radius), widen_low(angle));
+  const HalfOfNormals high(widen_high(radius), widen_high(angle));
+  const Vec<float> cosines = narrow(low.cosine, high.cosine), sines = narrow(low.sine, high.sine);
+  interleave_low(cosines, sines).store(normals);
+  interleave_high(cosines, sines).store(normals + kWidth);
 }
 
 template <class T>

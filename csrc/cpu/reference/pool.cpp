@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling as plain loops over the windows of each plane; threads take planes. Averages and the
-// gradients that meet in one element add up in double and are rounded once.
+// Pooling as plain loops over the windows of each plane, whose elements lie `inner` apart; threads
+// take planes. Averages and the gradients that meet in one element add up in double and are rounded
+// once.
 #include <algorithm>
 #include <limits>
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
-#include "core/error.h"
 #include "core/parallel.h"
 #include "cpu/pool_windows.h"
 #include "cpu/reference/reference.h"
@@ -45,66 +45,79 @@ void for_elements(const PoolWindows& w, const Extent& depth, const Extent& heigh
   }
 }
 
-template <class T>
-void max_plane(const PoolWindows& w, const T* x, T* y, std::int64_t* indices) {
+// Where plane i of an array with `count` elements a plane begins.
+std::int64_t start_of(std::int64_t i, std::int64_t count, std::int64_t inner) {
+  return i / inner * count * inner + i % inner;
+}
+
+template <class T, class Index>
+void max_plane(const PoolWindows& w, std::int64_t inner, const T* x, T* y, Index* indices) {
   using C = compute_t<T>;
   for_windows(w, [&](std::int64_t output, const Extent& d, const Extent& h, const Extent& i) {
     C best = -std::numeric_limits<C>::infinity();
     std::int64_t index = -1;
     for_elements(w, d, h, i, [&](std::int64_t position) {
-      const C value = static_cast<C>(x[position]);
+      const C value = static_cast<C>(x[position * inner]);
       const bool first_nan = value != value && best == best;
       if (index < 0 || value > best || first_nan) {
         best = value;
         index = position;
       }
     });
-    y[output] = static_cast<T>(best);
-    indices[output] = index;
+    y[output * inner] = static_cast<T>(best);
+    if (indices != nullptr) indices[output * inner] = static_cast<Index>(index);
   });
 }
 
+template <class Body>
+void visit_index(DType dtype, const Body& body) {
+  if (dtype == DType::int32) return body(std::int32_t{});
+  body(std::int64_t{});
+}
+
 // Refuses before anything is written.
+template <class Index>
 void check_range(const char* op, const PoolIndexParams& p) {
-  const std::int64_t count = p.planes * p.out_count;
+  const Index* indices = static_cast<const Index*>(p.indices);
+  const std::int64_t count = p.outer * p.inner * p.out_count;
   for (std::int64_t i = 0; i < count; ++i) {
-    GS_CHECK_INDEX(p.indices[i] >= -1 && p.indices[i] < p.in_count, op, ": index ", p.indices[i],
-                   " is out of range for a plane of ", p.in_count, " elements");
+    if (indices[i] < -1 || indices[i] >= p.in_count) refuse_pool_index(op, indices[i], p.in_count);
   }
 }
 
-template <class T>
+template <class T, class Index>
 void scatter_planes(const PoolIndexParams& p) {
-  const T* y = static_cast<const T*>(p.y);
-  T* x = static_cast<T*>(p.x);
   const std::int64_t grain = grain_for(p.in_count + p.out_count);
-  parallel_for(p.planes, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
     const Workspace workspace(static_cast<std::size_t>(p.in_count) * sizeof(double));
     double* sums = workspace.as<double>();
     for (std::int64_t plane = begin; plane < end; ++plane) {
       std::fill_n(sums, p.in_count, 0.0);
-      const std::int64_t* indices = p.indices + plane * p.out_count;
-      const T* from = y + plane * p.out_count;
+      const std::int64_t from = start_of(plane, p.out_count, p.inner);
+      const Index* indices = static_cast<const Index*>(p.indices) + from;
+      const T* y = static_cast<const T*>(p.y) + from;
       for (std::int64_t i = 0; i < p.out_count; ++i) {
-        if (indices[i] >= 0) sums[indices[i]] += static_cast<double>(from[i]);
+        const std::int64_t index = indices[i * p.inner];
+        if (index >= 0) sums[index] += static_cast<double>(y[i * p.inner]);
       }
-      std::transform(sums, sums + p.in_count, x + plane * p.in_count,
-                     [](double sum) { return static_cast<T>(sum); });
+      T* x = static_cast<T*>(p.x) + start_of(plane, p.in_count, p.inner);
+      for (std::int64_t i = 0; i < p.in_count; ++i) x[i * p.inner] = static_cast<T>(sums[i]);
     }
   });
 }
 
-template <class T>
+template <class T, class Index>
 void gather_planes(const PoolIndexParams& p) {
-  const T* x = static_cast<const T*>(p.x);
-  T* y = static_cast<T*>(p.y);
   const std::int64_t grain = grain_for(p.out_count);
-  parallel_for(p.planes, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t plane = begin; plane < end; ++plane) {
-      const std::int64_t* indices = p.indices + plane * p.out_count;
-      T* to = y + plane * p.out_count;
+      const std::int64_t to = start_of(plane, p.out_count, p.inner);
+      const Index* indices = static_cast<const Index*>(p.indices) + to;
+      const T* x = static_cast<const T*>(p.x) + start_of(plane, p.in_count, p.inner);
+      T* y = static_cast<T*>(p.y) + to;
       for (std::int64_t i = 0; i < p.out_count; ++i) {
-        to[i] = indices[i] < 0 ? static_cast<T>(0.0f) : x[plane * p.in_count + indices[i]];
+        const std::int64_t index = indices[i * p.inner];
+        y[i * p.inner] = index < 0 ? static_cast<T>(0.0f) : x[index * p.inner];
       }
     }
   });
@@ -114,17 +127,18 @@ template <class T>
 void average_planes(const AvgPoolParams& p) {
   const std::int64_t in_count = volume(p.windows.in), out_count = volume(p.windows.out);
   const std::int64_t grain = grain_for(window_elements(p.windows));
-  parallel_for(p.planes, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t plane = begin; plane < end; ++plane) {
-      const T* x = static_cast<const T*>(p.x) + plane * in_count;
-      T* y = static_cast<T*>(p.y) + plane * out_count;
-      for_windows(
-          p.windows, [&](std::int64_t output, const Extent& d, const Extent& h, const Extent& w) {
-            double sum = 0.0;
-            for_elements(p.windows, d, h, w,
-                         [&](std::int64_t position) { sum += static_cast<double>(x[position]); });
-            y[output] = static_cast<T>(sum / divisor_of(p, d, h, w));
-          });
+      const T* x = static_cast<const T*>(p.x) + start_of(plane, in_count, p.inner);
+      T* y = static_cast<T*>(p.y) + start_of(plane, out_count, p.inner);
+      for_windows(p.windows,
+                  [&](std::int64_t output, const Extent& d, const Extent& h, const Extent& w) {
+                    double sum = 0.0;
+                    for_elements(p.windows, d, h, w, [&](std::int64_t position) {
+                      sum += static_cast<double>(x[position * p.inner]);
+                    });
+                    y[output * p.inner] = static_cast<T>(sum / divisor_of(p, d, h, w));
+                  });
     }
   });
 }
@@ -133,19 +147,19 @@ template <class T>
 void spread_planes(const AvgPoolParams& p) {
   const std::int64_t in_count = volume(p.windows.in), out_count = volume(p.windows.out);
   const std::int64_t grain = grain_for(window_elements(p.windows) + in_count);
-  parallel_for(p.planes, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
     const Workspace workspace(static_cast<std::size_t>(in_count) * sizeof(double));
     double* sums = workspace.as<double>();
     for (std::int64_t plane = begin; plane < end; ++plane) {
-      const T* y = static_cast<const T*>(p.y) + plane * out_count;
+      const T* y = static_cast<const T*>(p.y) + start_of(plane, out_count, p.inner);
       std::fill_n(sums, in_count, 0.0);
       for_windows(p.windows, [&](std::int64_t output, const Extent& d, const Extent& h,
                                  const Extent& w) {
-        const double share = static_cast<double>(y[output]) / divisor_of(p, d, h, w);
+        const double share = static_cast<double>(y[output * p.inner]) / divisor_of(p, d, h, w);
         for_elements(p.windows, d, h, w, [&](std::int64_t position) { sums[position] += share; });
       });
-      std::transform(sums, sums + in_count, static_cast<T*>(p.x) + plane * in_count,
-                     [](double sum) { return static_cast<T>(sum); });
+      T* x = static_cast<T*>(p.x) + start_of(plane, in_count, p.inner);
+      for (std::int64_t i = 0; i < in_count; ++i) x[i * p.inner] = static_cast<T>(sums[i]);
     }
   });
 }
@@ -155,25 +169,37 @@ void spread_planes(const AvgPoolParams& p) {
 void max_pool_forward(const MaxPoolParams& p) {
   const std::int64_t in_count = volume(p.windows.in), out_count = volume(p.windows.out);
   visit_floating(p.dtype, [&](auto element) {
-    using T = decltype(element);
-    const std::int64_t grain = grain_for(window_elements(p.windows));
-    parallel_for(p.planes, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t plane = begin; plane < end; ++plane) {
-        max_plane(p.windows, static_cast<const T*>(p.x) + plane * in_count,
-                  static_cast<T*>(p.y) + plane * out_count, p.indices + plane * out_count);
-      }
+    visit_index(p.index_dtype, [&](auto index) {
+      using T = decltype(element);
+      using Index = decltype(index);
+      const std::int64_t grain = grain_for(window_elements(p.windows));
+      parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t plane = begin; plane < end; ++plane) {
+          const std::int64_t to = start_of(plane, out_count, p.inner);
+          Index* indices = static_cast<Index*>(p.indices);
+          max_plane(p.windows, p.inner,
+                    static_cast<const T*>(p.x) + start_of(plane, in_count, p.inner),
+                    static_cast<T*>(p.y) + to, indices == nullptr ? nullptr : indices + to);
+        }
+      });
     });
   });
 }
 
 void max_pool_backward(const PoolIndexParams& p) {
-  check_range("max_pool_backward", p);
-  visit_floating(p.dtype, [&](auto element) { scatter_planes<decltype(element)>(p); });
+  visit_index(p.index_dtype, [&](auto index) {
+    using Index = decltype(index);
+    check_range<Index>("max_pool_backward", p);
+    visit_floating(p.dtype, [&](auto element) { scatter_planes<decltype(element), Index>(p); });
+  });
 }
 
 void max_pool_gather(const PoolIndexParams& p) {
-  check_range("max_pool_gather", p);
-  visit_floating(p.dtype, [&](auto element) { gather_planes<decltype(element)>(p); });
+  visit_index(p.index_dtype, [&](auto index) {
+    using Index = decltype(index);
+    check_range<Index>("max_pool_gather", p);
+    visit_floating(p.dtype, [&](auto element) { gather_planes<decltype(element), Index>(p); });
+  });
 }
 
 void avg_pool_forward(const AvgPoolParams& p) {

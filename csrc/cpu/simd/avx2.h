@@ -111,6 +111,18 @@ struct Vec<float> {
     const __m128i halves = narrow();
     __builtin_memcpy(to, &halves, static_cast<std::size_t>(n) * sizeof(bfloat16));
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(_mm256_cvtepi32_ps(_mm256_maskload_epi32(from, first_words(n))));
+  }
+  GS_INLINE void store(std::int32_t* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_cvttps_epi32(v));
+  }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm256_maskstore_epi32(to, first_words(n), _mm256_cvttps_epi32(v));
+  }
 
  private:
   GS_INLINE static Vec widen(__m128i halves) {
@@ -208,6 +220,24 @@ struct Vec<double> {
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
     _mm256_maskstore_pd(to, first_quads(n), v);
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(_mm256_cvtepi32_pd(_mm_maskload_epi32(from, first_four(n))));
+  }
+  GS_INLINE void store(std::int32_t* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvttpd_epi32(v));
+  }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm_maskstore_epi32(to, first_four(n), _mm256_cvttpd_epi32(v));
+  }
+
+ private:
+  // The first n of four words.
+  GS_INLINE static __m128i first_four(std::int64_t n) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(kLaneWords + 8 - n));
+  }
 };
 
 GS_INLINE bool any(Mask<double> a) { return _mm256_movemask_pd(a.bits) != 0; }
@@ -281,35 +311,6 @@ GS_INLINE Vec<double> widen_sum(Vec<float> a) {
 }
 GS_INLINE Vec<double> widen_sum(Vec<double> a) { return a; }
 
-GS_INLINE Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
-  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
-  return Vec<float>(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
-}
-GS_INLINE Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
-  return Vec<double>(_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8));
-}
-
-GS_INLINE Vec<float> odd_lanes(Vec<float> a, Vec<float> b) {
-  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0xdd));
-  return Vec<float>(_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8)));
-}
-GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
-  const __m256 lower = _mm256_unpacklo_ps(a.v, b.v);
-  const __m256 upper = _mm256_unpackhi_ps(a.v, b.v);
-  low = Vec<float>(_mm256_permute2f128_ps(lower, upper, 0x20));
-  high = Vec<float>(_mm256_permute2f128_ps(lower, upper, 0x31));
-}
-
-GS_INLINE Vec<double> low_half(Vec<float> a) {
-  return Vec<double>(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)));
-}
-GS_INLINE Vec<double> high_half(Vec<float> a) {
-  return Vec<double>(_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1)));
-}
-GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double> high) {
-  return Vec<float>(_mm256_set_m128(_mm256_cvtpd_ps(high.v), _mm256_cvtpd_ps(low.v)));
-}
-
 GS_INLINE void finish_streams() { _mm_sfence(); }
 
 template <class T>
@@ -371,3 +372,5 @@ GS_MASK_VERBS(double, pd)
 #undef GS_MASK_VERBS
 
 }  // namespace gradsmith::cpu::avx2
+
+#include "cpu/simd/avx2_lanes.h"

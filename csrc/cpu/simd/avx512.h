@@ -101,6 +101,16 @@ struct Vec<float> {
   GS_INLINE void store_tail(bfloat16* to, std::int64_t n) const {
     _mm256_mask_storeu_epi16(to, first_lanes(n), narrow());
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm512_cvtepi32_ps(_mm512_loadu_si512(from)));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(_mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(first_lanes(n), from)));
+  }
+  GS_INLINE void store(std::int32_t* to) const { _mm512_storeu_si512(to, _mm512_cvttps_epi32(v)); }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm512_mask_storeu_epi32(to, first_lanes(n), _mm512_cvttps_epi32(v));
+  }
 
  private:
   GS_INLINE static Vec widen(__m256i halves) {
@@ -193,6 +203,19 @@ struct Vec<double> {
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
     _mm512_mask_storeu_pd(to, static_cast<__mmask8>(first_lanes(n)), v);
   }
+  GS_INLINE static Vec load(const std::int32_t* from) {
+    return Vec(_mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+  }
+  GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
+    return Vec(
+        _mm512_cvtepi32_pd(_mm256_maskz_loadu_epi32(static_cast<__mmask8>(first_lanes(n)), from)));
+  }
+  GS_INLINE void store(std::int32_t* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvttpd_epi32(v));
+  }
+  GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
+    _mm256_mask_storeu_epi32(to, static_cast<__mmask8>(first_lanes(n)), _mm512_cvttpd_epi32(v));
+  }
 };
 
 GS_INLINE Vec<double> select(Mask<double> mask, Vec<double> yes, Vec<double> no) {
@@ -263,22 +286,36 @@ GS_INLINE Vec<float> odd_lanes(Vec<float> a, Vec<float> b) {
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return Vec<float>(_mm512_permutex2var_ps(a.v, odd, b.v));
 }
-GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
-  const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
-  low = Vec<float>(_mm512_permutex2var_ps(a.v, lower, b.v));
-  high = Vec<float>(_mm512_permutex2var_ps(a.v, upper, b.v));
+GS_INLINE Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
+  const __m512i odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+  return Vec<double>(_mm512_permutex2var_pd(a.v, odd, b.v));
 }
-
-GS_INLINE Vec<double> low_half(Vec<float> a) {
+GS_INLINE Vec<float> interleave_low(Vec<float> a, Vec<float> b) {
+  const __m512i turns = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return Vec<float>(_mm512_permutex2var_ps(a.v, turns, b.v));
+}
+GS_INLINE Vec<double> interleave_low(Vec<double> a, Vec<double> b) {
+  const __m512i turns = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  return Vec<double>(_mm512_permutex2var_pd(a.v, turns, b.v));
+}
+GS_INLINE Vec<float> interleave_high(Vec<float> a, Vec<float> b) {
+  const __m512i turns =
+      _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return Vec<float>(_mm512_permutex2var_ps(a.v, turns, b.v));
+}
+GS_INLINE Vec<double> interleave_high(Vec<double> a, Vec<double> b) {
+  const __m512i turns = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  return Vec<double>(_mm512_permutex2var_pd(a.v, turns, b.v));
+}
+GS_INLINE Vec<double> widen_low(Vec<float> a) {
   return Vec<double>(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)));
 }
-GS_INLINE Vec<double> high_half(Vec<float> a) {
+GS_INLINE Vec<double> widen_high(Vec<float> a) {
   return Vec<double>(_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1)));
 }
-GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double> high) {
-  const __m512 lower = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.v));
-  return Vec<float>(_mm512_insertf32x8(lower, _mm512_cvtpd_ps(high.v), 1));
+GS_INLINE Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return Vec<float>(_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)),
+                                       _mm512_cvtpd_ps(high.v), 1));
 }
 
 GS_INLINE void finish_streams() { _mm_sfence(); }

@@ -122,8 +122,8 @@ GS_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
   using V = Vec<float>;
   const V zero(0.0f), one(1.0f), infinity(__builtin_inff()), nan(__builtin_nanf(""));
   const V a = abs(x);
-  V result = join_halves(power_of_magnitude(low_half(a), low_half(y)),
-                         power_of_magnitude(high_half(a), high_half(y)));
+  V result = narrow(power_of_magnitude(widen_low(a), widen_low(y)),
+                    power_of_magnitude(widen_high(a), widen_high(y)));
   const Mask<float> whole = round(y) == y;
   const V half = y * V(0.5f);
   const Mask<float> odd = whole & !(round(half) == half);

@@ -32,7 +32,7 @@ struct Vec {
   Vec() = default;
   GS_INLINE explicit Vec(T value) : v(value) {}
 
-  // Storage is T, or bfloat16 for Vec<float>.
+  // Storage is T, int32_t, or bfloat16 for Vec<float>.
   template <class Storage>
   GS_INLINE static Vec load(const Storage* from) {
     return Vec(static_cast<T>(*from));
@@ -180,20 +180,27 @@ template <class T>
 GS_INLINE Vec<T> even_lanes(Vec<T> a, Vec<T>) {
   return a;
 }
-GS_INLINE Vec<float> odd_lanes(Vec<float>, Vec<float> b) { return b; }
-GS_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
-  low = a;
-  high = b;
-}
-GS_INLINE Vec<double> low_half(Vec<float> a) { return Vec<double>(static_cast<double>(a.v)); }
-GS_INLINE Vec<double> high_half(Vec<float>) { return Vec<double>(0.0); }
-GS_INLINE Vec<float> join_halves(Vec<double> low, Vec<double>) {
-  return Vec<float>(static_cast<float>(low.v));
-}
 GS_INLINE void finish_streams() {}
 template <class T>
 GS_INLINE Vec<T> rounded(Vec<T> a) {
   return a;
+}
+template <class T>
+GS_INLINE Vec<T> odd_lanes(Vec<T>, Vec<T> b) {
+  return b;
+}
+template <class T>
+GS_INLINE Vec<T> interleave_low(Vec<T> a, Vec<T>) {
+  return a;
+}
+template <class T>
+GS_INLINE Vec<T> interleave_high(Vec<T>, Vec<T> b) {
+  return b;
+}
+GS_INLINE Vec<double> widen_low(Vec<float> a) { return Vec<double>(static_cast<double>(a.v)); }
+GS_INLINE Vec<double> widen_high(Vec<float>) { return Vec<double>(0.0); }
+GS_INLINE Vec<float> narrow(Vec<double> low, Vec<double>) {
+  return Vec<float>(static_cast<float>(low.v));
 }
 template <class T>
 GS_INLINE T reduce_add(Vec<T> a) {

@@ -5,6 +5,7 @@
 //
 //   Vec<T>::kWidth, ::Scalar   lanes, T                Vec<T>(x)           x in every lane
 //   load(p) store(p)           any alignment; p may be bfloat16* for float (rounds to nearest even)
+//                              or int32_t*: whole numbers, exact where T holds them
 //   load_tail(p, n) store_tail(p, n)   the first n of kWidth lanes, touching nothing else; others 0
 //   Mask<T>::load, load_tail, store, store_tail        the same from and to bool
 //   + - * / and unary -        IEEE, lane by lane
@@ -20,12 +21,12 @@
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
 //   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
+//   widen_low(x) widen_high(x) narrow(low, high)   Vec<float> to two Vec<double> and back
 //   even_lanes(a, b) odd_lanes(a, b)   lanes 0, 2, 4 ... (1, 3, 5 ...) of a, then of b
-//   interleave(a, b, low, high)        the inverse: a0 b0 a1 b1 ... over low, then high
-//   low_half high_half join_halves     Vec<float> to and from two Vec<double>
-//   stream(p) finish_streams()         a store past the cache, p aligned to the vector; then a
-//   fence is_aligned<V>(p)           whether stream may store there rounded(x)                 x,
-//   which the compiler may not contract with what follows
+//   interleave_low(a, b) interleave_high(a, b)   a0 b0 a1 b1 ..., its first and second half
+//   stream(p) finish_streams()   a store past the cache, p aligned to the vector; then a fence
+//   is_aligned<V>(p)             whether stream may store there
+//   rounded(x)                   x, which the compiler may not contract with what follows
 #pragma once
 
 #if defined(__AVX512F__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gradsmith.autograd import Node, record
+from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -42,40 +42,59 @@ class AdaptiveWindows(NamedTuple):
 # ---- maximum -------------------------------------------------------------------------------------
 
 
+class _Maxima(NamedTuple):
+    """Where the windows lie that indices come from, as far as known, and the arrays' layout."""
+
+    ndim: int
+    channels_last: bool = False
+    windows: Windows | AdaptiveWindows | None = None
+
+
 def _max_pool_backward(node: Node, dy: Tensor) -> Any:
-    indices, shape, ndim = node.saved
-    return (scatter_to_maxima(dy, indices, shape, ndim),)
+    indices, shape, maxima = node.saved
+    return (scatter_to_maxima(dy, indices, shape, maxima),)
 
 
 def _scatter_to_maxima_backward(node: Node, ddx: Tensor) -> Any:
-    indices, ndim = node.saved
-    return (gather_maxima(ddx, indices, ndim),)
+    indices, maxima = node.saved
+    return (gather_maxima(ddx, indices, maxima),)
 
 
-def scatter_to_maxima(dy: Tensor, indices: Tensor, shape: tuple[int, ...], ndim: int) -> Tensor:
+def scatter_to_maxima(
+    dy: Tensor, indices: Tensor, shape: tuple[int, ...], maxima: _Maxima
+) -> Tensor:
     """Return zeros of ``shape`` with every dy added where its maximum came from."""
     extension = EXTENSIONS[type(dy._array)]
-    dx = extension.max_pool_backward(dy._array, indices._array, shape, ndim)
-    return record(_scatter_to_maxima_backward, dx, (dy,), (indices, ndim))
+    options = maxima.windows or (maxima.ndim,)
+    arrays = (dy._array, indices._array)
+    dx = extension.max_pool_backward(*arrays, shape, maxima.channels_last, options)
+    return record(_scatter_to_maxima_backward, dx, (dy,), (indices, maxima))
 
 
 def _gather_maxima_backward(node: Node, dy: Tensor) -> Any:
-    indices, shape, ndim = node.saved
-    return (scatter_to_maxima(dy, indices, shape, ndim),)
+    indices, shape, maxima = node.saved
+    return (scatter_to_maxima(dy, indices, shape, maxima),)
 
 
-def gather_maxima(x: Tensor, indices: Tensor, ndim: int) -> Tensor:
+def gather_maxima(x: Tensor, indices: Tensor, maxima: _Maxima) -> Tensor:
     """Return the elements of x at the places of the maxima."""
-    y = EXTENSIONS[type(x._array)].max_pool_gather(x._array, indices._array, ndim)
-    return record(_gather_maxima_backward, y, (x,), (indices, x._array.shape, ndim))
+    extension = EXTENSIONS[type(x._array)]
+    y = extension.max_pool_gather(x._array, indices._array, maxima.channels_last, maxima.ndim)
+    return record(_gather_maxima_backward, y, (x,), (indices, x._array.shape, maxima))
 
 
 def _max_pool(x: Tensor, windows: Windows | AdaptiveWindows, return_indices: bool) -> Any:
     array = array_of(windows.op, x)
     check_flag(windows.op, "return_indices", return_indices)
-    y, index_array = EXTENSIONS[type(array)].max_pool_forward(array, windows)
+    with_indices = return_indices or (x.requires_grad and is_grad_enabled())
+    y, index_array, channels_last = EXTENSIONS[type(array)].max_pool_forward(
+        array, with_indices, return_indices, windows
+    )
+    if not with_indices:
+        return wrap(y)
     indices = wrap(index_array)
-    out = record(_max_pool_backward, y, (x,), (indices, array.shape, windows.ndim))
+    maxima = _Maxima(windows.ndim, channels_last, windows)
+    out = record(_max_pool_backward, y, (x,), (indices, array.shape, maxima))
     return (out, indices) if return_indices else out
 
 
@@ -202,14 +221,14 @@ class _Average(NamedTuple):
 
 
 def _average_backward(node: Node, dy: Tensor) -> Any:
-    shape, average = node.saved
-    return (spread(dy, shape, average),)
+    shape, channels_last, average = node.saved
+    return (spread(dy, shape, channels_last, average),)
 
 
 def _average(x: Tensor, average: _Average) -> Tensor:
     array = array_of(average.windows.op, x)
-    y = EXTENSIONS[type(array)].avg_pool_forward(array, *average)
-    return record(_average_backward, y, (x,), (array.shape, average))
+    y, channels_last = EXTENSIONS[type(array)].avg_pool_forward(array, *average)
+    return record(_average_backward, y, (x,), (array.shape, channels_last, average))
 
 
 def _spread_backward(node: Node, ddx: Tensor) -> Any:
@@ -217,9 +236,10 @@ def _spread_backward(node: Node, ddx: Tensor) -> Any:
     return (_average(ddx, average),)
 
 
-def spread(dy: Tensor, shape: tuple[int, ...], average: _Average) -> Tensor:
+def spread(dy: Tensor, shape: tuple[int, ...], channels_last: bool, average: _Average) -> Tensor:
     """Return what the averages' gradients give each element of an input of ``shape``."""
-    dx = EXTENSIONS[type(dy._array)].avg_pool_backward(dy._array, shape, *average)
+    extension = EXTENSIONS[type(dy._array)]
+    dx = extension.avg_pool_backward(dy._array, shape, channels_last, *average)
     return record(_spread_backward, dx, (dy,), (average,))
 
 

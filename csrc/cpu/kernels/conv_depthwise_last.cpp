@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+// Depthwise convolution of channels-last images, any kernel, stride and dilation: a vector holds
+// neighbouring channels. Forward and input gradient are one walk along a row of the result: four
+// pixels at a time share each load of a tap's weights, and every multiply-add reads its x where it
+// lies. The input gradient walks each phase of the stride with the taps that meet it. The weight
+// gradient keeps the sums of a kernel row in registers along a row of dy; rows add up in blocks
+// whose size no thread count changes, and blocks in double.
+#include "core/allocator.h"
+#include "core/parallel.h"
+#include "cpu/gemm/blocking.h"
+#include "cpu/simd/stream.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kPixels = 4;         // of the result that share a load of weights
+constexpr std::int64_t kBlockPixels = 512;  // of dy whose products add up in the type itself
+
+// One element of the kernel that meets a row of the result: pixel m of the row reads column
+// m * source_step + column of the source.
+struct Tap {
+  std::int64_t column, source, weight;  // source and weight: offsets in elements
+};
+
+// Pixels first, first + 1 ... of a row of the result, `step` elements apart.
+template <class T>
+struct PixelRow {
+  std::int64_t channels, count;
+  std::int64_t columns, source_step;  // of the source: in pixels
+  const T* source;
+  const compute_t<T>*weight, *bias;  // taps, channels; channels
+  T* result;
+  std::int64_t step;
+  const Tap* taps;
+  std::int64_t tap_count;
+  std::int64_t newest;  // the tap whose row of the source was read last, or not yet
+};
+
+template <int kCount, class T, class Which>
+GS_INLINE void correlate_pixels(const PixelRow<T>& r, std::int64_t m, std::int64_t c,
+                                const Tap* taps, std::int64_t tap_count, Which lanes) {
+  using V = Vec<compute_t<T>>;
+  V sum[kCount];
+  const V bias = load<V>(r.bias + c, lanes);
+#pragma GCC unroll 8
+  for (int i = 0; i < kCount; ++i) sum[i] = bias;
+  const std::int64_t pitch = r.source_step * r.channels;
+  for (std::int64_t t = 0; t < tap_count; ++t) {
+    const V weight = load<V>(r.weight + taps[t].weight + c, lanes);
+    const T* from = r.source + taps[t].source + m * pitch + c;
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) {
+      sum[i] = fma(load<V>(from + i * pitch, lanes), weight, sum[i]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kCount; ++i) store(sum[i], r.result + (m + i) * r.step + c, lanes);
+}
+
+// Asks for the pixels of the next step in the row of the source that no row before has read.
+template <class T>
+GS_INLINE void fetch_next(const PixelRow<T>& r, std::int64_t m) {
+  if (r.tap_count == 0) return;
+  const std::int64_t pitch = r.source_step * r.channels;
+  const char* from =
+      reinterpret_cast<const char*>(r.source + r.taps[r.newest].source + (m + kPixels) * pitch);
+  const std::int64_t bytes = kPixels * pitch * std::int64_t{sizeof(T)};
+  for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+}
+
+// Pixels m .. m + kCount, which all taps of the list meet inside the source.
+template <int kCount, class T>
+GS_INLINE void correlate_channels(const PixelRow<T>& r, std::int64_t m, const Tap* taps,
+                                  std::int64_t tap_count) {
+  for_each_vector<Vec<compute_t<T>>>(0, r.channels, [&](std::int64_t c, auto lanes) {
+    correlate_pixels<kCount>(r, m, c, taps, tap_count, lanes);
+  });
+}
+
+// At the ends of a row some taps meet padding: those pixels pick theirs into `picked`.
+template <class T>
+void correlate_row(const PixelRow<T>& r, Tap* picked) {
+  std::int64_t first = 0, last = r.count;  // the pixels that all taps meet
+  for (std::int64_t t = 0; t < r.tap_count; ++t) {
+    const std::int64_t column = r.taps[t].column, room = r.columns - 1 - column;
+    if (column < 0) first = larger(first, (-column + r.source_step - 1) / r.source_step);
+    last = smaller(last, room < 0 ? 0 : room / r.source_step + 1);
+  }
+  first = smaller(first, r.count);
+  last = larger(first, last);
+  const auto edge = [&](std::int64_t m) {
+    std::int64_t found = 0;
+    for (std::int64_t t = 0; t < r.tap_count; ++t) {
+      const std::int64_t column = m * r.source_step + r.taps[t].column;
+      if (column >= 0 && column < r.columns) picked[found++] = r.taps[t];
+    }
+    correlate_channels<1>(r, m, picked, found);
+  };
+  for (std::int64_t m = 0; m < first; ++m) edge(m);
+  std::int64_t m = first;
+  for (; m + kPixels <= last; m += kPixels) {
+    fetch_next(r, m);
+    correlate_channels<kPixels>(r, m, r.taps, r.tap_count);
+  }
+  if (m + kPixels / 2 <= last) {
+    correlate_channels<kPixels / 2>(r, m, r.taps, r.tap_count);
+    m += kPixels / 2;
+  }
+  for (; m < last; ++m) correlate_channels<1>(r, m, r.taps, r.tap_count);
+  for (m = last; m < r.count; ++m) edge(m);
+}
+
+// The weights as (taps, channels) and the bias, or zeros, behind them.
+template <class T>
+class PackedWeights {
+ public:
+  using S = compute_t<T>;
+  explicit PackedWeights(const ConvParams& p)
+      : taps_(volume(p.kernel)),
+        channels_(p.groups),
+        space_(static_cast<std::size_t>((taps_ + 1) * channels_) * sizeof(S)) {
+    S* to = space_.template as<S>();
+    for (std::int64_t t = 0; t < taps_; ++t) {
+      for (std::int64_t c = 0; c < channels_; ++c) {
+        *to++ = static_cast<S>(static_cast<const T*>(p.weight)[c * taps_ + t]);
+      }
+    }
+    for (std::int64_t c = 0; c < channels_; ++c) {
+      *to++ = p.bias == nullptr ? S(0) : static_cast<S>(static_cast<const T*>(p.bias)[c]);
+    }
+  }
+  GS_INLINE const S* weights() const { return space_.template as<S>(); }
+  GS_INLINE const S* bias() const { return weights() + taps_ * channels_; }
+
+ private:
+  std::int64_t taps_, channels_;
+  Workspace space_;
+};
+
+// Calls visit(image, d, h) for rows begin..end of images with `size` D, H, W.
+template <class Visit>
+GS_INLINE void for_image_rows(const std::int64_t* size, std::int64_t begin, std::int64_t end,
+                              const Visit& visit) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    visit(i / (size[0] * size[1]), i / size[1] % size[0], i % size[1]);
+  }
+}
+
+GS_INLINE std::int64_t grain_for(const ConvParams& p, std::int64_t columns) {
+  return grain_of(columns * p.groups * volume(p.kernel));
+}
+
+// Calls visit(kernel element k, tap) for the elements of rows d, h of the kernel that lie inside x.
+template <class Visit>
+GS_INLINE void for_kernel_rows(const ConvParams& p, std::int64_t d, std::int64_t h,
+                               const Visit& visit) {
+  for (std::int64_t i = 0; i < p.kernel[0]; ++i) {
+    const std::int64_t depth = d * p.stride[0] - p.pad[0] + i * p.dilation[0];
+    if (depth < 0 || depth >= p.in[0]) continue;
+    for (std::int64_t j = 0; j < p.kernel[1]; ++j) {
+      const std::int64_t height = h * p.stride[1] - p.pad[1] + j * p.dilation[1];
+      if (height < 0 || height >= p.in[1]) continue;
+      visit((i * p.kernel[1] + j) * p.kernel[2], (depth * p.in[1] + height) * p.in[2]);
+    }
+  }
+}
+
+template <class T>
+void forward(const ConvParams& p) {
+  const PackedWeights<T> packed(p);
+  const std::int64_t channels = p.groups, in_count = volume(p.in) * channels;
+  parallel_for(
+      p.batch * p.out[0] * p.out[1], grain_for(p, p.out[2]),
+      [&](std::int64_t begin, std::int64_t end) {
+        const Workspace space(static_cast<std::size_t>(2 * volume(p.kernel)) * sizeof(Tap));
+        Tap* taps = space.as<Tap>();
+        for_image_rows(p.out, begin, end, [&](std::int64_t n, std::int64_t d, std::int64_t h) {
+          std::int64_t count = 0;
+          for_kernel_rows(p, d, h, [&](std::int64_t k, std::int64_t row) {
+            for (std::int64_t j = 0; j < p.kernel[2]; ++j) {
+              const std::int64_t column = j * p.dilation[2] - p.pad[2];
+              taps[count++] = {column, (row + column) * channels, (k + j) * channels};
+            }
+          });
+          const std::int64_t at = ((n * p.out[0] + d) * p.out[1] + h) * p.out[2] * channels;
+          correlate_row<T>(
+              {channels, p.out[2], p.in[2], p.stride[2], static_cast<const T*>(p.x) + n * in_count,
+               packed.weights(), packed.bias(), static_cast<T*>(p.y) + at, channels, taps, count,
+               count - 1},
+              taps + volume(p.kernel));
+        });
+      });
+}
+
+// Where output position i of x meets element k of the kernel in dy, or -1.
+GS_INLINE std::int64_t position_in_dy(const ConvParams& p, int dim, std::int64_t i,
+                                      std::int64_t k) {
+  const std::int64_t t = i + p.pad[dim] - k * p.dilation[dim];
+  if (t < 0 || t % p.stride[dim] != 0) return -1;
+  return t / p.stride[dim] < p.out[dim] ? t / p.stride[dim] : -1;
+}
+
+// The taps that a phase of a row of dx meets; pixel m is column phase + m * stride.
+GS_INLINE std::int64_t phase_taps(const ConvParams& p, std::int64_t d, std::int64_t h,
+                                  std::int64_t phase, Tap* taps) {
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < p.kernel[0]; ++i) {
+    const std::int64_t depth = position_in_dy(p, 0, d, i);
+    for (std::int64_t j = 0; depth >= 0 && j < p.kernel[1]; ++j) {
+      const std::int64_t height = position_in_dy(p, 1, h, j);
+      for (std::int64_t k = 0; height >= 0 && k < p.kernel[2]; ++k) {
+        const std::int64_t t = phase + p.pad[2] - k * p.dilation[2];
+        if (t % p.stride[2] != 0) continue;
+        const std::int64_t column = t / p.stride[2];
+        taps[count++] = {column, ((depth * p.out[1] + height) * p.out[2] + column) * p.groups,
+                         ((i * p.kernel[1] + j) * p.kernel[2] + k) * p.groups};
+      }
+    }
+  }
+  return count;
+}
+
+template <class T>
+void backward_input(const ConvParams& p) {
+  const PackedWeights<T> packed(p);
+  const std::int64_t channels = p.groups, stride = p.stride[2];
+  const std::int64_t out_count = volume(p.out) * channels;
+  parallel_for(
+      p.batch * p.in[0] * p.in[1], grain_for(p, p.in[2]),
+      [&](std::int64_t begin, std::int64_t end) {
+        const Workspace space(static_cast<std::size_t>(2 * volume(p.kernel)) * sizeof(Tap));
+        Tap* taps = space.as<Tap>();
+        for_image_rows(p.in, begin, end, [&](std::int64_t n, std::int64_t d, std::int64_t h) {
+          const std::int64_t row = ((n * p.in[0] + d) * p.in[1] + h) * p.in[2];
+          for (std::int64_t phase = 0; phase < smaller(stride, p.in[2]); ++phase) {
+            const std::int64_t count = phase_taps(p, d, h, phase, taps);
+            correlate_row<T>({channels, (p.in[2] - 1 - phase) / stride + 1, p.out[2], 1,
+                              static_cast<const T*>(p.y) + n * out_count, packed.weights(),
+                              packed.bias(), static_cast<T*>(p.x) + (row + phase) * channels,
+                              stride * channels, taps, count, 0},
+                             taps + volume(p.kernel));
+          }
+        });
+      });
+}
+
+// ---- weight gradient --------------------------------------------------------------------------
+
+// Adds the products of columns first..last of a row of dy with kCols neighbouring elements of a
+// kernel row to their sums; x is that of the first one's column 0.
+template <int kCols, int kVectors, class T, class Which>
+GS_INLINE void add_products(const ConvParams& p, const T* x, const T* dy, std::int64_t first,
+                            std::int64_t last, compute_t<T>* sums, Which lanes) {
+  using V = Vec<compute_t<T>>;
+  const std::int64_t channels = p.groups, pitch = p.stride[2] * channels;
+  const std::int64_t next = p.dilation[2] * channels;
+  V sum[kCols][kVectors];
+  for (auto& row : sum) {
+    for (V& each : row) each = V(compute_t<T>(0));
+  }
+  for (std::int64_t t = first; t < last; ++t) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const V gradient = load<V>(dy + t * channels + v * V::kWidth, lanes);
+#pragma GCC unroll 8
+      for (int j = 0; j < kCols; ++j) {
+        const V value = load<V>(x + t * pitch + j * next + v * V::kWidth, lanes);
+        sum[j][v] = fma(value, gradient, sum[j][v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < kCols; ++j) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      compute_t<T>* to = sums + j * channels + v * V::kWidth;
+      store(load<V>(to, lanes) + sum[j][v], to, lanes);
+    }
+  }
+}
+
+template <int kCols, int kVectors, class T>
+GS_INLINE void add_channels(const ConvParams& p, const T* x, const T* dy, std::int64_t first,
+                            std::int64_t last, compute_t<T>* sums) {
+  constexpr std::int64_t kWidth = Vec<compute_t<T>>::kWidth;
+  std::int64_t c = 0;
+  for (; c + kVectors * kWidth <= p.groups; c += kVectors * kWidth) {
+    add_products<kCols, kVectors>(p, x + c, dy + c, first, last, sums + c, AllLanes{});
+  }
+  for_each_vector<Vec<compute_t<T>>>(c, p.groups, [&](std::int64_t i, auto lanes) {
+    add_products<kCols, 1>(p, x + i, dy + i, first, last, sums + i, lanes);
+  });
+}
+
+// Columns first..last of dy that meet element j of a kernel row inside x.
+struct Columns {
+  std::int64_t first, last;
+
+  GS_INLINE Columns(const ConvParams& p, std::int64_t j) {
+    const std::int64_t offset = j * p.dilation[2] - p.pad[2], room = p.in[2] - 1 - offset;
+    first = offset < 0 ? (-offset + p.stride[2] - 1) / p.stride[2] : 0;
+    last = smaller(p.out[2], room < 0 ? 0 : room / p.stride[2] + 1);
+  }
+};
+
+// Whole rows of the kernel where all of its elements lie inside x, else one after the other.
+template <int kCols, int kVectors, class T>
+GS_INLINE void add_kernel_row(const ConvParams& p, const T* x, const T* dy, compute_t<T>* sums) {
+  std::int64_t first = 0, last = p.out[2];
+  for (std::int64_t j = 0; j < p.kernel[2]; ++j) {
+    const Columns columns(p, j);
+    first = larger(first, columns.first);
+    last = smaller(last, columns.last);
+  }
+  const bool has_inside = kCols > 1 && first < last;
+  const std::int64_t start = -p.pad[2] * p.groups;
+  if (has_inside) add_channels<kCols, kVectors>(p, x + start, dy, first, last, sums);
+  for (std::int64_t j = 0; j < p.kernel[2]; ++j) {
+    const Columns columns(p, j);
+    const T* from = x + start + j * p.dilation[2] * p.groups;
+    compute_t<T>* to = sums + j * p.groups;
+    if (!has_inside) {
+      add_channels<1, 4>(p, from, dy, columns.first, columns.last, to);
+      continue;
+    }
+    if (columns.first < first) add_channels<1, 4>(p, from, dy, columns.first, first, to);
+    if (last < columns.last) add_channels<1, 4>(p, from, dy, last, columns.last, to);
+  }
+}
+
+template <class T>
+void backward_weight(const ConvParams& p) {
+  using S = compute_t<T>;
+  const std::int64_t channels = p.groups, taps = volume(p.kernel), cells = taps * channels;
+  const std::int64_t rows = p.batch * p.out[0] * p.out[1];
+  const std::int64_t block = larger(1, kBlockPixels / larger(1, p.out[2]));
+  const std::int64_t blocks = (rows + block - 1) / block;
+  const Workspace space(static_cast<std::size_t>(blocks * cells) * sizeof(S));
+  parallel_for(blocks, grain_for(p, p.out[2] * block), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      S* sums = space.as<S>() + b * cells;
+      for (std::int64_t i = 0; i < cells; ++i) sums[i] = 0;
+      for_image_rows(p.out, b * block, smaller(rows, (b + 1) * block),
+                     [&](std::int64_t n, std::int64_t d, std::int64_t h) {
+                       const T* x = static_cast<const T*>(p.x) + n * volume(p.in) * channels;
+                       const std::int64_t at =
+                           ((n * p.out[0] + d) * p.out[1] + h) * p.out[2] * channels;
+                       const T* dy = static_cast<const T*>(p.y) + at;
+                       for_kernel_rows(p, d, h, [&](std::int64_t k, std::int64_t row) {
+                         const T* from = x + row * channels;
+                         S* to = sums + k * channels;
+                         if (p.kernel[2] == 3) return add_kernel_row<3, 4>(p, from, dy, to);
+                         if (p.kernel[2] == 5) return add_kernel_row<5, 2>(p, from, dy, to);
+                         add_kernel_row<1, 4>(p, from, dy, to);
+                       });
+                     });
+    }
+  });
+  parallel_for(cells, grain_of(blocks), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      double sum = 0;
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        sum += static_cast<double>(space.as<S>()[b * cells + i]);
+      }
+      static_cast<T*>(p.weight)[i % channels * taps + i / channels] = static_cast<T>(sum);
+    }
+  });
+}
+
+Support supports(const ConvParams& p) {
+  constexpr std::int64_t kMaxTaps = 1 << 12;
+  GS_NEEDS(p.layout == Layout::channels_last);
+  GS_NEEDS(p.in_channels == p.groups);
+  GS_NEEDS(p.out_channels == p.groups);
+  GS_NEEDS(p.batch > 0 && volume(p.in) > 0 && volume(p.out) > 0);
+  GS_NEEDS(p.kernel[0] <= kMaxTaps && p.kernel[1] <= kMaxTaps && p.kernel[2] <= kMaxTaps);
+  GS_NEEDS(volume(p.kernel) <= kMaxTaps);
+  return {};
+}
+
+#define GS_RUN(function)                                       \
+  [](const ConvParams& p) {                                    \
+    if (p.dtype == DType::float32) return function<float>(p);  \
+    if (p.dtype == DType::float64) return function<double>(p); \
+    function<bfloat16>(p);                                     \
+  }
+
+constexpr char kName[] = GS_NAME("depthwise_channels_last");
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void fill_conv_depthwise_last(OpTable& table) {
+  table.conv_forward.push_front({kName, kIsa, supports, GS_RUN(forward)});
+  table.conv_backward_input.push_front({kName, kIsa, supports, GS_RUN(backward_input)});
+  table.conv_backward_weight.push_front({kName, kIsa, supports, GS_RUN(backward_weight)});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The windows of a pooling problem as tables, one entry per output position and dimension, so that
+// no kernel divides inside its loops: what each window covers, the inverse of what an average
+// divides by, and the other way round which outputs cover an element of x.
+#pragma once
+
+#include "core/allocator.h"
+#include "cpu/pool_windows.h"
+#include "cpu/simd/stream.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kPoolWork = 16384;       // elements that pay for waking a thread
+constexpr std::int64_t kExactOffset = 1 << 24;  // whole numbers below are floats
+
+constexpr std::int64_t kNearBytes = 1 << 20;   // arrays that stay in the caches
+constexpr std::int64_t kAheadBytes = 1 << 12;  // how far in front of its use memory is fetched
+
+GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
+
+GS_INLINE std::int64_t table_size(const std::int64_t* sizes) {
+  return sizes[0] + sizes[1] + sizes[2];
+}
+
+class WindowTable {
+ public:
+  explicit WindowTable(const PoolWindows& w)
+      : space_(static_cast<std::size_t>(table_size(w.out)) * sizeof(Extent)) {
+    Extent* next = space_.as<Extent>();
+    for (int d = 0; d < kSpatialDims; ++d) {
+      of_[d] = next;
+      for (std::int64_t t = 0; t < w.out[d]; ++t) *next++ = extent_of(w, d, t);
+    }
+  }
+  GS_INLINE const Extent& at(int d, std::int64_t t) const { return of_[d][t]; }
+
+ private:
+  Workspace space_;
+  const Extent* of_[kSpatialDims];
+};
+
+// The divisor of an average is the product of one number per dimension.
+class InverseTable {
+ public:
+  InverseTable(const AvgPoolParams& p, const WindowTable& windows)
+      : space_(static_cast<std::size_t>(table_size(p.windows.out)) * sizeof(double)) {
+    double* next = space_.as<double>();
+    for (int d = 0; d < kSpatialDims; ++d) {
+      of_[d] = next;
+      for (std::int64_t t = 0; t < p.windows.out[d]; ++t) {
+        const Extent& extent = windows.at(d, t);
+        const std::int64_t size = p.count_include_pad ? extent.padded : extent.count();
+        double divisor = static_cast<double>(size);
+        if (p.divisor_override != 0) divisor = d == 0 ? static_cast<double>(p.divisor_override) : 1;
+        *next++ = 1.0 / divisor;
+      }
+    }
+  }
+  GS_INLINE double at(int d, std::int64_t t) const { return of_[d][t]; }
+
+ private:
+  Workspace space_;
+  const double* of_[kSpatialDims];
+};
+
+// The outputs begin..end whose windows cover an element.
+struct Cover {
+  std::int64_t begin, end;
+
+  GS_INLINE bool operator==(const Cover& other) const {
+    return begin == other.begin && end == other.end;
+  }
+};
+
+// Without dilation, the outputs that cover an element are neighbours.
+GS_INLINE bool has_covers(const PoolWindows& w) {
+  for (int d = 0; d < kSpatialDims; ++d) {
+    if (!w.adaptive && w.dilation[d] != 1 && w.kernel[d] != 1) return false;
+  }
+  return true;
+}
+
+class CoverTable {
+ public:
+  CoverTable(const PoolWindows& w, const WindowTable& windows)
+      : space_(static_cast<std::size_t>(table_size(w.in)) * sizeof(Cover)) {
+    Cover* next = space_.as<Cover>();
+    for (int d = 0; d < kSpatialDims; ++d) {
+      of_[d] = next;
+      for (std::int64_t i = 0; i < w.in[d]; ++i) next[i] = {0, 0};
+      for (std::int64_t t = 0; t < w.out[d]; ++t) {
+        const Extent& extent = windows.at(d, t);
+        for (std::int64_t i = extent.begin; i < extent.end; i += extent.step) {
+          if (next[i].end == 0) next[i].begin = t;
+          next[i].end = t + 1;
+        }
+      }
+      next += w.in[d];
+    }
+  }
+  GS_INLINE const Cover& at(int d, std::int64_t i) const { return of_[d][i]; }
+
+ private:
+  Workspace space_;
+  const Cover* of_[kSpatialDims];
+};
+
+template <bool kValue_>
+struct Flag {
+  static constexpr bool kValue = kValue_;
+};
+using Yes = Flag<true>;
+using No = Flag<false>;
+
+// Asks for `count` elements before they are needed; the address may lie behind the array.
+template <class T>
+GS_INLINE void fetch_ahead(const T* from, std::int64_t count) {
+  const char* bytes = reinterpret_cast<const char*>(from);
+  const std::int64_t size = count * std::int64_t{sizeof(T)};
+  for (std::int64_t i = 0; i < size; i += 64) __builtin_prefetch(bytes + i);
+}
+
+// Whether a value takes the place of the best one so far, where neither is NaN; kExact: in any
+// case, the first NaN stays.
+template <bool kExact, class S>
+GS_INLINE Mask<S> takes_over(Vec<S> value, Vec<S> best) {
+  if constexpr (kExact) return !((value <= best) | is_nan(best));
+  return value > best;
+}
+
+// Calls visit(i-th row, plane, d, h) for rows begin..end of planes with `size` D, H, W.
+template <class Visit>
+GS_INLINE void for_rows(const std::int64_t* size, std::int64_t begin, std::int64_t end,
+                        const Visit& visit) {
+  std::int64_t h = begin % size[1], d = begin / size[1] % size[0];
+  std::int64_t plane = begin / (size[0] * size[1]);
+  for (std::int64_t i = begin; i < end; ++i) {
+    visit(i, plane, d, h);
+    if (++h < size[1]) continue;
+    h = 0;
+    if (++d < size[0]) continue;
+    d = 0;
+    ++plane;
+  }
+}
+
+}  // namespace
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET
