@@ -10,7 +10,7 @@
 
 namespace gradsmith {
 
-enum class Isa : std::uint8_t { reference, avx2, avx512 };
+enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16 };
 
 // The answer to "can you do this?". Null means yes; otherwise the precondition that does not hold,
 // which GRADSMITH_VERBOSE=2 prints.
@@ -39,7 +39,7 @@ struct Implementation {
 
 template <class Params>
 struct Slot {
-  static constexpr int kMaxImplementations = 4;
+  static constexpr int kMaxImplementations = 6;
   const char* op;
   Implementation<Params> implementations[kMaxImplementations] = {};
   int count = 0;

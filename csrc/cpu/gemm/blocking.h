@@ -7,6 +7,7 @@
 
 #include "core/dtype.h"
 #include "cpu/simd/simd.h"
+#include "ops/gemm.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -38,7 +39,7 @@ constexpr int kTileRows = kBlocking<T>.rows;
 template <class T>
 constexpr int kTileColumns = kBlocking<T>.vectors * Vec<T>::kWidth;
 
-// One product, S being the element type in memory: C = A B (+ bias) (+ C), strides in elements.
+// One product, S being the element type in memory: C = f(A B (+ bias) (+ C)), strides in elements.
 template <class S>
 struct Product {
   std::int64_t m, n, k;
@@ -50,6 +51,7 @@ struct Product {
   std::int64_t c_row;
   const S* bias;  // one per column, or null
   bool accumulate;
+  Activation activation = Activation::none;
 };
 
 // Rows of B that lie pages apart are fetched this far ahead; the processor does not do it there.
