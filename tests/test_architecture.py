@@ -133,7 +133,7 @@ def test_families_stand_on_every_floor() -> None:
 
 
 def test_kernel_files_are_named_after_families() -> None:
-    helpers = {"fill", "reference"}
+    helpers = {"fill", "fill_bf16", "reference"}
     for folder in ("cpu/reference", "cpu/kernels"):
         for path in (CSRC / folder).glob("*"):
             family = path.stem.split("_")[0]

@@ -68,6 +68,26 @@ struct StridedB {
   GS_INLINE void next() { data += depth_stride; }
 };
 
+// Reads like StridedB and leaves a packed panel behind.
+template <class T>
+struct PackingB {
+  const T* data;
+  std::int64_t depth_stride;
+  T* to;
+  GS_INLINE Vec<T> whole(int j) const {
+    const T* from = data + j * Vec<T>::kWidth;
+    __builtin_prefetch(from + kPrefetchedSteps * depth_stride);
+    const Vec<T> value = Vec<T>::load(from);
+    value.store(to + j * Vec<T>::kWidth);
+    return value;
+  }
+  GS_INLINE Vec<T> last(int j, std::int64_t) const { return whole(j); }
+  GS_INLINE void next() {
+    data += depth_stride;
+    to += kTileColumns<T>;
+  }
+};
+
 template <bool kPartial, class T, class S>
 GS_INLINE Vec<T> load_lanes(const S* from, std::int64_t lanes) {
   if constexpr (kPartial) return Vec<T>::load_tail(from, lanes);
