@@ -191,7 +191,8 @@ def test_isa_objects_have_no_weak_symbols() -> None:
     objects = [
         path
         for path in (ROOT / "build").rglob("*.o")
-        if re.search(r"gradsmith_(avx2|avx512|avx512_bf16)\.dir", str(path)) and "asan" not in str(path)
+        if re.search(r"gradsmith_(avx2|avx512|avx512_bf16)\.dir", str(path))
+        and "asan" not in str(path)
     ]
     if not objects:
         pytest.skip("no build tree here (the package was installed from elsewhere)")
