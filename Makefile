@@ -44,7 +44,7 @@ asan: $(VENV)/installed $(VENV)/test-tools
 	PYTHONPATH=$(ASAN_SITE) ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so.6)" \
 	  $(BIN)/python -m pytest -q -n auto -p no:cacheprovider \
-	  -k "TestCases and (forward or backward or layouts or threads)"
+	  -k "TestCases and (forward or backward or layouts or threads) or test_gemm_paths"
 
 clean:
 	rm -rf build $(VENV)

@@ -5,13 +5,14 @@
 namespace gradsmith::bindings {
 namespace {
 
-py::object call_gemm(py::handle a, py::handle b, py::handle bias) {
+py::object call_gemm(py::handle a, py::handle b, py::handle bias, const std::string& activation) {
   const Array a_view = view(a, "matmul", "input");
   const Array b_view = view(b, "matmul", "other");
   Input bias_input;
   if (!bias.is_none()) bias_input = contiguous_input(bias, "matmul", "bias");
   Shape shape;
   GemmParams p = gemm_params(a_view, b_view, bias.is_none() ? nullptr : &bias_input.view, &shape);
+  p.activation = activation_from_name("matmul", activation);
   py::object c = empty(shape, p.dtype);
   p.c = view(c, "matmul", "out").data;
   run_released(table().gemm, p, checked_count(shape) * (p.k / 16 + 1));
@@ -21,7 +22,8 @@ py::object call_gemm(py::handle a, py::handle b, py::handle bias) {
 }  // namespace
 
 void bind_gemm(py::module_& m) {
-  m.def("gemm", &call_gemm, py::arg("a"), py::arg("b"), py::arg("bias") = py::none());
+  m.def("gemm", &call_gemm, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(),
+        py::arg("activation") = "none");
 }
 
 }  // namespace gradsmith::bindings

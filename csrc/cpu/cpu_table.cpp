@@ -17,14 +17,18 @@ void fill(OpTable& table);
 namespace cpu::avx512 {
 void fill(OpTable& table);
 }
+namespace cpu::avx512_bf16 {
+void fill(OpTable& table);
+}
 #endif
 
 namespace {
 
-constexpr Isa kIsas[] = {Isa::reference, Isa::avx2, Isa::avx512};
+constexpr Isa kIsas[] = {Isa::reference, Isa::avx2, Isa::avx512, Isa::avx512_bf16};
 
 Isa detect() {
 #ifdef GRADSMITH_X86
+  if (cpu_has_avx512_bf16()) return Isa::avx512_bf16;
   if (cpu_has_avx512()) return Isa::avx512;
   if (cpu_has_avx2_fma()) return Isa::avx2;
 #endif
@@ -87,6 +91,7 @@ OpTable make_table() {
 #ifdef GRADSMITH_X86
   if (highest_isa() >= Isa::avx2) cpu::avx2::fill(table);
   if (highest_isa() >= Isa::avx512) cpu::avx512::fill(table);
+  if (highest_isa() >= Isa::avx512_bf16) cpu::avx512_bf16::fill(table);
 #endif
   force_from_environment(table);
   return table;
@@ -113,7 +118,7 @@ void set_isa_cap(Isa isa) {
 }
 
 const char* name_of(Isa isa) {
-  constexpr const char* names[] = {"reference", "avx2", "avx512"};
+  constexpr const char* names[] = {"reference", "avx2", "avx512", "avx512_bf16"};
   return names[static_cast<int>(isa)];
 }
 
@@ -121,8 +126,8 @@ Isa isa_from_name(const std::string& name) {
   for (const Isa isa : kIsas) {
     if (name == name_of(isa)) return isa;
   }
-  throw ValueError(
-      concatenate("GRADSMITH_ISA: unknown ISA '", name, "' (expected reference, avx2 or avx512)"));
+  throw ValueError(concatenate("GRADSMITH_ISA: unknown ISA '", name,
+                               "' (expected reference, avx2, avx512 or avx512_bf16)"));
 }
 
 }  // namespace gradsmith

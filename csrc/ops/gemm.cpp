@@ -20,7 +20,19 @@ void batch_strides(const Array& x, const Shape& batch, std::int64_t* stride) {
   }
 }
 
+constexpr const char* kActivationNames[] = {"none", "relu", "gelu", "gelu_tanh", "sigmoid", "tanh"};
+
 }  // namespace
+
+Activation activation_from_name(const char* op, const std::string& name) {
+  int index = 0;
+  for (const char* each : kActivationNames) {
+    if (name == each) return static_cast<Activation>(index);
+    ++index;
+  }
+  throw ValueError(concatenate(op, ": unknown activation '", name,
+                               "' (expected none, relu, gelu, gelu_tanh, sigmoid or tanh)"));
+}
 
 GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape* c_shape) {
   GS_CHECK(a.ndim() >= 2 && b.ndim() >= 2, "matmul: got shapes ", to_string(a.shape), " and ",
@@ -70,8 +82,12 @@ GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape*
 std::string problem(const GemmParams& p) {
   std::int64_t batch = 1;
   for (int d = 0; d < p.batch_ndim; ++d) batch *= p.batch[d];
-  return std::string(name_of(p.dtype)) + " b" + std::to_string(batch) + " m" + std::to_string(p.m) +
-         "n" + std::to_string(p.n) + "k" + std::to_string(p.k);
+  std::string text = std::string(name_of(p.dtype)) + " b" + std::to_string(batch) + " m" +
+                     std::to_string(p.m) + "n" + std::to_string(p.n) + "k" + std::to_string(p.k);
+  if (p.activation != Activation::none) {
+    text += std::string(" ") + kActivationNames[static_cast<int>(p.activation)];
+  }
+  return text;
 }
 
 }  // namespace gradsmith

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products: C[i] = A[i] B[i] (+ bias) (+ C[i]) for every i of a batch.
+// Matrix products: C[i] = f(A[i] B[i] (+ bias) (+ C[i])) for every i of a batch.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,9 @@
 #include "core/shape.h"
 
 namespace gradsmith {
+
+// What is applied to each finished element of C; gelu is the exact one, by erf.
+enum class Activation : std::uint8_t { none, relu, gelu, gelu_tanh, sigmoid, tanh };
 
 struct GemmParams {
   DType dtype;           // of A, B, bias and C; bfloat16 accumulates in float32
@@ -26,12 +29,16 @@ struct GemmParams {
   int batch_ndim;
   std::int64_t batch[kMaxDims];
   std::int64_t a_batch[kMaxDims], b_batch[kMaxDims], c_batch[kMaxDims];
+  Activation activation = Activation::none;
 };
 
 // a is (..., m, k), b is (..., k, n), bias (n) or null; leading dimensions broadcast. Fills all of
 // the params but c and gives the shape of C, (..., m, n), which is contiguous.
 GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape* c_shape);
 
-std::string problem(const GemmParams& params);  // "float32 b8 m32n64k128"
+// Throws ValueError for a name that is no Activation.
+Activation activation_from_name(const char* op, const std::string& name);
+
+std::string problem(const GemmParams& params);  // "float32 b8 m32n64k128 gelu"
 
 }  // namespace gradsmith

@@ -36,7 +36,7 @@ def set_num_threads(count: int) -> None:
 
 
 def get_isa() -> str:
-    """Return the instruction set kernels are capped at: reference, avx2 or avx512."""
+    """Return the instruction set kernels are capped at: reference, avx2, avx512 or avx512_bf16."""
     return _cpu.isa()
 
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block sizes of matrix products, one row of data per ISA and compute type T, and the problem as
 // the loops see it. A micro-tile is `rows` x `vectors` registers of sums; it leaves room for one
-// row of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A `depth`
-// x `rows` sliver of A stays in L1, a `depth` x `row_block` block of A in half of L2.
+// row of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A
+// `product_depth` x `rows` sliver of A stays in L1, a `product_depth` x `row_block` block of A in
+// half of L2.
 #pragma once
 
 #include "core/dtype.h"
 #include "cpu/simd/simd.h"
+#include "ops/gemm.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -14,7 +16,9 @@ namespace {
 struct Blocking {
   int rows, vectors;                     // of a packed micro-tile
   int unpacked_rows, unpacked_vectors;   // of one that reads A and B where they lie
-  std::int64_t depth;                    // terms summed in registers before C is touched
+  std::int64_t depth;                    // terms summed in registers before C is touched, where
+                                         // panels are gathered as they are needed (convolution)
+  std::int64_t product_depth;            // the same in a packed product
   std::int64_t row_block, column_block;  // multiples of the micro-tile
 };
 
@@ -22,14 +26,14 @@ template <class T>
 constexpr Blocking kBlocking{};
 #if defined(__AVX512F__)
 template <>
-constexpr Blocking kBlocking<float>{14, 2, 6, 4, 384, 24 * 14, 96 * 32};
+constexpr Blocking kBlocking<float>{14, 2, 6, 4, 384, 512, 18 * 14, 96 * 32};
 template <>
-constexpr Blocking kBlocking<double>{8, 3, 6, 4, 256, 32 * 8, 96 * 24};
+constexpr Blocking kBlocking<double>{8, 3, 6, 4, 256, 512, 16 * 8, 96 * 24};
 #else
 template <>
-constexpr Blocking kBlocking<float>{6, 2, 6, 2, 320, 32 * 6, 192 * 16};
+constexpr Blocking kBlocking<float>{6, 2, 6, 2, 320, 320, 32 * 6, 192 * 16};
 template <>
-constexpr Blocking kBlocking<double>{4, 3, 6, 2, 256, 40 * 4, 160 * 12};
+constexpr Blocking kBlocking<double>{4, 3, 6, 2, 256, 256, 40 * 4, 160 * 12};
 #endif
 
 // Rows of a micro-tile and of a sliver of A; columns of a micro-tile and of a panel of B.
@@ -38,7 +42,7 @@ constexpr int kTileRows = kBlocking<T>.rows;
 template <class T>
 constexpr int kTileColumns = kBlocking<T>.vectors * Vec<T>::kWidth;
 
-// One product, S being the element type in memory: C = A B (+ bias) (+ C), strides in elements.
+// One product, S being the element type in memory: C = f(A B (+ bias) (+ C)), strides in elements.
 template <class S>
 struct Product {
   std::int64_t m, n, k;
@@ -50,6 +54,7 @@ struct Product {
   std::int64_t c_row;
   const S* bias;  // one per column, or null
   bool accumulate;
+  Activation activation = Activation::none;
 };
 
 // Rows of B that lie pages apart are fetched this far ahead; the processor does not do it there.

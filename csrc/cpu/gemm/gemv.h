@@ -6,7 +6,7 @@
 
 #include "core/allocator.h"
 #include "core/parallel.h"
-#include "cpu/gemm/blocking.h"
+#include "cpu/gemm/microkernel.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -23,16 +23,18 @@ struct MatrixVector {
   const S* bias;
   std::int64_t bias_stride;
   bool accumulate;
+  Activation activation;
 };
 
 // A product with one row or one column.
 template <class S>
 GS_INLINE MatrixVector<S> matrix_vector_of(const Product<S>& p) {
   if (p.n == 1) {
-    return {p.m,       p.k, p.a,     p.a_row, p.a_depth, p.b,
-            p.b_depth, p.c, p.c_row, p.bias,  0,         p.accumulate};
+    return {p.m, p.k,     p.a,    p.a_row, p.a_depth,    p.b,         p.b_depth,
+            p.c, p.c_row, p.bias, 0,       p.accumulate, p.activation};
   }
-  return {p.n, p.k, p.b, p.b_column, p.b_depth, p.a, p.a_depth, p.c, 1, p.bias, 1, p.accumulate};
+  return {p.n, p.k, p.b,    p.b_column, p.b_depth,    p.a,         p.a_depth,
+          p.c, 1,   p.bias, 1,          p.accumulate, p.activation};
 }
 
 template <class S>
@@ -47,6 +49,11 @@ GS_INLINE void write_element(const MatrixVector<S>& p, std::int64_t i, T sum) {
   S* y = p.y + i * p.y_stride;
   if (p.bias != nullptr) sum += static_cast<T>(p.bias[i * p.bias_stride]);
   if (p.accumulate) sum += static_cast<T>(*y);
+  if (p.activation != Activation::none) {
+    Vec<T> value(sum);
+    activate(&value, 1, p.activation);
+    sum = first_lane(value);
+  }
   *y = static_cast<S>(sum);
 }
 

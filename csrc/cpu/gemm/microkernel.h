@@ -4,13 +4,16 @@
 // neither its neighbours nor who computes it. The last vector of a tile may be partial.
 #pragma once
 
+#include "cpu/activation.h"
 #include "cpu/gemm/blocking.h"
+#include "cpu/simd/math.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 // Where a tile goes and what else is added. Of a sum over several depth blocks the first adds bias
-// and C, the last writes C; those between keep T in `partial`, which is C itself where S is T.
+// and C, the last applies the activation and writes C; those between keep T in `partial`, which is
+// C itself where S is T.
 template <class T, class S>
 struct Output {
   S* c;
@@ -19,6 +22,7 @@ struct Output {
   std::int64_t partial_row;
   const S* bias;
   bool accumulate, first, last;
+  Activation activation = Activation::none;
 
   GS_INLINE Output at(std::int64_t row, std::int64_t column) const {
     Output tile = *this;
@@ -64,6 +68,26 @@ struct StridedB {
   GS_INLINE void next() { data += depth_stride; }
 };
 
+// Reads like StridedB and leaves a packed panel behind.
+template <class T>
+struct PackingB {
+  const T* data;
+  std::int64_t depth_stride;
+  T* to;
+  GS_INLINE Vec<T> whole(int j) const {
+    const T* from = data + j * Vec<T>::kWidth;
+    __builtin_prefetch(from + kPrefetchedSteps * depth_stride);
+    const Vec<T> value = Vec<T>::load(from);
+    value.store(to + j * Vec<T>::kWidth);
+    return value;
+  }
+  GS_INLINE Vec<T> last(int j, std::int64_t) const { return whole(j); }
+  GS_INLINE void next() {
+    data += depth_stride;
+    to += kTileColumns<T>;
+  }
+};
+
 template <bool kPartial, class T, class S>
 GS_INLINE Vec<T> load_lanes(const S* from, std::int64_t lanes) {
   if constexpr (kPartial) return Vec<T>::load_tail(from, lanes);
@@ -77,6 +101,11 @@ GS_INLINE void store_lanes(Vec<T> value, S* to, std::int64_t lanes) {
   } else {
     value.store(to);
   }
+}
+
+template <class T>
+__attribute__((noinline)) void activate(Vec<T>* values, int count, Activation activation) {
+  for (int i = 0; i < count; ++i) values[i] = activated(values[i], activation);
 }
 
 // One column of registers, `lanes` wide where kPartial.
@@ -101,6 +130,15 @@ GS_INLINE void write_column(Vec<T> (&sum)[kRows], const Output<T, S>& out, std::
     }
   }
   if (out.last) {
+    if (GS_UNLIKELY(out.activation != Activation::none)) {
+      // By way of a copy: an address taken of the sums themselves would keep them in memory.
+      Vec<T> value[kRows];
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) value[i] = sum[i];
+      activate(value, kRows, out.activation);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) sum[i] = value[i];
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       store_lanes<kPartial>(sum[i], out.c + i * out.c_row, lanes);
@@ -129,14 +167,14 @@ __attribute__((noinline)) void multiply_tile(A a, B b, std::int64_t depth, std::
   }
 #pragma GCC unroll 2
   for (std::int64_t step = 0; step < depth; ++step) {
-    Vec<T> column[kVectors];
+    decltype(b.whole(0)) column[kVectors];
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       column[j] = kPartial && j == kVectors - 1 ? b.last(j, lanes) : b.whole(j);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const Vec<T> row = a.row(i);
+      const auto row = a.row(i);
 #pragma GCC unroll 4
       for (int j = 0; j < kVectors; ++j) sum[j][i] = fma(row, column[j], sum[j][i]);
     }

@@ -33,7 +33,7 @@ void multiply_unpacked(const Product<T>& p) {
       const std::int64_t column = i / row_tiles * kColumns;
       T* c = p.c + row * p.c_row + column;
       const T* bias = p.bias == nullptr ? nullptr : p.bias + column;
-      const Output<T, T> out{c, p.c_row, c, p.c_row, bias, p.accumulate, true, true};
+      const Output<T, T> out{c, p.c_row, c, p.c_row, bias, p.accumulate, true, true, p.activation};
       multiply<kRows, kVectors>(StridedA<T>{p.a + row * p.a_row, p.a_row, p.a_depth},
                                 StridedB<T>{p.b + column, p.b_depth}, p.k,
                                 smaller(kRows, p.m - row), smaller(kColumns, p.n - column), out);

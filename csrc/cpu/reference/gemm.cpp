@@ -3,6 +3,7 @@
 // rounded once. Threads take rows.
 #include "core/dispatch.h"
 #include "core/parallel.h"
+#include "cpu/activation.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
@@ -46,7 +47,7 @@ void multiply_row(const GemmParams& p, const T* a, const T* b, T* c) {
     }
     if (bias != nullptr) sum += value_of(bias[column]);
     if (p.accumulate) sum += value_of(c[column]);
-    c[column] = static_cast<T>(sum);
+    c[column] = static_cast<T>(activated(sum, p.activation));
   }
 }
 
