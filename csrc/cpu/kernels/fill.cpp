@@ -6,6 +6,7 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 void fill_conv(OpTable& table);
 void fill_elementwise(OpTable& table);
+void fill_elementwise_transpose(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_loss(OpTable& table);
 void fill_norm(OpTable& table);
@@ -17,6 +18,7 @@ void fill_softmax(OpTable& table);
 void fill(OpTable& table) {
   fill_conv(table);
   fill_elementwise(table);
+  fill_elementwise_transpose(table);
   fill_gemm(table);
   fill_loss(table);
   fill_norm(table);
