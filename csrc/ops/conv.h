@@ -16,8 +16,8 @@
 
 namespace gradsmith {
 
-// Every array is contiguous. The slot writes one of x, weight and y and reads the other two:
-// conv_forward y, conv_backward_input x, conv_backward_weight weight.
+// x and y are dense in `layout`, the others in C order. The slot writes one of x, weight and y and
+// reads the other two: conv_forward y, conv_backward_input x, conv_backward_weight weight.
 struct ConvParams {
   DType dtype;                             // of all arrays; bfloat16 accumulates in float32
   std::int64_t batch, groups;              // N, G
@@ -25,6 +25,7 @@ struct ConvParams {
   std::int64_t in[kSpatialDims], kernel[kSpatialDims], out[kSpatialDims];  // D, H, W each
   std::int64_t stride[kSpatialDims], dilation[kSpatialDims];
   std::int64_t pad[kSpatialDims];  // zeros in front of x; those behind follow from `out`
+  Layout layout;                   // of x and y
   void* x;                         // N, C, in
   void* weight;                    // O, C/G, kernel
   void* y;                         // N, O, out
@@ -53,6 +54,11 @@ ConvParams conv_backward_input_params(const ConvOptions& options, const Array& d
                                       Shape* dx_shape);
 ConvParams conv_backward_weight_params(const ConvOptions& options, const Array& x, const Array& dy,
                                        const Shape& kernel, Shape* dweight_shape);
+
+// The layout in which x and y of a convolution should lie, where `read` (x or dy) lies as it does
+// and the kernel's vectors run over `lanes` channels: those of what it writes, or of dy for the
+// weight gradient. The three functions above leave it to be set.
+Layout preferred_layout(const ConvOptions& options, const Array& read, std::int64_t lanes);
 
 std::int64_t multiplications(const ConvParams& params);  // saturates
 

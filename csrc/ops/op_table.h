@@ -39,7 +39,7 @@ struct Implementation {
 
 template <class Params>
 struct Slot {
-  static constexpr int kMaxImplementations = 4;
+  static constexpr int kMaxImplementations = 8;
   const char* op;
   Implementation<Params> implementations[kMaxImplementations] = {};
   int count = 0;

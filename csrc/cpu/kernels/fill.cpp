@@ -5,6 +5,7 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 void fill_conv(OpTable& table);
+void fill_conv_channels_last(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_elementwise_transpose(OpTable& table);
 void fill_gemm(OpTable& table);
@@ -17,6 +18,7 @@ void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
   fill_conv(table);
+  fill_conv_channels_last(table);
   fill_elementwise(table);
   fill_elementwise_transpose(table);
   fill_gemm(table);
