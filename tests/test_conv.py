@@ -13,7 +13,7 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops import conv
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, NUMPY_DTYPES, Case, CaseTests, isa_cap, threads
 from tests.reference import conv as definition
 from tests.tolerance import assert_close
 
@@ -111,6 +111,8 @@ CASES = [
     _case("conv2d_whole_image", (3, 2, 4, 3), (6, 2, 4, 3)),
     _case("conv2d_grouped", (2, 4, 4, 4), (6, 2, 3, 3), padding=1, groups=2),
     _case("conv2d_depthwise", (2, 3, 5, 5), (6, 1, 3, 3), stride=2, padding=1, groups=3),
+    _case("conv2d_channels_last", (2, 2, 4, 3), (17, 2, 3, 3), padding=1),
+    _case("conv2d_channels_last_grouped", (1, 4, 3, 3), (32, 2, 2, 2), stride=2, groups=2),
     _case("conv3d", (1, 2, 3, 4, 4), (2, 2, 2, 3, 2), padding=(1, 1, 0)),
     _case("conv3d_strided", (1, 2, 5, 4, 5), (2, 1, 2, 2, 3), (2, 1, 2), 1, (2, 1, 1), groups=2),
     _transposed_case("conv_transpose1d", (2, 3, 4), (3, 2, 3), 2, 1, 1),
@@ -118,12 +120,105 @@ CASES = [
     _transposed_case("conv_transpose2d_strided", (1, 2, 3, 4), (2, 2, 3, 2), (2, 3), 1, (1, 2)),
     _transposed_case("conv_transpose2d_grouped", (1, 4, 3, 2), (4, 2, 2, 2), 2, 0, 0, 2),
     _transposed_case("conv_transpose2d_long_padding", (1, 2, 3, 3), (2, 1, 2, 2), 1, 0, 2, 1, 3),
+    _transposed_case("conv_transpose2d_channels_last", (1, 2, 3, 2), (2, 16, 3, 2), 2, 1, (1, 0)),
     _transposed_case("conv_transpose3d", (1, 2, 2, 3, 2), (2, 2, 2, 2, 3), 2, 1, (1, 0, 1)),
 ]
 
 
 class TestCases(CaseTests):
     pass
+
+
+# Large enough to reach every way the channels-last kernels go: x, weight, stride, padding,
+# dilation, groups.
+LARGE: dict[str, tuple[Any, ...]] = {
+    "panels": ((2, 96, 5, 6), (128, 96, 3, 3), 1, 1, 1, 1),
+    "panels_grouped": ((1, 68, 7, 5), (132, 34, 5, 7), (2, 1), 2, 1, 2),
+    "bands": ((2, 16, 70, 70), (18, 16, 3, 3), 1, 1, 1, 1),
+    "bands_of_many_rows": ((2, 28, 44, 40), (20, 28, 3, 3), 1, 1, 1, 1),
+    "phases": ((2, 18, 15, 14), (33, 18, 3, 3), 2, 1, 1, 1),
+    "phases_without_taps": ((2, 17, 11, 10), (19, 17, 2, 1), 3, 0, 1, 1),
+    "dilated": ((1, 16, 13, 17), (49, 16, 3, 3), 1, (2, 3), (2, 3), 1),
+    "grouped": ((2, 34, 9, 9), (36, 17, 3, 3), 1, 1, 1, 2),
+    "pointwise": ((3, 40, 7, 7), (50, 40, 1, 1), 1, 0, 1, 1),
+    "pointwise_strided": ((2, 33, 9, 8), (65, 33, 1, 1), 2, 0, 1, 1),
+    "first_layer": ((2, 3, 33, 31), (32, 3, 7, 7), 2, 3, 1, 1),
+    "sliding": ((2, 16, 12, 19), (16, 16, 3, 3), 1, 1, 1, 1),
+    "sliding_by_five": ((3, 16, 14, 26), (16, 16, 5, 5), 1, 2, 1, 1),
+    "sliding_partial": ((2, 13, 9, 12), (13, 13, 3, 3), 1, 1, 1, 1),
+    "depthwise": ((2, 37, 9, 11), (37, 1, 3, 3), 1, 1, 1, 37),
+    "depthwise_strided": ((3, 64, 11, 8), (64, 1, 3, 3), 2, 1, 1, 64),
+    "depthwise_by_five": ((1, 130, 13, 12), (130, 1, 5, 5), (1, 2), 2, 1, 130),
+    "depthwise_dilated": ((2, 24, 12, 9), (24, 1, 3, 2), 1, (2, 1), (2, 3), 24),
+    "depthwise_1d": ((2, 40, 33), (40, 1, 4), 1, 1, 1, 40),
+    "depthwise_3d": ((1, 24, 4, 6, 5), (24, 1, 3, 3, 3), (1, 2, 1), 1, 1, 24),
+    "1d": ((3, 20, 150), (24, 20, 5), 1, 2, 1, 1),
+    "3d": ((2, 6, 4, 5, 9), (18, 6, 2, 3, 3), 1, (1, 0, 1), 1, 1),
+    "3d_strided": ((1, 18, 5, 6, 7), (17, 18, 3, 3, 2), (2, 1, 2), 1, 1, 1),
+}
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    """Return the same elements in the order of (N, *spatial, C)."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", NUMPY_DTYPES)
+@pytest.mark.parametrize("name", LARGE)
+def test_large_problems(name: str, dtype: str, isa: str) -> None:
+    x_shape, weight_shape, *options = LARGE[name]
+    ndim = len(weight_shape) - 2
+    stride, padding, dilation = (_tuple(option, ndim) for option in options[:3])
+    groups = options[3]
+    rng = np.random.default_rng(0)
+    number = NUMPY_DTYPES[dtype]
+    x, weight = (rng.standard_normal(s).astype(number) for s in (x_shape, weight_shape))
+    bias = rng.standard_normal(weight_shape[0]).astype(number)
+    wide = [each.astype(np.float64) for each in (x, weight, bias)]
+    y = definition.conv_forward(*wide, stride, padding, dilation, groups)
+    dy = rng.standard_normal(y.shape).astype(number)
+    expected = definition.conv_backward(
+        dy.astype(np.float64), *wide[:2], stride, padding, dilation, groups
+    )
+    depths = (
+        math.prod(weight_shape[1:]),
+        weight_shape[0] // groups * math.prod(weight_shape[2:]),
+        y.size // y.shape[1],
+    )
+    runs = []
+    for count in (1, 2, 7):
+        tensors = [Tensor(a, requires_grad=True) for a in (_channels_last(x), weight, bias)]
+        with isa_cap(isa), threads(count):
+            got = getattr(conv, f"conv{ndim}d")(*tensors, stride, padding, dilation, groups)
+            gradients = grad(got, tensors, Tensor(_channels_last(dy)))
+        runs.append([each.detach().numpy() for each in (got, *gradients[:2])])
+    for array, want, depth in zip(runs[0], (y, *expected[:2]), depths, strict=True):
+        assert_close(array, want, dtype, "matmul", 4 * depth, name)
+    for other in runs[1:]:
+        for first, second in zip(runs[0], other, strict=True):
+            assert first.tobytes() == second.tobytes(), f"{name}: bits differ by threads"
+
+
+def test_wide_convolutions_hand_on_channels_last() -> None:
+    x = Tensor(np.ones((2, 3, 8, 8), np.float32), requires_grad=True)
+    y = conv.conv2d(x, Tensor(np.ones((16, 3, 3, 3), np.float32)))
+    assert y.stride() == (576, 1, 96, 16)
+    narrow = conv.conv2d(x, Tensor(np.ones((4, 3, 3, 3), np.float32)))
+    assert narrow.is_contiguous()
+    assert not conv.conv2d(y.detach(), Tensor(np.ones((8, 16, 1, 1), np.float32))).is_contiguous()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 16, 16), (3, 17, 4, 9), (2, 40, 33), (5, 7)])
+def test_copies_between_layouts(shape: tuple[int, ...], dtype: Any, isa: str) -> None:
+    values = np.arange(math.prod(shape)).astype(dtype).reshape(shape)
+    with isa_cap(isa):
+        for rearranged in (_channels_last(values), np.asfortranarray(values)):
+            copy = Tensor(rearranged).contiguous().numpy()
+            assert copy.flags.c_contiguous
+            np.testing.assert_array_equal(copy, values)
 
 
 def _tensor(*shape: int, dtype: Any = np.float64, requires_grad: bool = False) -> Tensor:

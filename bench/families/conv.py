@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""2-d convolutions in float32: forward, and forward with both gradients."""
+"""Convolutions in float32: forward, and forward with both gradients."""
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,88 +15,182 @@ import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
 
 
-def _definition(x: np.ndarray, w: np.ndarray, stride: int, padding: int, groups: int) -> np.ndarray:
-    """Return the convolution in float64, one product per position of the kernel."""
-    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    w = w.astype(np.float64)
-    out, kernel = w.shape[0], w.shape[2]
-    size = (x.shape[2] - kernel) // stride + 1
-    y = np.zeros((x.shape[0], out, size, size))
-    share_in, share_out = x.shape[1] // groups, out // groups
-    for g in range(groups):
-        inputs = x[:, g * share_in : (g + 1) * share_in]
-        filters = w[g * share_out : (g + 1) * share_out]
-        for i in range(kernel):
-            for j in range(kernel):
-                rows = slice(i, i + stride * (size - 1) + 1, stride)
-                columns = slice(j, j + stride * (size - 1) + 1, stride)
-                y[:, g * share_out : (g + 1) * share_out] += np.einsum(
-                    "nchw,oc->nohw", inputs[:, :, rows, columns], filters[:, :, i, j]
-                )
-    return y
+@dataclass(frozen=True)
+class Layer:
+    """One line of the problem list."""
+
+    batch: int
+    channels: int
+    size: tuple[int, ...]
+    filters: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    groups: int
+    transposed: bool
+
+    @property
+    def function(self) -> str:
+        """Its name in torch.nn.functional, and ours."""
+        return f"conv{'_transpose' if self.transposed else ''}{len(self.size)}d"
+
+    @property
+    def options(self) -> dict[str, int]:
+        names = ("stride", "padding", "dilation", "groups")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of input and weight."""
+        first, second = self.filters, self.channels
+        if self.transposed:
+            first, second = second, first
+        weight = (first, second // self.groups, *(self.kernel,) * len(self.size))
+        return (self.batch, self.channels, *self.size), weight
 
 
-def _training_step(conv: Any, x: Any, w: Any, options: dict[str, int]) -> Any:
+def _parse(text: str) -> Layer:
+    numbers = re.findall(r"([a-z])(\d+(?:x\d+)*)", text.removesuffix("transposed"))
+    n, c, i, o, k, s, p, d, g = (tuple(int(x) for x in value.split("x")) for _, value in numbers)
+    single = (each[0] for each in (o, k, s, p, d, g))
+    return Layer(n[0], c[0], i, *single, text.endswith("transposed"))
+
+
+def _taps(layer: Layer, short: tuple[int, ...]) -> Iterator[Any]:
+    """Yield each kernel offset, and where the short side meets the padded long side there."""
+    for offset in itertools.product(range(layer.kernel), repeat=len(short)):
+        starts = [k * layer.dilation for k in offset]
+        slices = [
+            slice(start, start + layer.stride * (count - 1) + 1, layer.stride)
+            for start, count in zip(starts, short, strict=True)
+        ]
+        yield (slice(None), slice(None), *offset), (slice(None), *slices)
+
+
+def _definition(
+    layer: Layer, x: np.ndarray, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the result and, for a gradient of ones, both gradients; in float64, per kernel offset.
+
+    A convolution is a linear map from its padded input, the long side, to its result, the short
+    one; a transposed convolution goes back. Channels are the last dimension here.
+    """
+    reach, p = layer.dilation * (layer.kernel - 1) + 1, layer.padding
+    x, w = np.moveaxis(x.astype(np.float64), 1, -1), w.astype(np.float64)
+    if layer.transposed:
+        short, long = layer.size, tuple((h - 1) * layer.stride + reach for h in layer.size)
+    else:
+        long = tuple(h + 2 * p for h in layer.size)
+        short = tuple((h - reach) // layer.stride + 1 for h in long)
+    inner = (slice(None), *(slice(p, h - p) for h in long))
+    shares = w.shape[0] // layer.groups, w.shape[1]
+    small = np.ones((layer.batch, *short, w.shape[0]))
+    large = np.zeros((layer.batch, *long, w.shape[1] * layer.groups))
+    large[inner] = 1.0
+    if layer.transposed:
+        small = x
+    else:
+        large[inner] = x
+    to_small, to_large, dw = np.zeros_like(small), np.zeros_like(large), np.zeros_like(w)
+    axes = list(range(len(short) + 1))
+    for offset, seen in _taps(layer, short):
+        for g in range(layer.groups):
+            rows = slice(g * shares[0], (g + 1) * shares[0])
+            columns = slice(g * shares[1], (g + 1) * shares[1])
+            taps = w[offset][rows]
+            to_small[..., rows] += large[seen][..., columns] @ taps.T
+            to_large[(*seen, columns)] += small[..., rows] @ taps
+            part = np.tensordot(small[..., rows], large[seen][..., columns], (axes, axes))
+            dw[offset][rows] += part
+    to_large = to_large[inner]
+    y, dx = (to_large, to_small) if layer.transposed else (to_small, to_large)
+    return np.moveaxis(y, -1, 1), np.moveaxis(dx, -1, 1), dw
+
+
+def _training_step(conv: Callable[..., Any], x: Any, w: Any, dy: Any, options: Any) -> Any:
     x.grad = w.grad = None
-    y = conv(x, w, **options)
-    y.sum().backward()
-    return w.grad
+    conv(x, w, **options).backward(dy)
+    return x, w
+
+
+def _check_step(dx: np.ndarray, dw: np.ndarray) -> Callable[[Any], None]:
+    check_dx, check_dw = close_to(dx, 1e-4), close_to(dw, 1e-4)
+
+    def check(result: Any) -> None:
+        x, w = result
+        check_dx(x.grad)
+        check_dw(w.grad)
+
+    return check
+
+
+def _handed_over(array: np.ndarray) -> np.ndarray:
+    """Return the array in the layout that our convolutions give their results.
+
+    Within a network that is how it arrives; its first layer takes what the user has.
+    """
+    if array.shape[1] < 16:
+        return array
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
 
 
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("conv"):
-        numbers = {key: int(size) for key, size in re.findall(r"([a-z])(\d+)", text)}
-        n, c, h, o, k, g = (numbers[key] for key in "nchokg")
+        layer = _parse(text)
         rng = np.random.default_rng(0)
-        x = rng.standard_normal((n, c, h, h)).astype(np.float32)
-        w = rng.standard_normal((o, c // g, k, k)).astype(np.float32)
-        options = {"stride": numbers["s"], "padding": numbers["p"], "groups": g}
-        expected = _definition(x, w, numbers["s"], numbers["p"], g)
-        flops = 2.0 * expected.size * (c // g) * k * k
-        ours_x, ours_w = gs.from_numpy(x), gs.from_numpy(w)
+        x, w = (rng.standard_normal(shape).astype(np.float32) for shape in layer.shapes)
+        y, dx, dw = _definition(layer, x, w)
+        places = layer.size if layer.transposed else y.shape[2:]
+        flops = 2.0 * layer.batch * float(np.prod(places)) * w.size
+        dense = layer.groups == 1
+        ours_x = _handed_over(x) if dense else x
+        ones = np.ones(y.shape, np.float32)
+        ours_dy = gs.from_numpy(_handed_over(ones) if dense else ones)
+        function = getattr(gs.nn.functional, layer.function)
+        a, b = gs.from_numpy(ours_x), gs.from_numpy(w)
         forward = Problem(
             "conv",
             f"{name} forward",
-            ours=lambda a=ours_x, b=ours_w, o=options: gs.nn.functional.conv2d(a, b, **o),
-            check=close_to(expected, 2e-5),
+            ours=lambda f=function, a=a, b=b, o=layer.options: f(a, b, **o),
+            check=close_to(y, 3e-5),
             flops=flops,
         )
-        step_x = gs.tensor(x, requires_grad=True)
-        step_w = gs.tensor(w, requires_grad=True)
+        a, b = gs.from_numpy(ours_x.copy(order="K")), gs.tensor(w, requires_grad=True)
+        a.requires_grad = True
         step = Problem(
             "conv",
             f"{name} forward+backward",
-            ours=lambda a=step_x, b=step_w, o=options: _training_step(
-                gs.nn.functional.conv2d, a, b, o
+            ours=lambda f=function, a=a, b=b, d=ours_dy, o=layer.options: _training_step(
+                f, a, b, d, o
             ),
-            check=lambda result, shape=w.shape: _assert_shape(result, shape),
+            check=_check_step(dx, dw),
             flops=3 * flops,
         )
         if "torch" in against:
-            _add_torch(forward, step, x, w, options)
+            _add_torch(forward, step, x, w, ones, layer)
         yield forward
         yield step
 
 
-def _assert_shape(result: Any, shape: tuple[int, ...]) -> None:
-    assert tuple(result.shape) == shape
-    assert np.isfinite(result.numpy()).all()
-
-
 def _add_torch(
-    forward: Problem, step: Problem, x: np.ndarray, w: np.ndarray, options: dict[str, int]
+    forward: Problem, step: Problem, x: np.ndarray, w: np.ndarray, dy: np.ndarray, layer: Layer
 ) -> None:
     """Give PyTorch both memory formats; its better one counts."""
     import torch
 
-    conv = torch.nn.functional.conv2d
+    conv, options = getattr(torch.nn.functional, layer.function), layer.options
     forward.peers["torch"] = {}
     step.peers["torch"] = {}
-    formats = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
+    formats = {"default": torch.contiguous_format}
+    if len(layer.size) > 1:
+        last = torch.channels_last if len(layer.size) == 2 else torch.channels_last_3d
+        formats["channels_last"] = last
     for name, memory_format in formats.items():
-        tx = torch.from_numpy(x).contiguous(memory_format=memory_format)
-        tw = torch.from_numpy(w).contiguous(memory_format=memory_format)
+        tx, tw, td = (
+            torch.from_numpy(each).contiguous(memory_format=memory_format) for each in (x, w, dy)
+        )
         sx = tx.clone(memory_format=memory_format).requires_grad_()
         sw = tw.clone(memory_format=memory_format).requires_grad_()
         forward.peers["torch"][name] = lambda a=tx, b=tw: conv(a, b, **options)
-        step.peers["torch"][name] = lambda a=sx, b=sw: _training_step(conv, a, b, options)
+        step.peers["torch"][name] = lambda a=sx, b=sw, d=td: _training_step(conv, a, b, d, options)

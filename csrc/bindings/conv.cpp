@@ -52,17 +52,23 @@ const Array* optional_input(py::handle array, const char* op, const char* argume
   return &input->view;
 }
 
+std::int64_t size_of(const Array& array, int axis) {
+  return axis < array.ndim() ? array.size(axis) : 0;
+}
+
 py::object call_forward(py::handle x, py::handle weight, py::handle bias,
                         const py::tuple& options) {
   const std::string op = op_name(options);
   const ConvOptions o = unpack_options(op, options);
-  const Input x_input = contiguous_input(x, o.op, "input");
   const Input weight_input = contiguous_input(weight, o.op, "weight");
+  const Layout layout = preferred_layout(o, view(x, o.op, "input"), size_of(weight_input.view, 0));
+  const Input x_input = layout_input(x, layout, o.op, "input");
   Input bias_input;
   const Array* bias_view = optional_input(bias, o.op, "bias", &bias_input);
   Shape shape;
   ConvParams p = conv_forward_params(o, x_input.view, weight_input.view, bias_view, &shape);
-  py::object y = empty(shape, p.dtype);
+  p.layout = layout;
+  py::object y = empty(shape, p.dtype, layout);
   p.y = view(y, o.op, "out").data;
   run_released(table().conv_forward, p, multiplications(p));
   return y;
@@ -72,8 +78,10 @@ py::object call_backward_input(py::handle dy, py::handle weight, py::handle bias
                                const py::tuple& options) {
   const std::string op = op_name(options);
   const ConvOptions o = unpack_options(op, options);
-  const Input dy_input = contiguous_input(dy, o.op, "input");
   const Input weight_input = contiguous_input(weight, o.op, "weight");
+  const Layout layout =
+      preferred_layout(o, view(dy, o.op, "input"), size_of(weight_input.view, 1) * o.groups);
+  const Input dy_input = layout_input(dy, layout, o.op, "input");
   Input bias_input;
   const Array* bias_view = optional_input(bias, o.op, "bias", &bias_input);
   Shape in;
@@ -81,7 +89,8 @@ py::object call_backward_input(py::handle dy, py::handle weight, py::handle bias
   Shape shape;
   ConvParams p = conv_backward_input_params(o, dy_input.view, weight_input.view, bias_view,
                                             size.is_none() ? nullptr : &in, &shape);
-  py::object dx = empty(shape, p.dtype);
+  p.layout = layout;
+  py::object dx = empty(shape, p.dtype, layout);
   p.x = view(dx, o.op, "out").data;
   run_released(table().conv_backward_input, p, multiplications(p));
   return dx;
@@ -91,11 +100,15 @@ py::object call_backward_weight(py::handle x, py::handle dy, const py::tuple& ke
                                 const py::tuple& options) {
   const std::string op = op_name(options);
   const ConvOptions o = unpack_options(op, options);
-  const Input x_input = contiguous_input(x, o.op, "input");
-  const Input dy_input = contiguous_input(dy, o.op, "gradient");
+  const Array dy_view = view(dy, o.op, "gradient");
+  const int channel = dy_view.ndim() - o.ndim - 1;
+  const Layout layout = preferred_layout(o, dy_view, channel >= 0 ? dy_view.size(channel) : 0);
+  const Input x_input = layout_input(x, layout, o.op, "input");
+  const Input dy_input = layout_input(dy, layout, o.op, "gradient");
   Shape shape;
   ConvParams p =
       conv_backward_weight_params(o, x_input.view, dy_input.view, shape_from(kernel, o.op), &shape);
+  p.layout = layout;
   py::object dweight = empty(shape, p.dtype);
   p.weight = view(dweight, o.op, "out").data;
   run_released(table().conv_backward_weight, p, multiplications(p));

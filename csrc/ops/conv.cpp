@@ -244,6 +244,17 @@ ConvParams conv_backward_weight_params(const ConvOptions& o, const Array& x, con
   return p;
 }
 
+// Channels-last fills its vectors with the channels of a group. bfloat16 has kernels for it alone.
+Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t lanes) {
+  constexpr std::int64_t kLanes = 16;
+  const bool fills_vectors =
+      o.groups >= 1 && lanes / o.groups >= (is_channels_last(read) ? kLanes / 2 : kLanes);
+  const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && is_channels_last(read);
+  const bool is_last =
+      is_batched(o, read) && (fills_vectors || stays_depthwise || read.dtype == DType::bfloat16);
+  return is_last ? Layout::channels_last : Layout::channels_first;
+}
+
 std::int64_t multiplications(const ConvParams& p) {
   double count =
       static_cast<double>(p.batch * p.out_channels) * static_cast<double>(p.in_channels / p.groups);
@@ -261,7 +272,8 @@ std::string problem(const ConvParams& p) {
   return std::string(name_of(p.dtype)) + " g" + std::to_string(p.groups) + "n" +
          std::to_string(p.batch) + "c" + std::to_string(p.in_channels) + "i" + sizes(p.in) + "o" +
          std::to_string(p.out_channels) + "k" + sizes(p.kernel) + "s" + sizes(p.stride) + "p" +
-         sizes(p.pad) + "d" + sizes(p.dilation);
+         sizes(p.pad) + "d" + sizes(p.dilation) +
+         (p.layout == Layout::channels_last ? " channels_last" : "");
 }
 
 }  // namespace gradsmith

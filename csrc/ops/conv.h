@@ -55,6 +55,11 @@ ConvParams conv_backward_input_params(const ConvOptions& options, const Array& d
 ConvParams conv_backward_weight_params(const ConvOptions& options, const Array& x, const Array& dy,
                                        const Shape& kernel, Shape* dweight_shape);
 
+// The layout in which x and y of a convolution should lie, where `read` (x or dy) lies as it does
+// and the kernel's vectors run over `lanes` channels: those of what it writes, or of dy for the
+// weight gradient. The three functions above leave it to be set.
+Layout preferred_layout(const ConvOptions& options, const Array& read, std::int64_t lanes);
+
 std::int64_t multiplications(const ConvParams& params);  // saturates
 
 std::string problem(const ConvParams& params);  // "float32 g1n16c3i1x32x32o8k1x3x3s1x1x1..."

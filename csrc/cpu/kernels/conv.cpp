@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution as implicit matrix products (see conv_correlate.h and conv_weight.h). The forward
+// Convolution in C order as implicit products (see conv_correlate.h, conv_weight.h). The forward
 // pass is one correlation of x. The input gradient is one correlation of dy for each phase of the
 // stride, with the taps that meet it, so that no zero between strided outputs is ever multiplied.
 // With many images and groups a thread takes whole ones and copies their planes next to itself;
@@ -346,6 +346,7 @@ void backward_weight(const ConvParams& p) {
   multiply_gradient(w);
 }
 
+GS_INLINE bool is_channels_first(const ConvParams& p) { return p.layout == Layout::channels_first; }
 GS_INLINE bool is_supported_dtype(const ConvParams& p) {
   return p.dtype == DType::float32 || p.dtype == DType::float64;
 }
@@ -354,6 +355,7 @@ GS_INLINE bool sums_have_terms(const ConvParams& p) {
 }
 
 Support supports_x(const ConvParams& p) {
+  GS_NEEDS(is_channels_first(p));
   GS_NEEDS(is_supported_dtype(p));
   GS_NEEDS(sums_have_terms(p));
   GS_NEEDS(planes_are_affordable(p, axis_of_x));
@@ -361,6 +363,7 @@ Support supports_x(const ConvParams& p) {
 }
 
 Support supports_dy(const ConvParams& p) {
+  GS_NEEDS(is_channels_first(p));
   GS_NEEDS(is_supported_dtype(p));
   GS_NEEDS(sums_have_terms(p));
   GS_NEEDS(p.stride[0] <= kMaxPhases && p.stride[1] <= kMaxPhases && p.stride[2] <= kMaxPhases);

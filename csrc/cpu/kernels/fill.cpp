@@ -7,6 +7,7 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 void fill_attention(OpTable& table);
 void fill_conv(OpTable& table);
 void fill_convert(OpTable& table);
+void fill_conv_channels_last(OpTable& table);
 void fill_conv_depthwise_last(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_embedding(OpTable& table);
@@ -25,6 +26,7 @@ void fill(OpTable& table) {
   fill_attention(table);
   fill_conv(table);
   fill_convert(table);
+  fill_conv_channels_last(table);
   fill_conv_depthwise_last(table);
   fill_elementwise(table);
   fill_embedding(table);

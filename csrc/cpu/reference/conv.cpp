@@ -265,18 +265,58 @@ void backward_weight(const ConvParams& p) {
   });
 }
 
+// `batch` times: the transpose of rows x columns.
+template <class T>
+void transpose(std::int64_t batch, std::int64_t rows, std::int64_t columns, const void* from,
+               void* to) {
+  for (std::int64_t n = 0; n < batch; ++n) {
+    const T* source = static_cast<const T*>(from) + n * rows * columns;
+    T* target = static_cast<T*>(to) + n * rows * columns;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < columns; ++j) target[j * rows + i] = source[i * columns + j];
+    }
+  }
+}
+
+// Runs on copies in C order where x and y are channels-last.
+template <class T>
+void in_c_order(const ConvParams& p, void (*run)(const ConvParams&), bool reads_x, bool reads_y) {
+  if (p.layout == Layout::channels_first) return run(p);
+  const std::int64_t in = volume(p.in), out = volume(p.out);
+  const Workspace x(p.batch * p.in_channels * in * sizeof(T));
+  const Workspace y(p.batch * p.out_channels * out * sizeof(T));
+  ConvParams copy = p;
+  copy.layout = Layout::channels_first;
+  copy.x = x.as<T>();
+  copy.y = y.as<T>();
+  if (reads_x) transpose<T>(p.batch, in, p.in_channels, p.x, copy.x);
+  if (reads_y) transpose<T>(p.batch, out, p.out_channels, p.y, copy.y);
+  run(copy);
+  if (!reads_x) transpose<T>(p.batch, p.in_channels, in, copy.x, p.x);
+  if (!reads_y) transpose<T>(p.batch, p.out_channels, out, copy.y, p.y);
+}
+
 }  // namespace
 
 void conv_forward(const ConvParams& params) {
-  visit_floating(params.dtype, [&](auto element) { forward<decltype(element)>(params); });
+  visit_floating(params.dtype, [&](auto element) {
+    using T = decltype(element);
+    in_c_order<T>(params, forward<T>, true, false);
+  });
 }
 
 void conv_backward_input(const ConvParams& params) {
-  visit_floating(params.dtype, [&](auto element) { backward_input<decltype(element)>(params); });
+  visit_floating(params.dtype, [&](auto element) {
+    using T = decltype(element);
+    in_c_order<T>(params, backward_input<T>, false, true);
+  });
 }
 
 void conv_backward_weight(const ConvParams& params) {
-  visit_floating(params.dtype, [&](auto element) { backward_weight<decltype(element)>(params); });
+  visit_floating(params.dtype, [&](auto element) {
+    using T = decltype(element);
+    in_c_order<T>(params, backward_weight<T>, true, true);
+  });
 }
 
 }  // namespace gradsmith::cpu::reference
