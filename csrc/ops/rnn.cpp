@@ -69,6 +69,7 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse) {
   p.steps = x.size(0);
   p.batch = x.size(1);
   p.hidden = w_hh.size(1);
+  p.state_row = p.hidden;
   const std::int64_t rows = checked_multiply(gate_count(cell), p.hidden);
   check(op, "w_hh", w_hh, p.dtype, shape_of(rows, p.hidden));
   const Array& w_ih = *operands.w_ih;
@@ -102,7 +103,7 @@ RnnBackwardParams rnn_backward_params(RnnCell cell, const RnnSaved& saved, bool 
   p.reverse = reverse;
   p.steps = dy.size(0);
   p.batch = dy.size(1);
-  p.hidden = dy.size(2);
+  p.hidden = p.state_row = p.dy_row = dy.size(2);
   const std::int64_t rows = checked_multiply(gate_count(cell), p.hidden);
   const Shape rows_of_state = shape_of(p.steps + 1, p.batch, p.hidden);
   check(op, "dh_last", *saved.dh_last, p.dtype, shape_of(p.batch, p.hidden));

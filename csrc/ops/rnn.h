@@ -19,7 +19,7 @@ constexpr int kRnnCellCount = 4;
 const char* name_of(RnnCell cell);
 int gate_count(RnnCell cell);  // G: 1, 1, 4, 3
 
-// All arrays are contiguous. States and cells hold T + 1 rows: the initial one, which the kernel
+// All arrays but the states and dy are contiguous. States and cells hold T + 1 rows: the initial one, which the kernel
 // copies there, and one per step; step t reads row t and writes row t + 1, or, where reverse is set
 // (steps then run from T - 1 down to 0), reads row t + 1 and writes row t.
 struct RnnParams {
@@ -27,12 +27,13 @@ struct RnnParams {
   DType dtype;
   bool reverse;
   std::int64_t steps, batch, hidden;  // T, B, H
+  std::int64_t state_row;             // H, or 2 H where two directions share the array
   const void* h0;                     // B, H
   const void* c0;                     // B, H; lstm only
   const void* w_hh;                   // G*H, H
   const void* b_hh;                   // G*H, or null
   void* gates;      // T, B, G*H: w_ih x + b_ih on entry, the activated gates on return
-  void* states;     // T + 1, B, H
+  void* states;     // T + 1, B, H; rows of the batch state_row elements apart
   void* cells;      // T + 1, B, H; lstm only
   void* candidate;  // T, B, H; gru only: w_hn h + b_hn, which the backward pass needs
 };
@@ -42,7 +43,8 @@ struct RnnBackwardParams {
   DType dtype;
   bool reverse;
   std::int64_t steps, batch, hidden;
-  const void* dy;       // T, B, H
+  std::int64_t state_row, dy_row;  // of states and dy
+  const void* dy;                  // T, B, H; rows of the batch dy_row elements apart
   const void* dh_last;  // B, H
   const void* dc_last;  // B, H; lstm only
   const void* w_hh;

@@ -12,6 +12,7 @@ void fill_norm(OpTable& table);
 void fill_optim(OpTable& table);
 void fill_pool(OpTable& table);
 void fill_reduce(OpTable& table);
+void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
@@ -23,6 +24,7 @@ void fill(OpTable& table) {
   fill_optim(table);
   fill_pool(table);
   fill_reduce(table);
+  fill_rnn(table);
   fill_softmax(table);
 }
 
