@@ -69,9 +69,7 @@ GS_INLINE void parallel_team(int limit, const Body& body) {
   static_assert(noexcept(body(TeamMember{})), "a team's body may not throw");
   run_team(
       limit,
-      [](void* context, const TeamMember& member) {
-        (*static_cast<const Body*>(context))(member);
-      },
+      [](void* context, const TeamMember& member) { (*static_cast<const Body*>(context))(member); },
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 

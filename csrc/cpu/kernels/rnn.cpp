@@ -48,6 +48,16 @@ GS_INLINE void for_units(std::int64_t hidden, std::int64_t block, T* sums, const
                           [&](std::int64_t i, auto lanes) { body(first + i, sums + i, lanes); });
 }
 
+// The lines that a block of one gate, or of an array without gates, has in one row.
+template <class B, class S>
+GS_INLINE void prefetch_units(const S* row, std::int64_t block) {
+  constexpr std::int64_t kLine = 64 / sizeof(S);
+#pragma GCC unroll 4
+  for (std::int64_t i = 0; i < B::kUnits; i += kLine) {
+    __builtin_prefetch(row + block * B::kUnits + i, 0, 2);
+  }
+}
+
 // ---- forward ------------------------------------------------------------------------------------
 
 template <RnnCell kCell, class S, class B>
@@ -75,6 +85,20 @@ struct Forward {
     return {state(Step(stage, p.steps, p.reverse).before, 0), p.state_row};
   }
   GS_INLINE void fill(std::int64_t, std::int64_t, std::int64_t, T*) const {}
+
+  void prefetch(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows) const {
+    const Step step(stage, p.steps, p.reverse);
+    constexpr int kGates = gates_of(kCell);
+    for (std::int64_t r = row; r < row + rows; ++r) {
+      const S* gates = at<S>(p.gates, (step.t * p.batch + r) * kGates * p.hidden);
+      for (int g = 0; g < kGates; ++g) prefetch_units<B>(gates + g * p.hidden, block);
+      prefetch_units<B>(state(step.after, r), block);
+      if (kCell != RnnCell::lstm) continue;
+      const S* cells = static_cast<const S*>(p.cells);
+      prefetch_units<B>(cells + (step.before * p.batch + r) * p.hidden, block);
+      prefetch_units<B>(cells + (step.after * p.batch + r) * p.hidden, block);
+    }
+  }
 
   void apply(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows,
              T* sums) const {
@@ -125,7 +149,8 @@ void forward(const RnnParams& p) {
 // ---- backward -----------------------------------------------------------------------------------
 
 // Stage s takes the gradient that stage s - 1 found for the pre-activations of the step after
-// through w_hh, then the cell of step number T - 1 - s. The last stage is that of the initial state.
+// through w_hh, then the cell of step number T - 1 - s. The last stage is that of the initial
+// state.
 template <RnnCell kCell, class S, class B>
 struct Backward {
   using Element = S;
@@ -166,6 +191,36 @@ struct Backward {
       for_units<B>(p.hidden, block, sums, [&](std::int64_t j, T* to, auto lanes) {
         load<Vec<T>>(dh + j, lanes).store(to);
       });
+    }
+  }
+
+  void prefetch(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows) const {
+    if (stage == p.steps) return;
+    const Step step = step_of(stage);
+    constexpr int kGates = gates_of(kCell);
+    for (std::int64_t r = row; r < row + rows; ++r) {
+      const std::int64_t now = step.t * p.batch + r;
+      prefetch_units<B>(static_cast<const S*>(p.dy) + now * p.dy_row, block);
+      prefetch_units<B>(carry + r * p.hidden, block);
+      for (int g = 0; g < kGates; ++g) {
+        const std::int64_t offset = now * width() + g * p.hidden;
+        prefetch_units<B>(static_cast<const S*>(p.gates) + offset, block);
+        prefetch_units<B>(static_cast<const S*>(p.dgates) + offset, block);
+        if (kCell == RnnCell::gru) {
+          prefetch_units<B>(static_cast<const S*>(p.dhidden) + offset, block);
+        }
+      }
+      const std::int64_t before = (step.before * p.batch + r) * p.hidden;
+      const std::int64_t after = (step.after * p.batch + r) * p.hidden;
+      if (kCell == RnnCell::lstm) {
+        prefetch_units<B>(static_cast<const S*>(p.cells) + before, block);
+        prefetch_units<B>(static_cast<const S*>(p.cells) + after, block);
+      } else if (kCell == RnnCell::gru) {
+        prefetch_units<B>(static_cast<const S*>(p.candidate) + now * p.hidden, block);
+        prefetch_units<B>(state(step.before, r), block);
+      } else {
+        prefetch_units<B>(state(step.after, r), block);
+      }
     }
   }
 

@@ -18,9 +18,8 @@ constexpr int kRegisters = 32;
 constexpr int kRegisters = 16;
 #endif
 
-// Terms between two visits of the sums: the panel of this depth, up to 24 KiB, stays in L1 while
-// several row tiles pass over it.
-constexpr std::int64_t kStepDepth = 96;
+// Bytes of a panel of one depth block, which stays in L1 while several row tiles pass over it.
+constexpr int kPanelBytes = 24 << 10;
 // Row tiles that pass over it together; their sums and operands stay in L1, too.
 constexpr std::int64_t kTilesTogether = 4;
 
@@ -36,6 +35,9 @@ struct Block {
   static constexpr int kPanelVectors = kVectors == 4 && kRegisters == 16 ? 2 : kVectors;
   static constexpr int kPanels = kVectors / kPanelVectors;
   static constexpr int kPanelColumns = kPanelVectors * Vec<T>::kWidth;
+  // Terms between two visits of the sums, a multiple of every vector's width.
+  static constexpr std::int64_t kDepth =
+      kPanelBytes / (kPanelColumns * static_cast<int>(sizeof(T))) / 32 * 32;
   static constexpr int kFittingRows = (kRegisters - 1 - kPanelVectors) / kPanelVectors;
   // A sliver's rows fit one vector (pack.h relies on it).
   static constexpr int kRows = kFittingRows < Vec<T>::kWidth ? kFittingRows : Vec<T>::kWidth;
@@ -112,8 +114,8 @@ GS_INLINE void pack_lanes(const Weights<S>& w, int gate, std::int64_t unit, std:
 // A whole block: by depth blocks, in each of them by panels.
 template <class B, class T, class S>
 void pack_block(const Weights<S>& w, std::int64_t block, T* to) {
-  for (std::int64_t start = 0; start < w.depth; start += kStepDepth) {
-    const std::int64_t depth = smaller(kStepDepth, w.depth - start);
+  for (std::int64_t start = 0; start < w.depth; start += B::kDepth) {
+    const std::int64_t depth = smaller(B::kDepth, w.depth - start);
     for (int i = 0; i < B::kVectors; ++i) {
       const std::int64_t unit = block * B::kUnits + i % B::kUnitVectors * Vec<T>::kWidth;
       T* panel = to + (start * B::kPanels + i / B::kPanelVectors * depth) * B::kPanelColumns;
@@ -141,9 +143,8 @@ GS_INLINE void multiply_tile_of(const T* sliver, const T* panel, std::int64_t de
       return multiply_tile_of<kTileRows_ - 1, B>(sliver, panel, depth, rows, out);
     }
   }
-  multiply_tile<kTileRows_, B::kPanelVectors, false>(Sliver<T, B::kRows>{sliver},
-                                                     Panel<T, B::kPanelVectors>{panel}, depth,
-                                                     B::kPanelColumns, out);
+  multiply_tile<kTileRows_, B::kPanelVectors, false>(
+      Sliver<T, B::kRows>{sliver}, Panel<T, B::kPanelVectors>{panel}, depth, B::kPanelColumns, out);
 }
 
 // The product with packed weights. `slivers` holds the rows of the current step.
@@ -176,8 +177,8 @@ struct PackedProduct {
     const T* panels = weights + block * B::kColumns * depth;
     Output<T, T> out{};
     out.c_row = out.partial_row = B::kColumns;
-    for (std::int64_t start = 0; start < depth; start += kStepDepth) {
-      const std::int64_t terms = smaller(kStepDepth, depth - start);
+    for (std::int64_t start = 0; start < depth; start += B::kDepth) {
+      const std::int64_t terms = smaller(B::kDepth, depth - start);
       out.first = start == 0;
       out.last = start + terms == depth;
       for (int p = 0; p < B::kPanels; ++p) {
@@ -186,8 +187,8 @@ struct PackedProduct {
         for (std::int64_t tile = first; tile < last; ++tile) {
           const T* sliver = slivers + tile * panel_size<T, B::kRows>(depth) + start * B::kRows;
           const std::int64_t row = tiles.begin(tile) - tiles.begin(first);
-          multiply_tile_of<B::kRows, B>(sliver, panel, terms, tiles.begin(tile + 1) - tiles.begin(tile),
-                                        out.at(row, 0));
+          multiply_tile_of<B::kRows, B>(sliver, panel, terms,
+                                        tiles.begin(tile + 1) - tiles.begin(tile), out.at(row, 0));
         }
       }
     }

@@ -4,9 +4,10 @@
 // they take blocks of units, so that each core keeps its part of the weights near, and meet after
 // every step. Neither way does a sum depend on who computes it.
 //
-// A Pass (the forward or the backward one) has: its Block and Element type, `stages`, `width` (depth
-// of the product), and, per stage, `operand` (rows to multiply, null for none), `fill` (the sums
-// where there is no product) and `apply` (what happens to the sums of some rows of a block).
+// A Pass (the forward or the backward one) has: its Blocks and Element type, weights, `stages`,
+// and, per stage, `operand` (rows to multiply, null for none), `fill` (the sums where there is no
+// product), `apply` (what happens to the sums of some rows of a block) and `prefetch`, which calls
+// for what apply will read: single lines far apart, which no processor foresees.
 #pragma once
 
 #include "core/allocator.h"
@@ -57,6 +58,7 @@ GS_INLINE void walk(const Pass& pass, const Product& product, Share rows, Share 
         const std::int64_t last = smaller(first + kTilesTogether, tiles.tiles);
         const Share chunk{rows.begin + tiles.begin(first), rows.begin + tiles.begin(last)};
         if (has_product) {
+          pass.prefetch(stage, block, chunk.begin, chunk.count());
           product.multiply(block, tiles, first, last, sums);
         } else {
           pass.fill(block, chunk.begin, chunk.count(), sums);
@@ -115,8 +117,8 @@ void run_rows(const Pass& pass) {
   const bool fits = weight_elements * static_cast<std::int64_t>(sizeof(T)) <= kWeightsInL2;
   const bool by_rows = rows_each >= kRowsHidingL3 || (fits && rows_each >= kFewestRows);
   const std::int64_t work = batch * hidden * depth * B::kGates;
-  const int limit = by_rows ? team_limit(batch / kFewestRows, work * pass.stages())
-                            : team_limit(blocks, work);
+  const int limit =
+      by_rows ? team_limit(batch / kFewestRows, work * pass.stages()) : team_limit(blocks, work);
   const std::int64_t sliver_elements = lines_of<T>(Product::sliver_elements(batch, depth));
   const std::int64_t each = sliver_elements + lines_of<T>(Product::kSumElements);
   const Workspace packed(size_in_bytes<T>(weight_elements));
