@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradsmith.autograd import gradgradcheck, no_grad
+from gradsmith.autograd import grad, gradgradcheck, no_grad
 from gradsmith.ops import rnn, rnn_stack
 from gradsmith.tensor import Tensor
 from tests.cases import Case, CaseTests
@@ -261,3 +261,61 @@ def test_inputs_that_depend_on_each_other() -> None:
         return rnn.recurrent_layer("rnn_tanh", x, h0, None, Tensor(w_ih), Tensor(w_hh))[0]
 
     assert gradgradcheck(call, [Tensor(rng.standard_normal((2, 2, 3)), requires_grad=True)])
+
+
+def both_directions(cell: str) -> tuple[Tensor, list[list[Tensor | None]]]:
+    """Return x and the operands of both directions, in float64."""
+    rng = np.random.default_rng(0)
+    directions: list[list[Tensor | None]] = []
+    for _ in range(2):
+        x, h0, *rest = (Tensor(each, requires_grad=True) for each in operands(rng, cell))
+        c0 = rest.pop(0) if cell == "lstm" else None
+        directions.append([h0, c0, *rest])
+    return x, directions
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])
+def test_directions_of_a_pair_are_those_of_two_layers(cell: str) -> None:
+    x, pair = both_directions(cell)
+    given = [x, *(each for operand in pair for each in operand if each is not None)]
+    y, *last = rnn.bidirectional_layer(cell, x, *pair)
+    ahead, back = (
+        rnn.recurrent_layer(cell, x, *operand, reverse=reverse)
+        for operand, reverse in zip(pair, (False, True), strict=True)
+    )
+    want_y = np.concatenate([each[0].detach().numpy() for each in (ahead, back)], axis=2)
+    assert np.array_equal(y.detach().numpy(), want_y)
+    for one, other in zip(last, [*ahead[1:], *back[1:]], strict=True):
+        assert np.array_equal(one.detach().numpy(), other.detach().numpy())
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    got = grad([y], given, [Tensor(dy)], allow_unused=True)
+    halves = [Tensor(dy[..., :HIDDEN]), Tensor(dy[..., HIDDEN:])]
+    want = grad([ahead[0], back[0]], given, halves, allow_unused=True)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-12, atol=1e-14)
+
+
+def test_second_derivative_of_both_directions() -> None:
+    x, pair = both_directions("gru")
+
+    def call(x: Tensor, w: Tensor) -> tuple[Tensor, ...]:
+        ahead = [*pair[0][:3], w, *pair[0][4:]]
+        return rnn.bidirectional_layer("gru", x, ahead, pair[1])
+
+    assert gradgradcheck(call, [Tensor(x.detach().numpy(), requires_grad=True), pair[0][3]])
+
+
+def test_directions_of_different_sizes() -> None:
+    small_pair = [
+        [
+            Tensor(np.ones((4, h))),
+            None,
+            Tensor(np.ones((h, 2))),
+            Tensor(np.ones((h, h))),
+            None,
+            None,
+        ]
+        for h in (3, 5)
+    ]
+    with pytest.raises(ValueError, match=r"rnn_tanh: .*\(3, 3\) and \(5, 5\).*one size"):
+        rnn.bidirectional_layer("rnn_tanh", Tensor(np.ones((2, 4, 2))), *small_pair)

@@ -27,6 +27,12 @@ struct Optional {
   Optional& operator=(const Optional&) = delete;
 };
 
+Input even_rows_input(py::handle array, const char* op, const char* argument) {
+  const Array rows = view(array, op, argument);
+  if (!has_even_rows(rows)) return contiguous_input(array, op, argument);
+  return {py::reinterpret_borrow<py::object>(array), rows};
+}
+
 Shape shape3(std::int64_t a, std::int64_t b, std::int64_t c) {
   Shape shape;
   shape.append(a);
@@ -58,10 +64,11 @@ py::object project_input(const char* op, const Array& x, const Array& w_ih, cons
   return gates;
 }
 
-// Returns gates, states, cells, candidate; the last two are None where the cell has none.
+// Returns gates, states (those given, if any), cells, candidate; the last two are None where the
+// cell has none.
 py::tuple call_forward(const std::string& name, py::handle x, py::handle h0, py::handle c0,
                        py::handle w_ih, py::handle w_hh, py::handle b_ih, py::handle b_hh,
-                       bool reverse) {
+                       bool reverse, py::handle given_states) {
   const RnnCell cell = cell_from(name);
   const char* op = name_of(cell);
   const Input x_in = contiguous_input(x, op, "input");
@@ -74,10 +81,12 @@ py::tuple call_forward(const std::string& name, py::handle x, py::handle h0, py:
                             b_ih_in.view, b_hh_in.view},
                            reverse);
   py::object gates = project_input(op, x_in.view, w_ih_in.view, b_ih_in.view);
-  py::object states = empty(shape3(p.steps + 1, p.batch, p.hidden), p.dtype);
+  py::object states = given_states.is_none()
+                          ? empty(shape3(p.steps + 1, p.batch, p.hidden), p.dtype)
+                          : py::reinterpret_borrow<py::object>(given_states);
   py::object cells = py::none(), candidate = py::none();
   p.gates = data_of(gates, op);
-  p.states = data_of(states, op);
+  set_states(p, writable_view(states, op, "states"));
   if (cell == RnnCell::lstm) {
     cells = empty(shape3(p.steps + 1, p.batch, p.hidden), p.dtype);
     p.cells = data_of(cells, op);
@@ -97,11 +106,11 @@ py::tuple call_backward(const std::string& name, py::handle dy, py::handle dh_la
                         py::handle cells, py::handle candidate, bool reverse) {
   const RnnCell cell = cell_from(name);
   const char* op = name_of(cell);
-  const Input dy_in = contiguous_input(dy, op, "dy");
+  const Input dy_in = even_rows_input(dy, op, "dy");
   const Input dh_in = contiguous_input(dh_last, op, "dh_last");
   const Input w_hh_in = contiguous_input(w_hh, op, "w_hh");
   const Input gates_in = contiguous_input(gates, op, "gates");
-  const Input states_in = contiguous_input(states, op, "states");
+  const Input states_in = even_rows_input(states, op, "states");
   const Optional dc_in(dc_last, op, "dc_last"), cells_in(cells, op, "cells");
   const Optional candidate_in(candidate, op, "candidate");
   RnnBackwardParams p =
@@ -128,7 +137,8 @@ py::tuple call_backward(const std::string& name, py::handle dy, py::handle dh_la
 
 void bind_rnn(py::module_& m) {
   m.def("rnn_forward", &call_forward, py::arg("cell"), py::arg("x"), py::arg("h0"), py::arg("c0"),
-        py::arg("w_ih"), py::arg("w_hh"), py::arg("b_ih"), py::arg("b_hh"), py::arg("reverse"));
+        py::arg("w_ih"), py::arg("w_hh"), py::arg("b_ih"), py::arg("b_hh"), py::arg("reverse"),
+        py::arg("states") = py::none());
   m.def("rnn_backward", &call_backward, py::arg("cell"), py::arg("dy"), py::arg("dh_last"),
         py::arg("dc_last"), py::arg("w_hh"), py::arg("gates"), py::arg("states"), py::arg("cells"),
         py::arg("candidate"), py::arg("reverse"));

@@ -34,6 +34,8 @@ namespace {
 // short enough that an idle process costs nothing.
 constexpr std::chrono::microseconds kSpinTime{50};
 constexpr int kPausesPerClockRead = 32;
+// Members of a team arrive within a few microseconds of each other unless one lost its processor.
+constexpr std::chrono::microseconds kTeamSpinTime{20};
 
 thread_local bool inside_loop = false;
 
@@ -51,6 +53,20 @@ void pause_processor() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// Whether `done` came true before the time was up.
+template <class Done>
+bool spin_until(std::chrono::microseconds spin_time, const Done& done) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + spin_time;
+  do {
+    for (int i = 0; i < kPausesPerClockRead; ++i) {
+      if (done()) return true;
+      pause_processor();
+    }
+  } while (Clock::now() < deadline);
+  return false;
 }
 
 // idle -> posted (caller) -> running (worker) -> idle. The caller may take posted back to idle.
@@ -100,22 +116,11 @@ struct alignas(64) Worker {
 
   // Returns once the state is neither `current` nor `parked`, which it takes while asleep.
   void wait_while(State current, State parked, std::chrono::microseconds spin_time) {
-    if (spin_while(current, spin_time)) return;
+    const auto left = [&] { return state.load(std::memory_order_acquire) != current; };
+    if (spin_until(spin_time, left)) return;
     std::unique_lock<std::mutex> lock(mutex);
     if (!change_state(current, parked)) return;
     changed.wait(lock, [&] { return state.load(std::memory_order_acquire) != parked; });
-  }
-
-  bool spin_while(State current, std::chrono::microseconds spin_time) const {
-    using Clock = std::chrono::steady_clock;
-    const Clock::time_point deadline = Clock::now() + spin_time;
-    do {
-      for (int i = 0; i < kPausesPerClockRead; ++i) {
-        if (state.load(std::memory_order_acquire) != current) return true;
-        pause_processor();
-      }
-    } while (Clock::now() < deadline);
-    return false;
   }
 };
 
@@ -126,6 +131,7 @@ struct Loop {
   std::int64_t grain;
   int parts;
   FloatMode float_mode;  // the caller's
+  bool together;         // every part on a thread of its own
 
   std::int64_t begin_of(int part) const {
     const std::int64_t grains = (count - 1) / grain + 1;
@@ -183,12 +189,13 @@ class Pool {
   }
 
   int size() const { return size_; }
+  bool spins() const { return spin_time_.count() != 0; }
 
   void run(const Loop& loop) {
     loop_ = loop;
     for (int part = 1; part < loop.parts; ++part) worker(part).replace_state(State::posted);
     std::exception_ptr first_error = loop_.run(0);
-    for (int part = 1; part < loop.parts; ++part) {
+    for (int part = 1; part < loop.parts && !loop.together; ++part) {
       if (worker(part).change_state(State::posted, State::idle)) {
         worker(part).error = loop_.run(part);
       }
@@ -299,19 +306,77 @@ void set_thread_count(int count) {
   chosen_count.store(count, std::memory_order_relaxed);
 }
 
-void parallel_range(std::int64_t count, std::int64_t grain, RangeFunction function, void* context) {
-  if (count <= 0) return;
-  grain = std::max<std::int64_t>(grain, 1);
-  if (inside_loop || count <= grain || thread_count() == 1) return function(context, 0, count);
+// The last to arrive resets the count and begins the next round.
+class Barrier {
+ public:
+  Barrier(int size, bool spins)
+      : size_(size), spin_time_(spins ? kTeamSpinTime : kTeamSpinTime * 0), missing_(size) {}
 
+  void wait() {
+    const unsigned round = round_.load(std::memory_order_relaxed);
+    if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      missing_.store(size_, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      return;
+    }
+    if (spin_until(spin_time_, [&] { return has_passed(round); })) return;
+    while (!has_passed(round)) std::this_thread::yield();
+  }
+
+ private:
+  bool has_passed(unsigned round) const { return round_.load(std::memory_order_acquire) != round; }
+
+  const int size_;
+  const std::chrono::microseconds spin_time_;
+  alignas(64) std::atomic<int> missing_;
+  alignas(64) std::atomic<unsigned> round_{0};
+};
+
+void TeamMember::wait() const {
+  if (size > 1) barrier->wait();
+}
+
+namespace {
+
+// Calls use(team) with the pool, or with null where the caller has to do the work alone.
+template <class Use>
+void with_pool(const Use& use) {
   std::unique_lock<std::mutex> lock(pool_mutex, std::try_to_lock);
   const InsideLoop guard;
   const int threads = thread_count();  // final now that nobody can resize
   Pool* const team = lock && threads > 1 ? started_pool(threads) : nullptr;
-  if (team == nullptr || team->size() == 1) return function(context, 0, count);
-  const std::int64_t grains = (count - 1) / grain + 1;
-  const int parts = static_cast<int>(std::min<std::int64_t>(team->size(), grains));
-  team->run({function, context, count, grain, parts, float_mode()});
+  use(team == nullptr || team->size() == 1 ? nullptr : team);
+}
+
+}  // namespace
+
+void parallel_range(std::int64_t count, std::int64_t grain, RangeFunction function, void* context) {
+  if (count <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+  if (inside_loop || count <= grain || thread_count() == 1) return function(context, 0, count);
+  with_pool([&](Pool* team) {
+    if (team == nullptr) return function(context, 0, count);
+    const std::int64_t grains = (count - 1) / grain + 1;
+    const int parts = static_cast<int>(std::min<std::int64_t>(team->size(), grains));
+    team->run({function, context, count, grain, parts, float_mode(), false});
+  });
+}
+
+void run_team(int limit, TeamFunction function, void* context) {
+  if (inside_loop || limit <= 1 || thread_count() == 1) return function(context, {0, 1, nullptr});
+  with_pool([&](Pool* team) {
+    if (team == nullptr) return function(context, {0, 1, nullptr});
+    const int size = std::min(team->size(), limit);
+    Barrier barrier(size, team->spins());
+    const auto body = [&](std::int64_t rank) {
+      function(context, {static_cast<int>(rank), size, &barrier});
+    };
+    const RangeFunction part = [](void* call, std::int64_t rank, std::int64_t) {
+      (*static_cast<const decltype(body)*>(call))(rank);
+    };
+    team->run({part, const_cast<void*>(static_cast<const void*>(&body)), size, 1, size,
+               float_mode(), true});
+  });
 }
 
 }  // namespace gradsmith

@@ -44,4 +44,33 @@ GS_INLINE void parallel_for(std::int64_t count, std::int64_t grain, const Body& 
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+// One thread of a team. The body may write what others read after the next wait.
+class Barrier;
+struct TeamMember {
+  int rank, size;
+  Barrier* barrier;
+
+  // Returns once every member has called it as often as this one. Spins for some microseconds, then
+  // yields the processor again and again.
+  void wait() const;
+};
+
+using TeamFunction = void (*)(void* context, const TeamMember& member);
+
+// Calls function(context, member) once on each of `member.size` <= limit threads at the same time;
+// on the caller alone where parallel_range would run there.
+void run_team(int limit, TeamFunction function, void* context);
+
+// For loops whose threads have to meet many times: a wait costs a fraction of a new loop. The body
+// may not throw, because the others would wait for it for ever; and as in parallel_for no result
+// may depend on the size of the team.
+template <class Body>
+GS_INLINE void parallel_team(int limit, const Body& body) {
+  static_assert(noexcept(body(TeamMember{})), "a team's body may not throw");
+  run_team(
+      limit,
+      [](void* context, const TeamMember& member) { (*static_cast<const Body*>(context))(member); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
 }  // namespace gradsmith

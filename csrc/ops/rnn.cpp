@@ -36,6 +36,12 @@ void check(const char* op, const char* argument, const Array& array, DType dtype
            ", expected ", to_string(expected));
 }
 
+// Elements from one row of the batch to the next.
+std::int64_t row_of(const Array& array) {
+  if (array.size(1) > 1) return array.stride[1];
+  return array.size(0) > 1 ? array.stride[0] : array.size(2);
+}
+
 void* data_of(const Array* array) { return array == nullptr ? nullptr : array->data; }
 
 std::string describe(RnnCell cell, DType dtype, std::int64_t steps, std::int64_t batch,
@@ -89,6 +95,23 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse) {
   return p;
 }
 
+bool has_even_rows(const Array& array) {
+  if (array.ndim() != 3) return false;
+  if (array.size(0) == 0 || array.size(1) == 0 || array.size(2) == 0) return true;
+  const bool whole_rows = array.size(2) <= 1 || array.stride[2] == 1;
+  const bool steps_follow = array.size(0) <= 1 || array.size(1) <= 1 ||
+                            array.stride[0] == array.size(1) * array.stride[1];
+  return whole_rows && steps_follow;
+}
+
+void set_states(RnnParams& p, const Array& states) {
+  const char* op = name_of(p.cell);
+  check(op, "states", states, p.dtype, shape_of(p.steps + 1, p.batch, p.hidden));
+  GS_CHECK(has_even_rows(states), op, ": states have strides that no direction's half has");
+  p.states = states.data;
+  p.state_row = row_of(states);
+}
+
 RnnBackwardParams rnn_backward_params(RnnCell cell, const RnnSaved& saved, bool reverse) {
   const char* op = name_of(cell);
   const Array& dy = *saved.dy;
@@ -122,6 +145,8 @@ RnnBackwardParams rnn_backward_params(RnnCell cell, const RnnSaved& saved, bool 
     check(op, "candidate", *saved.candidate, p.dtype, shape_of(p.steps, p.batch, p.hidden));
   }
   p.dy = dy.data;
+  p.dy_row = row_of(dy);
+  p.state_row = row_of(*saved.states);
   p.dh_last = saved.dh_last->data;
   p.dc_last = data_of(saved.dc_last);
   p.w_hh = saved.w_hh->data;

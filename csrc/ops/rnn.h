@@ -19,20 +19,21 @@ constexpr int kRnnCellCount = 4;
 const char* name_of(RnnCell cell);
 int gate_count(RnnCell cell);  // G: 1, 1, 4, 3
 
-// All arrays are contiguous. States and cells hold T + 1 rows: the initial one, which the kernel
-// copies there, and one per step; step t reads row t and writes row t + 1, or, where reverse is set
-// (steps then run from T - 1 down to 0), reads row t + 1 and writes row t.
+// All arrays but the states and dy are contiguous. States and cells hold T + 1 rows: the initial
+// one, which the kernel copies there, and one per step; step t reads row t and writes row t + 1,
+// or, where reverse is set (steps then run from T - 1 down to 0), reads row t + 1 and writes row t.
 struct RnnParams {
   RnnCell cell;
   DType dtype;
   bool reverse;
   std::int64_t steps, batch, hidden;  // T, B, H
+  std::int64_t state_row;             // H, or 2 H where two directions share the array
   const void* h0;                     // B, H
   const void* c0;                     // B, H; lstm only
   const void* w_hh;                   // G*H, H
   const void* b_hh;                   // G*H, or null
   void* gates;      // T, B, G*H: w_ih x + b_ih on entry, the activated gates on return
-  void* states;     // T + 1, B, H
+  void* states;     // T + 1, B, H; rows of the batch state_row elements apart
   void* cells;      // T + 1, B, H; lstm only
   void* candidate;  // T, B, H; gru only: w_hn h + b_hn, which the backward pass needs
 };
@@ -42,9 +43,10 @@ struct RnnBackwardParams {
   DType dtype;
   bool reverse;
   std::int64_t steps, batch, hidden;
-  const void* dy;       // T, B, H
-  const void* dh_last;  // B, H
-  const void* dc_last;  // B, H; lstm only
+  std::int64_t state_row, dy_row;  // of states and dy
+  const void* dy;                  // T, B, H; rows of the batch dy_row elements apart
+  const void* dh_last;             // B, H
+  const void* dc_last;             // B, H; lstm only
   const void* w_hh;
   const void* gates;  // as the forward pass left them
   const void* states;
@@ -62,6 +64,10 @@ struct RnnOperands {
   const Array *x, *h0, *c0, *w_ih, *w_hh, *b_ih, *b_hh;
 };
 
+// Whether the rows of a T, B, H array lie evenly apart with adjacent elements, as those of a whole
+// array do and of the half that one of two directions has.
+bool has_even_rows(const Array& array);
+
 // Checks the operands and fills all of the params but the outputs.
 RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse);
 
@@ -69,7 +75,12 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse);
 struct RnnSaved {
   const Array *dy, *dh_last, *dc_last, *w_hh, *gates, *states, *cells, *candidate;
 };
+
+// The states (T + 1, B, H) and dy may have even rows, the rest is contiguous.
 RnnBackwardParams rnn_backward_params(RnnCell cell, const RnnSaved& saved, bool reverse);
+
+// Makes the forward pass write its states there.
+void set_states(RnnParams& params, const Array& states);
 
 std::string problem(const RnnParams& params);  // "float32 lstm t20b8h64"
 std::string problem(const RnnBackwardParams& params);

@@ -409,6 +409,7 @@ def rnn_forward(
     b_ih: Any,
     b_hh: Any,
     reverse: bool,
+    states: Any = None,
 ) -> tuple[Any, ...]: ...
 def round(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None

@@ -20,6 +20,7 @@ void fill_optim(OpTable& table);
 void fill_pool(OpTable& table);
 void fill_random(OpTable& table);
 void fill_reduce(OpTable& table);
+void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
@@ -39,6 +40,7 @@ void fill(OpTable& table) {
   fill_pool(table);
   fill_random(table);
   fill_reduce(table);
+  fill_rnn(table);
   fill_softmax(table);
 }
 

@@ -143,16 +143,16 @@ void forward_rows(const RnnParams& p, const double* weights, std::int64_t first,
     }
     for (std::int64_t k = 0; k < h; ++k) {
       for (std::int64_t r = 0; r < count; ++r) {
-        const double value = value_of(at<T>(p.states, offset(step.before, r) * h)[k]);
+        const double value = value_of(at<T>(p.states, offset(step.before, r) * p.state_row)[k]);
         add_multiple(from_state + r * width, weights + k * width, value, width);
       }
     }
     for (std::int64_t r = 0; r < count; ++r) {
       const ForwardRow<T> row{h,
                               from_state + r * width,
-                              at<T>(p.states, offset(step.before, r) * h),
+                              at<T>(p.states, offset(step.before, r) * p.state_row),
                               at<T>(p.gates, offset(step.t, r) * width),
-                              at<T>(p.states, offset(step.after, r) * h),
+                              at<T>(p.states, offset(step.after, r) * p.state_row),
                               at<T>(p.cells, offset(step.before, r) * h),
                               at<T>(p.cells, offset(step.after, r) * h),
                               at<T>(p.candidate, offset(step.t, r) * h)};
@@ -162,17 +162,18 @@ void forward_rows(const RnnParams& p, const double* weights, std::int64_t first,
 }
 
 template <class T>
-void copy_initial(const RnnParams& p, const void* from, void* to) {
-  const std::int64_t n = p.batch * p.hidden;
-  const T* source = static_cast<const T*>(from);
-  T* target = static_cast<T*>(to) + (p.reverse ? p.steps * n : 0);
-  for (std::int64_t i = 0; i < n; ++i) target[i] = source[i];
+void copy_initial(const RnnParams& p, const void* from, void* to, std::int64_t row) {
+  T* target = static_cast<T*>(to) + (p.reverse ? p.steps * p.batch * row : 0);
+  for (std::int64_t r = 0; r < p.batch; ++r) {
+    const T* source = at<T>(from, r * p.hidden);
+    for (std::int64_t j = 0; j < p.hidden; ++j) target[r * row + j] = source[j];
+  }
 }
 
 template <class T>
 void forward(const RnnParams& p) {
-  copy_initial<T>(p, p.h0, p.states);
-  if (p.cell == RnnCell::lstm) copy_initial<T>(p, p.c0, p.cells);
+  copy_initial<T>(p, p.h0, p.states, p.state_row);
+  if (p.cell == RnnCell::lstm) copy_initial<T>(p, p.c0, p.cells, p.hidden);
   const std::int64_t h = p.hidden, width = gate_count(p.cell) * h;
   const Workspace workspace(bytes_of(h * width));
   double* weights = workspace.as<double>();  // H x G*H
@@ -274,12 +275,12 @@ void backward_rows(const RnnBackwardParams& p, const double* weights, std::int64
   for (std::int64_t index = p.steps - 1; index >= 0; --index) {
     const Step step(index, p.steps, p.reverse);
     for (std::int64_t r = 0; r < count; ++r) {
-      const T* dy = at<T>(p.dy, offset(step.t, r) * h);
+      const T* dy = at<T>(p.dy, offset(step.t, r) * p.dy_row);
       for (std::int64_t j = 0; j < h; ++j) dh[r * h + j] += value_of(dy[j]);
       const BackwardRow<T> row{h,
                                at<T>(p.gates, offset(step.t, r) * width),
-                               at<T>(p.states, offset(step.before, r) * h),
-                               at<T>(p.states, offset(step.after, r) * h),
+                               at<T>(p.states, offset(step.before, r) * p.state_row),
+                               at<T>(p.states, offset(step.after, r) * p.state_row),
                                at<T>(p.cells, offset(step.before, r) * h),
                                at<T>(p.cells, offset(step.after, r) * h),
                                at<T>(p.candidate, offset(step.t, r) * h),

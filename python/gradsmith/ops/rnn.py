@@ -16,7 +16,7 @@ from gradsmith.ops.elementwise import add, mul, sub
 from gradsmith.ops.elementwise_activation import relu
 from gradsmith.ops.elementwise_math import sigmoid, tanh
 from gradsmith.ops.gemm import linear
-from gradsmith.ops.joining import stack
+from gradsmith.ops.joining import cat, stack
 from gradsmith.ops.shape import reshape, unsqueeze
 from gradsmith.ops.shape_copy import contiguous
 from gradsmith.ops.shape_pieces import chunk, unbind
@@ -26,16 +26,32 @@ States = tuple[Tensor, Tensor]
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
 
-class _Saved(NamedTuple):
-    """What the rule reads back; the arrays are the kernel's own."""
+Operands = tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None]
+NAMES = ("h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
 
-    cell: str
+
+class _Direction(NamedTuple):
+    """What the rule reads back of one direction; the arrays are the kernel's own."""
+
     reverse: bool
-    inputs: tuple[Tensor | None, ...]  # x, h0, c0, w_ih, w_hh, b_ih, b_hh
     gates: Array
     states: Array
     cells: Array | None
     candidate: Array | None
+
+
+class _Saved(NamedTuple):
+    cell: str
+    inputs: tuple[Tensor | None, ...]  # x, then h0, c0, w_ih, w_hh, b_ih, b_hh of each direction
+    directions: list[_Direction]
+
+    def operands(self, number: int) -> tuple[Tensor | None, ...]:
+        return _operands_of(self.inputs, number)
+
+
+def _operands_of(inputs: Sequence[Any], number: int) -> tuple[Any, ...]:
+    first = 1 + number * len(NAMES)
+    return tuple(inputs[first : first + len(NAMES)])
 
 
 # ---- the step in differentiable functions --------------------------------------------------------
@@ -86,8 +102,15 @@ def _differentiable_gradients(
     needed = [i for i in range(len(saved.inputs)) if node.needs(i)]
     # Aliases: one input may be computed from another, and the rule owes partial derivatives.
     aliases: list[Any] = [None if x is None else reshape(x, x.shape) for x in saved.inputs]
-    outputs = _walk(saved.cell, saved.reverse, aliases)
-    found = grad(outputs, [aliases[i] for i in needed], dys, create_graph=True, allow_unused=True)
+    ys, outputs = [], []
+    for number, direction in enumerate(saved.directions):
+        operands = (aliases[0], *_operands_of(aliases, number))
+        y, *last = _walk(saved.cell, direction.reverse, operands)
+        ys.append(y)
+        outputs += last
+    y = cat(ys, 2) if len(ys) > 1 else ys[0]
+    wanted = [aliases[i] for i in needed]
+    found = grad([y, *outputs], wanted, dys, create_graph=True, allow_unused=True)
     gradients: list[Tensor | None] = [None] * len(saved.inputs)
     for i, gradient in zip(needed, found, strict=True):
         gradients[i] = gradient
@@ -97,46 +120,104 @@ def _differentiable_gradients(
 # ---- the fused layer -----------------------------------------------------------------------------
 
 
-def _recurrent_layer_backward(
-    node: Node, dy: Tensor, dh_last: Tensor, dc_last: Tensor | None = None
-) -> Any:
+def _layer_backward(node: Node, dy: Tensor, *dlast: Tensor) -> Any:
     saved: _Saved = node.saved[0]
     if is_grad_enabled():
-        dys = (dy, dh_last) if dc_last is None else (dy, dh_last, dc_last)
-        return _differentiable_gradients(node, saved, dys)
-    x, _, _, w_ih, w_hh, _, _ = saved.inputs
+        return _differentiable_gradients(node, saved, (dy, *dlast))
+    dx = None
+    gradients: list[Tensor | None] = []
+    hidden = dlast[0]._array.shape[1]
+    each = len(dlast) // len(saved.directions)
+    for number in range(len(saved.directions)):
+        half = dy._array[:, :, number * hidden : (number + 1) * hidden]
+        last = dlast[number * each : (number + 1) * each]
+        share, *others = _direction_backward(node, saved, number, half, last)
+        if dx is None:
+            dx = share
+        elif share is not None:
+            EXTENSIONS[type(dx)].add(dx, share, 0.0, 0.0, dx)
+        gradients += [None if array is None else wrap(array) for array in others]
+    return None if dx is None else wrap(dx), *gradients
+
+
+def _direction_backward(
+    node: Node, saved: _Saved, number: int, dy: Array, dlast: tuple[Tensor, ...]
+) -> list[Array | None]:
+    """Return the gradients of x and of the direction's operands that the node needs."""
+    cell, direction = saved.cell, saved.directions[number]
+    x, w_ih, w_hh = saved.inputs[0], *saved.operands(number)[2:4]
     assert x is not None
     assert w_ih is not None
     assert w_hh is not None
-    extension = EXTENSIONS[type(x._array)]
+    extension = EXTENSIONS[type(dy)]
     dgates, dhidden, dh0, dc0 = extension.rnn_backward(
-        saved.cell,
-        dy._array,
-        dh_last._array,
-        None if dc_last is None else dc_last._array,
+        cell,
+        dy,
+        dlast[0]._array,
+        dlast[1]._array if cell == "lstm" else None,
         w_hh._array,
-        saved.gates,
-        saved.states,
-        saved.cells,
-        saved.candidate,
-        saved.reverse,
+        direction.gates,
+        direction.states,
+        direction.cells,
+        direction.candidate,
+        direction.reverse,
     )
-    rows = x._array.shape[0] * x._array.shape[1]
-    before = saved.states[1:] if saved.reverse else saved.states[:-1]
-    from_x = dgates.reshape(rows, dgates.shape[2])
-    from_h = dhidden.reshape(rows, dgates.shape[2])
+    steps, batch, features = x._array.shape
+    before = direction.states[1:] if direction.reverse else direction.states[:-1]
+    from_x = dgates.reshape(steps * batch, dgates.shape[2])
+    from_h = dhidden.reshape(steps * batch, dgates.shape[2])
+    needs_dw_ih, needs_dw_hh, needs_db_ih, needs_db_hh = (
+        node.needs(3 + number * len(NAMES) + i) for i in range(4)
+    )
     dx = dw_ih = dw_hh = db_ih = db_hh = None
     if node.needs(0):
-        dx = wrap(extension.gemm(from_x, w_ih._array).reshape(x._array.shape))
-    if node.needs(3):
-        dw_ih = wrap(extension.gemm(from_x.T, x._array.reshape(rows, x._array.shape[2])))
-    if node.needs(4):
-        dw_hh = wrap(extension.gemm(from_h.T, before.reshape(rows, before.shape[2])))
-    if node.needs(5):
-        db_ih = wrap(extension.sum(from_x, 0))
-    if node.needs(6):
-        db_hh = wrap(extension.sum(from_h, 0))
-    return dx, wrap(dh0), None if dc0 is None else wrap(dc0), dw_ih, dw_hh, db_ih, db_hh
+        dx = extension.gemm(from_x, w_ih._array).reshape(x._array.shape)
+    if needs_dw_ih:
+        dw_ih = extension.gemm(from_x.T, x._array.reshape(steps * batch, features))
+    if needs_dw_hh:
+        dw_hh = extension.gemm(from_h.T, before.reshape(steps * batch, before.shape[2]))
+    if needs_db_ih:
+        db_ih = extension.sum(from_x, 0)
+    if needs_db_hh:
+        same = cell != "gru" and db_ih is not None
+        db_hh = extension.copy_of(db_ih) if same else extension.sum(from_h, 0)
+    return [dx, dh0, dc0, dw_ih, dw_hh, db_ih, db_hh]
+
+
+def _checked(cell: str, x: Tensor, operands: Operands) -> None:
+    array_of(cell, x, "input")
+    for name, each in zip(NAMES, operands, strict=True):
+        if each is not None or name not in ("c0", "b_ih", "b_hh"):
+            array_of(cell, each, name)
+
+
+def _run_layer(
+    cell: str, x: Tensor, directions: Sequence[tuple[bool, Operands, Array | None]], y: Array | None
+) -> tuple[Tensor, ...]:
+    """Run each direction, given as reverse, operands and the array for its states, if not its own.
+
+    `y` is where the outputs come to lie in those arrays.
+    """
+    inputs: list[Tensor | None] = [contiguous(x)]
+    saved, last = [], []
+    for reverse, operands, states in directions:
+        own = [None if each is None else contiguous(each) for each in operands]
+        arrays = [None if each is None else each._array for each in (inputs[0], *own)]
+        extension = EXTENSIONS[type(arrays[0])]
+        direction = _Direction(reverse, *extension.rnn_forward(cell, *arrays, reverse, states))
+        # y is a view of the states; what else is returned gets memory of its own.
+        end = 0 if reverse else -1
+        last.append(extension.copy_of(direction.states[end]))
+        if direction.cells is not None:
+            last.append(extension.copy_of(direction.cells[end]))
+        if y is None:
+            y = direction.states[:-1] if reverse else direction.states[1:]
+        inputs += own
+        saved.append(direction)
+    checked = tuple(each for each in inputs if each is not None)
+    assert y is not None
+    rule = (_Saved(cell, tuple(inputs), saved), Output(0), *checked)
+    return record_many(_layer_backward, [y, *last], tuple(inputs), rule)
 
 
 def recurrent_layer(
@@ -170,26 +251,50 @@ def recurrent_layer(
         ValueError: a shape does not fit, the cell is unknown, or there is no step.
         TypeError: the dtypes differ or are not floating.
     """
-    names = ("input", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh")
-    optional = ("c0", "b_ih", "b_hh")
-    given = (x, h0, c0, w_ih, w_hh, b_ih, b_hh)
-    arrays = [
-        None if each is None and name in optional else array_of(cell, each, name)
-        for name, each in zip(names, given, strict=True)
+    operands = (h0, c0, w_ih, w_hh, b_ih, b_hh)
+    _checked(cell, x, operands)
+    return _run_layer(cell, x, [(reverse, operands, None)], None)
+
+
+def bidirectional_layer(
+    cell: str, x: Tensor, forward: Operands, backward: Operands
+) -> tuple[Tensor, ...]:
+    """Run one layer in both directions over a sequence.
+
+    Args:
+        cell: as in `recurrent_layer`.
+        x: input, (T, B, I).
+        forward: h0, c0, w_ih, w_hh, b_ih and b_hh of the direction from the first step to the last.
+        backward: the same of the other direction.
+
+    Returns:
+        y (T, B, 2*H), the forward half first, then the last state (B, H) and, for the LSTM, the
+        cell of each direction.
+
+    Raises:
+        ValueError: as `recurrent_layer`, or the directions differ in H.
+        TypeError: as `recurrent_layer`.
+    """
+    both = (forward, backward)
+    for operands in both:
+        _checked(cell, x, operands)
+    sizes = [operands[3].shape[-1:] for operands in both]
+    if x.ndim != 3 or sizes[0] != sizes[1] or not sizes[0]:
+        raise ValueError(
+            f"{cell}: input has shape {x.shape} and w_hh of the directions "
+            f"{forward[3].shape} and {backward[3].shape}, expected 3 dimensions (steps, batch, "
+            "features) and one size of hidden state"
+        )
+    # One array for both: each direction's states are a half of its rows, the forward ones from the
+    # first row, the others to the last, so that the outputs of both come to lie side by side.
+    (steps, batch, _), hidden = x.shape, sizes[0][0]
+    shape = (steps + 2, batch, 2 * hidden)
+    shared = EXTENSIONS[type(x._array)].empty(shape, x._array.dtype)
+    halves = [
+        (False, forward, shared[:-1, :, :hidden]),
+        (True, backward, shared[1:, :, hidden:]),
     ]
-    inputs = tuple(None if each is None else contiguous(each) for each in given)
-    extension = EXTENSIONS[type(arrays[0])]
-    gates, states, cells, candidate = extension.rnn_forward(
-        cell, *(None if each is None else each._array for each in inputs), reverse
-    )
-    # y is a view of the states; what else is returned gets memory of its own.
-    last = 0 if reverse else -1
-    outputs = [states[:-1] if reverse else states[1:], extension.copy_of(states[last])]
-    if cells is not None:
-        outputs.append(extension.copy_of(cells[last]))
-    saved = _Saved(cell, reverse, inputs, gates, states, cells, candidate)
-    checked = tuple(each for each in inputs if each is not None)
-    return record_many(_recurrent_layer_backward, outputs, inputs, (saved, Output(0), *checked))
+    return _run_layer(cell, x, halves, shared[1:-1])
 
 
 # ---- single cells --------------------------------------------------------------------------------

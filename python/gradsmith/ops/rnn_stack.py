@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradsmith.ops.joining import cat, stack
+from gradsmith.ops.joining import stack
 from gradsmith.ops.options import check_int
 from gradsmith.ops.random_dropout import dropout as drop
-from gradsmith.ops.rnn import States, pair_of, recurrent_layer
+from gradsmith.ops.rnn import Operands, States, bidirectional_layer, pair_of, recurrent_layer
 from gradsmith.ops.shape import transpose
 from gradsmith.ops.shape_pieces import unbind
 from gradsmith.tensor import Tensor, array_of
@@ -60,18 +60,18 @@ def _run(
     initial = list(zip(*(unbind(state, 0) for state in states), strict=True))
     final = []
     for layer in range(num_layers):
-        outputs = []
-        for direction in range(directions):
-            index = layer * directions + direction
+        operands: list[Operands] = []
+        for index in range(layer * directions, (layer + 1) * directions):
             h0, c0 = initial[index] if cell == "lstm" else (*initial[index], None)
             weights = params[index * each : (index + 1) * each]
             b_ih, b_hh = weights[2:] if has_biases else (None, None)
-            y, *last = recurrent_layer(
-                cell, x, h0, c0, weights[0], weights[1], b_ih, b_hh, direction == 1
-            )
-            outputs.append(y)
+            operands.append((h0, c0, weights[0], weights[1], b_ih, b_hh))
+        if bidirectional:
+            x, *last = bidirectional_layer(cell, x, *operands)
+            final += [last[: len(states)], last[len(states) :]]
+        else:
+            x, *last = recurrent_layer(cell, x, *operands[0])
             final.append(last)
-        x = cat(outputs, 2) if bidirectional else outputs[0]
         if dropout > 0 and train and layer < num_layers - 1:
             x = drop(x, dropout, True)
     y = transpose(x, 0, 1) if batch_first else x

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The product of one step of a recurrent layer: some rows of the batch, `depth` elements each,
+// times one block of columns of the recurrent weights. A block holds the same units of every gate,
+// so that the cell can follow at once, on sums that never leave L1. Weights are packed once per
+// sequence and read at every step; rows are packed at every step, which costs some percent of the
+// product. Every sum is added up in ascending depth whatever rows stand beside it.
+#pragma once
+
+#include "cpu/gemm/microkernel.h"
+#include "cpu/gemm/pack.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+
+// Bytes of a panel of one depth block, which stays in L1 while several row tiles pass over it.
+constexpr int kPanelBytes = 24 << 10;
+// Row tiles that pass over it together; their sums and operands stay in L1, too.
+constexpr std::int64_t kTilesTogether = 4;
+
+// Column vectors of a block: for each gate, kUnitVectors vectors of neighbouring units. A panel is
+// as many of them as a micro-tile can hold beside enough rows.
+template <class T, int kGates_, int kUnitVectors_>
+struct Block {
+  static constexpr int kGates = kGates_;
+  static constexpr int kUnitVectors = kUnitVectors_;
+  static constexpr int kUnits = kUnitVectors * Vec<T>::kWidth;
+  static constexpr int kColumns = kGates * kUnits;
+  static constexpr int kVectors = kGates * kUnitVectors;
+  static constexpr int kPanelVectors = kVectors == 4 && kRegisters == 16 ? 2 : kVectors;
+  static constexpr int kPanels = kVectors / kPanelVectors;
+  static constexpr int kPanelColumns = kPanelVectors * Vec<T>::kWidth;
+  // Terms between two visits of the sums, a multiple of every vector's width.
+  static constexpr std::int64_t kDepth =
+      kPanelBytes / (kPanelColumns * static_cast<int>(sizeof(T))) / 32 * 32;
+  static constexpr int kFittingRows = (kRegisters - 1 - kPanelVectors) / kPanelVectors;
+  // A sliver's rows fit one vector (pack.h relies on it).
+  static constexpr int kRows = kFittingRows < Vec<T>::kWidth ? kFittingRows : Vec<T>::kWidth;
+
+  GS_INLINE static std::int64_t count(std::int64_t hidden) { return divide_up(hidden, kUnits); }
+};
+
+template <class T, int kRows>
+struct Sliver {
+  const T* data;
+  GS_INLINE Vec<T> row(int i) const { return Vec<T>(data[i]); }
+  GS_INLINE void next() { data += kRows; }
+};
+
+template <class T, int kVectors>
+struct Panel {
+  const T* data;
+  GS_INLINE Vec<T> whole(int j) const { return Vec<T>::load(data + j * Vec<T>::kWidth); }
+  GS_INLINE Vec<T> last(int j, std::int64_t) const { return whole(j); }
+  GS_INLINE void next() { data += kVectors * Vec<T>::kWidth; }
+};
+
+// Where the element of weight (gate, unit, step) lies.
+template <class S>
+struct Weights {
+  const S* data;
+  std::int64_t hidden, depth;
+  std::int64_t gate_stride, unit_stride, depth_stride;
+
+  GS_INLINE const S* at(std::int64_t gate, std::int64_t unit, std::int64_t step) const {
+    return data + gate * gate_stride + unit * unit_stride + step * depth_stride;
+  }
+};
+
+// w_hh is G*H x H. The forward pass multiplies states by its transpose, the backward pass gradients
+// of all gates by itself.
+template <class S>
+GS_INLINE Weights<S> forward_weights(const void* w_hh, std::int64_t hidden) {
+  return {static_cast<const S*>(w_hh), hidden, hidden, hidden * hidden, hidden, 1};
+}
+template <class S>
+GS_INLINE Weights<S> backward_weights(const void* w_hh, std::int64_t hidden, int gates) {
+  return {static_cast<const S*>(w_hh), hidden, gates * hidden, 0, 1, hidden};
+}
+
+// One vector's lanes of a panel. Lanes beyond the last unit become 0.
+template <int kPanelColumns, class T, class S>
+GS_INLINE void pack_lanes(const Weights<S>& w, int gate, std::int64_t unit, std::int64_t start,
+                          std::int64_t depth, T* to) {
+  constexpr int kWidth = Vec<T>::kWidth;
+  const std::int64_t lanes = smaller(kWidth, w.hidden - unit);
+  if (w.depth_stride != 1) {
+    for (std::int64_t k = 0; k < depth; ++k, to += kPanelColumns) {
+      const S* from = w.at(gate, unit, start + k);
+      if (lanes == kWidth) {
+        Vec<T>::load(from).store(to);
+      } else {
+        (lanes > 0 ? Vec<T>::load_tail(from, lanes) : Vec<T>(T(0))).store(to);
+      }
+    }
+    return;
+  }
+  for (std::int64_t k = 0; k < depth; k += kWidth) {
+    const std::int64_t steps = smaller(kWidth, depth - k);
+    const S* from = w.at(gate, unit, start + k);
+    if (steps == kWidth && lanes == kWidth) {
+      pack_square<kPanelColumns, true>(from, w.unit_stride, lanes, steps, to + k * kPanelColumns);
+    } else {
+      pack_square<kPanelColumns, false>(from, w.unit_stride, lanes, steps, to + k * kPanelColumns);
+    }
+  }
+}
+
+// A whole block: by depth blocks, in each of them by panels.
+template <class B, class T, class S>
+void pack_block(const Weights<S>& w, std::int64_t block, T* to) {
+  for (std::int64_t start = 0; start < w.depth; start += B::kDepth) {
+    const std::int64_t depth = smaller(B::kDepth, w.depth - start);
+    for (int i = 0; i < B::kVectors; ++i) {
+      const std::int64_t unit = block * B::kUnits + i % B::kUnitVectors * Vec<T>::kWidth;
+      T* panel = to + (start * B::kPanels + i / B::kPanelVectors * depth) * B::kPanelColumns;
+      pack_lanes<B::kPanelColumns>(w, i / B::kUnitVectors, unit, start, depth,
+                                   panel + i % B::kPanelVectors * Vec<T>::kWidth);
+    }
+  }
+}
+
+// `count` rows shared out evenly among as few tiles as hold them.
+struct RowTiles {
+  std::int64_t rows, tiles;
+
+  RowTiles(std::int64_t count, int most) : rows(count), tiles(divide_up(count, most)) {}
+  std::int64_t begin(std::int64_t tile) const {
+    return tile * (rows / tiles) + smaller(tile, rows % tiles);
+  }
+};
+
+template <int kTileRows_, class B, class T>
+GS_INLINE void multiply_tile_of(const T* sliver, const T* panel, std::int64_t depth,
+                                std::int64_t rows, const Output<T, T>& out) {
+  if constexpr (kTileRows_ > 1) {
+    if (rows < kTileRows_) {
+      return multiply_tile_of<kTileRows_ - 1, B>(sliver, panel, depth, rows, out);
+    }
+  }
+  multiply_tile<kTileRows_, B::kPanelVectors, false>(
+      Sliver<T, B::kRows>{sliver}, Panel<T, B::kPanelVectors>{panel}, depth, B::kPanelColumns, out);
+}
+
+// The product with packed weights. `slivers` holds the rows of the current step.
+template <class B, class T>
+struct PackedProduct {
+  const T* weights;
+  std::int64_t depth;
+  T* slivers;
+
+  GS_INLINE static std::int64_t weight_elements(std::int64_t hidden, std::int64_t depth) {
+    return B::count(hidden) * B::kColumns * depth;
+  }
+  GS_INLINE static std::int64_t sliver_elements(std::int64_t rows, std::int64_t depth) {
+    return divide_up(rows, B::kRows) * panel_size<T, B::kRows>(depth);
+  }
+  static constexpr std::int64_t kSumElements = kTilesTogether * B::kRows * B::kColumns;
+
+  template <class S>
+  void take_rows(const S* rows, std::int64_t row_stride, const RowTiles& tiles) const {
+    for (std::int64_t tile = 0; tile < tiles.tiles; ++tile) {
+      const std::int64_t first = tiles.begin(tile);
+      pack_panel<B::kRows>(rows + first * row_stride, row_stride, 1, tiles.begin(tile + 1) - first,
+                           depth, slivers + tile * panel_size<T, B::kRows>(depth));
+    }
+  }
+
+  // sums[r * kColumns + column] for the rows of tiles [first, last).
+  void multiply(std::int64_t block, const RowTiles& tiles, std::int64_t first, std::int64_t last,
+                T* sums) const {
+    const T* panels = weights + block * B::kColumns * depth;
+    Output<T, T> out{};
+    out.c_row = out.partial_row = B::kColumns;
+    for (std::int64_t start = 0; start < depth; start += B::kDepth) {
+      const std::int64_t terms = smaller(B::kDepth, depth - start);
+      out.first = start == 0;
+      out.last = start + terms == depth;
+      for (int p = 0; p < B::kPanels; ++p) {
+        out.c = out.partial = sums + p * B::kPanelColumns;
+        const T* panel = panels + (start * B::kPanels + p * terms) * B::kPanelColumns;
+        for (std::int64_t tile = first; tile < last; ++tile) {
+          const T* sliver = slivers + tile * panel_size<T, B::kRows>(depth) + start * B::kRows;
+          const std::int64_t row = tiles.begin(tile) - tiles.begin(first);
+          multiply_tile_of<B::kRows, B>(sliver, panel, terms,
+                                        tiles.begin(tile + 1) - tiles.begin(tile), out.at(row, 0));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

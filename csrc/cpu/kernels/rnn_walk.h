@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a pass over the sequence is shared among threads. Where the packed weights stay in a core's
+// L2, or a thread gets many rows, threads take rows of the batch and never meet again. Otherwise
+// they take blocks of units, so that each core keeps its part of the weights near, and meet after
+// every step. Neither way does a sum depend on who computes it.
+//
+// A Pass (the forward or the backward one) has: its Blocks and Element type, weights, `stages`,
+// and, per stage, `operand` (rows to multiply, null for none), `fill` (the sums where there is no
+// product), `apply` (what happens to the sums of some rows of a block) and `prefetch`, which calls
+// for what apply will read: single lines far apart, which no processor foresees.
+#pragma once
+
+#include "core/allocator.h"
+#include "core/parallel.h"
+#include "cpu/kernels/rnn_vector.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+// Packed weights of this size leave half of L2 to everything else.
+constexpr std::int64_t kWeightsInL2 = std::int64_t{1} << 19;
+// Rows per thread from which reading all weights from L3 at every step hides behind the products,
+// and below which half-empty row tiles cost more than meeting.
+constexpr std::int64_t kRowsHidingL3 = 32;
+constexpr std::int64_t kFewestRows = 4;
+// Multiplications of a step, or of a whole pass without meetings, that pay for another thread.
+constexpr std::int64_t kWorkPerMeeting = 1 << 15;
+
+struct Share {
+  std::int64_t begin, end;
+
+  GS_INLINE std::int64_t count() const { return end - begin; }
+};
+
+GS_INLINE Share share_of(std::int64_t count, const TeamMember& member) {
+  return {count * member.rank / member.size, count * (member.rank + 1) / member.size};
+}
+
+template <class S>
+struct Rows {
+  const S* data;
+  std::int64_t stride;
+};
+
+template <class Pass, class Product, class T, class Meet>
+GS_INLINE void walk(const Pass& pass, const Product& product, Share rows, Share blocks, T* sums,
+                    const Meet& meet) {
+  using B = typename Pass::StepBlock;
+  const RowTiles tiles(rows.count(), B::kRows);
+  for (std::int64_t stage = 0; stage < pass.stages(); ++stage) {
+    const auto operand = pass.operand(stage);
+    const bool has_product = operand.data != nullptr;
+    if (has_product) {
+      product.take_rows(operand.data + rows.begin * operand.stride, operand.stride, tiles);
+    }
+    for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
+      for (std::int64_t first = 0; first < tiles.tiles; first += kTilesTogether) {
+        const std::int64_t last = smaller(first + kTilesTogether, tiles.tiles);
+        const Share chunk{rows.begin + tiles.begin(first), rows.begin + tiles.begin(last)};
+        if (has_product) {
+          pass.prefetch(stage, block, chunk.begin, chunk.count());
+          product.multiply(block, tiles, first, last, sums);
+        } else {
+          pass.fill(block, chunk.begin, chunk.count(), sums);
+        }
+        pass.apply(stage, block, chunk.begin, chunk.count(), sums);
+      }
+    }
+    meet();
+  }
+}
+
+// A whole number of cache lines, so that members do not write into each other's.
+template <class T>
+GS_INLINE std::int64_t lines_of(std::int64_t elements) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  return divide_up(elements, kLine) * kLine;
+}
+
+template <class T>
+GS_INLINE std::size_t size_in_bytes(std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * sizeof(T);
+}
+
+GS_INLINE int team_limit(std::int64_t parts, std::int64_t work) {
+  const std::int64_t paid = larger(1, work / kWorkPerMeeting);
+  return static_cast<int>(smaller(thread_count(), smaller(parts, paid)));
+}
+
+// One row: reads the weights where they lie.
+template <class Pass>
+void run_one_row(const Pass& pass) {
+  using B = typename Pass::VectorBlock;
+  using T = compute_t<typename Pass::Element>;
+  const std::int64_t blocks = B::count(pass.hidden());
+  const std::int64_t depth = pass.weights().depth;
+  const int limit = team_limit(blocks, pass.hidden() * depth * B::kGates);
+  const std::int64_t each = lines_of<T>(depth) + B::kColumns;
+  const Workspace scratch(size_in_bytes<T>(limit * each));
+  parallel_team(limit, [&](const TeamMember& member) noexcept {
+    T* x = scratch.as<T>() + member.rank * each;
+    const VectorProduct<B, T, typename Pass::Element> product{pass.weights(), x};
+    walk(pass.template with_block<B>(), product, Share{0, 1}, share_of(blocks, member),
+         x + lines_of<T>(depth), [&] { member.wait(); });
+  });
+}
+
+template <class Pass>
+void run_rows(const Pass& pass) {
+  using B = typename Pass::StepBlock;
+  using T = compute_t<typename Pass::Element>;
+  using Product = PackedProduct<B, T>;
+  const std::int64_t batch = pass.batch(), hidden = pass.hidden(), depth = pass.weights().depth;
+  const std::int64_t blocks = B::count(hidden);
+  const std::int64_t weight_elements = Product::weight_elements(hidden, depth);
+  const std::int64_t rows_each = batch / thread_count();
+  const bool fits = weight_elements * static_cast<std::int64_t>(sizeof(T)) <= kWeightsInL2;
+  const bool by_rows = rows_each >= kRowsHidingL3 || (fits && rows_each >= kFewestRows);
+  const std::int64_t work = batch * hidden * depth * B::kGates;
+  const int limit =
+      by_rows ? team_limit(batch / kFewestRows, work * pass.stages()) : team_limit(blocks, work);
+  const std::int64_t sliver_elements = lines_of<T>(Product::sliver_elements(batch, depth));
+  const std::int64_t each = sliver_elements + lines_of<T>(Product::kSumElements);
+  const Workspace packed(size_in_bytes<T>(weight_elements));
+  const Workspace scratch(size_in_bytes<T>(limit * each));
+  parallel_team(limit, [&](const TeamMember& member) noexcept {
+    const Share own = share_of(blocks, member);
+    for (std::int64_t block = own.begin; block < own.end; ++block) {
+      pack_block<B>(pass.weights(), block, packed.as<T>() + block * B::kColumns * depth);
+    }
+    T* slivers = scratch.as<T>() + member.rank * each;
+    const Product product{packed.as<T>(), depth, slivers};
+    T* sums = slivers + sliver_elements;
+    if (by_rows) {
+      member.wait();
+      walk(pass, product, share_of(batch, member), Share{0, blocks}, sums, [] {});
+    } else {
+      walk(pass, product, Share{0, batch}, own, sums, [&] { member.wait(); });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET
