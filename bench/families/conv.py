@@ -143,10 +143,9 @@ def problems(against: list[str]) -> Iterator[Problem]:
         y, dx, dw = _definition(layer, x, w)
         places = layer.size if layer.transposed else y.shape[2:]
         flops = 2.0 * layer.batch * float(np.prod(places)) * w.size
-        dense = layer.groups == 1
-        ours_x = _handed_over(x) if dense else x
+        ours_x = _handed_over(x)
         ones = np.ones(y.shape, np.float32)
-        ours_dy = gs.from_numpy(_handed_over(ones) if dense else ones)
+        ours_dy = gs.from_numpy(_handed_over(ones))
         function = getattr(gs.nn.functional, layer.function)
         a, b = gs.from_numpy(ours_x), gs.from_numpy(w)
         forward = Problem(
