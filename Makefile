@@ -44,7 +44,9 @@ asan: $(VENV)/installed $(VENV)/test-tools
 	PYTHONPATH=$(ASAN_SITE) ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so.6)" \
 	  $(BIN)/python -m pytest -q -n auto -p no:cacheprovider \
-	  -k "TestCases and (forward or backward or layouts or threads) or test_gemm_paths"
+	  -k "TestCases and (forward or backward or layouts or threads) or test_large_problems or \
+	  test_gemm_paths or test_rnn_shapes or test_attention_blocks or test_pool_layouts or \
+	  test_norm_long or test_elementwise_layout"
 
 clean:
 	rm -rf build $(VENV)

@@ -122,7 +122,10 @@ def test_families_stand_on_every_floor() -> None:
             f"csrc/ops/{family}.h",
             f"csrc/ops/{family}.cpp",
             f"csrc/cpu/reference/{family}.cpp",
+            f"csrc/cpu/kernels/{family}.cpp",
             f"csrc/bindings/{family}.cpp",
+            f"bench/families/{family}.py",
+            f"bench/problems/{family}.txt",
         ]
         if family == "optim":
             places.append("python/gradsmith/optim/__init__.py")
