@@ -110,7 +110,7 @@ void call_adam(const Group& group, double lr, double beta1, double beta2, double
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  py::class_<Group>(m, "OptimTensors");
+  py::class_<Group>(m, "OptimTensors", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)));
   m.def(
       "optim_tensors",
       [](std::string op, const py::list& params, const py::list& grads, const py::list& states,

@@ -7,7 +7,8 @@ import numpy as np
 _Array = np.ndarray[Any, np.dtype[Any]]
 _DType = np.dtype[Any]
 
-class OptimTensors: ...
+class OptimTensors:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
 def abs(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
