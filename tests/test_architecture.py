@@ -124,13 +124,10 @@ def test_families_stand_on_every_floor() -> None:
             f"csrc/cpu/reference/{family}.cpp",
             f"csrc/cpu/kernels/{family}.cpp",
             f"csrc/bindings/{family}.cpp",
+            f"python/gradsmith/ops/{family}.py",
             f"bench/families/{family}.py",
             f"bench/problems/{family}.txt",
         ]
-        if family == "optim":
-            places.append("python/gradsmith/optim/__init__.py")
-        else:
-            places.append(f"python/gradsmith/ops/{family}.py")
         missing = [place for place in places if not (ROOT / place).exists()]
         assert not missing, f"family {family} lacks {missing}"
 

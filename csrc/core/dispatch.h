@@ -42,6 +42,21 @@ GS_INLINE void visit_number(DType dtype, const Body& body) {
   return visit_integer(dtype, body);
 }
 
+// Moving elements needs their size alone.
+template <class Body>
+GS_INLINE void visit_size(DType dtype, const Body& body) {
+  switch (size_of(dtype)) {
+    case 1:
+      return body(std::uint8_t{});
+    case 2:
+      return body(std::uint16_t{});
+    case 4:
+      return body(std::uint32_t{});
+    default:
+      return body(std::uint64_t{});
+  }
+}
+
 template <class Body>
 GS_INLINE void visit_any(DType dtype, const Body& body) {
   if (dtype == DType::boolean) return body(bool{});

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "core/index.h"
 #include "core/platform.h"
 #include "ops/pool.h"
 
@@ -17,8 +18,6 @@ struct Extent {
 
   GS_INLINE std::int64_t count() const { return begin < end ? (end - begin - 1) / step + 1 : 0; }
 };
-
-GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 GS_INLINE Extent extent_of(const PoolWindows& w, int d, std::int64_t t) {
   const std::int64_t in = w.in[d];

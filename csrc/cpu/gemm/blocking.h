@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/dtype.h"
+#include "core/index.h"
 #include "cpu/simd/simd.h"
 #include "ops/gemm.h"
 
@@ -62,10 +63,6 @@ constexpr std::int64_t kPrefetchedSteps = 16;
 
 // Multiplications that pay for waking another thread.
 constexpr std::int64_t kWorkPerThread = 1 << 17;
-
-GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
-GS_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // How many items of `work` multiplications each (at least 1) a thread should take at least.
 GS_INLINE std::int64_t grain_of(std::int64_t work) {

@@ -6,6 +6,7 @@
 // is padding lies in a copy of the source, so that the kernels ask for no bounds.
 #pragma once
 
+#include "core/index.h"
 #include "cpu/gemm/blocking.h"
 #include "ops/conv.h"
 
@@ -13,10 +14,6 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 constexpr std::int64_t kNotMet = -1;
-
-GS_INLINE std::int64_t divide_down(std::int64_t a, std::int64_t b) {
-  return a / b - (a % b < 0 ? 1 : 0);
-}
 
 struct Axis {
   bool adjoint;

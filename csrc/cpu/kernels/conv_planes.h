@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "core/index.h"
 #include "core/platform.h"
 #include "cpu/simd/simd.h"
 #include "ops/conv.h"
@@ -31,10 +32,6 @@ struct Planes {
   bool copied;                       // false: the source is its own plane
   std::int64_t pitch[kSpatialDims];  // between neighbours in a plane
 };
-
-GS_INLINE std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
-  return a / b - (a % b < 0 ? 1 : 0);
-}
 
 GS_INLINE std::int64_t greatest_common_divisor(std::int64_t a, std::int64_t b) {
   while (b != 0) {
@@ -61,7 +58,7 @@ GS_INLINE PlaneAxis axis_of_x(const ConvParams& p, int d) {
 // dy from the first to the last output that sees an element of x, padding included.
 GS_INLINE PlaneAxis axis_of_dy(const ConvParams& p, int d) {
   const std::int64_t reach = p.dilation[d] * (p.kernel[d] - 1);
-  const std::int64_t first = floor_divide(p.pad[d] - reach, p.stride[d]);
+  const std::int64_t first = divide_down(p.pad[d] - reach, p.stride[d]);
   const std::int64_t last = (p.in[d] - 1 + p.pad[d]) / p.stride[d];
   return {p.out[d], last - first + 1, 1, 1, 1, first};
 }

@@ -5,6 +5,7 @@
 // indices: equal indices meet in one thread, in their order, for any thread count.
 #include "core/allocator.h"
 #include "core/dispatch.h"
+#include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/index_check.h"
 #include "cpu/simd/stream.h"
@@ -16,32 +17,6 @@ namespace {
 constexpr std::int64_t kGrain = 16384;  // elements worth a thread
 constexpr std::int64_t kStretch = 16;   // columns that threads divide by
 constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
-
-// Moving elements needs their size alone.
-template <class Body>
-GS_INLINE void visit_size(DType dtype, const Body& body) {
-  switch (size_of(dtype)) {
-    case 1:
-      return body(std::uint8_t{});
-    case 2:
-      return body(std::uint16_t{});
-    case 4:
-      return body(std::uint32_t{});
-    default:
-      return body(std::uint64_t{});
-  }
-}
-
-GS_INLINE std::int64_t offset_of(std::int64_t position, int ndim, const std::int64_t* shape,
-                                 const std::int64_t* stride) {
-  std::int64_t offset = 0;
-  for (int d = ndim - 1; d >= 0; --d) {
-    if (shape[d] == 1) continue;
-    offset += position % shape[d] * stride[d];
-    position /= shape[d];
-  }
-  return offset;
-}
 
 // a + b; integers wrap around.
 template <class T>

@@ -7,6 +7,7 @@
 // their squares, whose sum corrects the mean and the variance for what the rough one lacks.
 #pragma once
 
+#include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/simd/sums.h"
 
@@ -14,9 +15,6 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements worth a thread
-
-GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
 
 template <class S>
 GS_INLINE double value_or(const S* values, std::int64_t index, double otherwise) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/allocator.h"
+#include "core/index.h"
 #include "cpu/pool_windows.h"
 #include "cpu/simd/stream.h"
 
@@ -16,8 +17,6 @@ constexpr std::int64_t kExactOffset = 1 << 24;  // whole numbers below are float
 
 constexpr std::int64_t kNearBytes = 1 << 20;   // arrays that stay in the caches
 constexpr std::int64_t kAheadBytes = 1 << 12;  // how far in front of its use memory is fetched
-
-GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
 
 GS_INLINE std::int64_t table_size(const std::int64_t* sizes) {
   return sizes[0] + sizes[1] + sizes[2];

@@ -5,14 +5,12 @@
 // columns is a list of dimensions on either side.
 #pragma once
 
+#include "core/index.h"
 #include "core/platform.h"
 #include "ops/reduce.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
-
-GS_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-GS_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a < b ? b : a; }
 
 struct Dims {
   int count = 0;

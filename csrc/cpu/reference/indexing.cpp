@@ -6,6 +6,7 @@
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
+#include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
 
@@ -14,31 +15,6 @@ namespace {
 
 constexpr std::int64_t kGrain = 32768;  // elements worth a thread
 constexpr std::int64_t kStretch = 256;  // elements of the inner dimensions that one task takes
-
-// Moving elements needs their size alone.
-template <class Body>
-void visit_size(DType dtype, const Body& body) {
-  switch (size_of(dtype)) {
-    case 1:
-      return body(std::uint8_t{});
-    case 2:
-      return body(std::uint16_t{});
-    case 4:
-      return body(std::uint32_t{});
-    default:
-      return body(std::uint64_t{});
-  }
-}
-
-std::int64_t offset_of(std::int64_t position, int ndim, const std::int64_t* shape,
-                       const std::int64_t* stride) {
-  std::int64_t offset = 0;
-  for (int d = ndim - 1; d >= 0; --d) {
-    offset += position % shape[d] * stride[d];
-    position /= shape[d];
-  }
-  return offset;
-}
 
 // Where in x each index points, relative to the outer and inner position.
 void fill_offsets(const IndexParams& p, std::int64_t* offsets) {

@@ -6,6 +6,7 @@
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
+#include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
 
@@ -14,17 +15,6 @@ namespace {
 
 constexpr std::int64_t kBlock = 16384;  // elements one partial result covers
 constexpr std::int64_t kGrain = 32768;  // elements worth a thread
-
-// Offset of the element with flat position `index` in a strided index space.
-std::int64_t offset_of(std::int64_t index, int ndim, const std::int64_t* shape,
-                       const std::int64_t* stride) {
-  std::int64_t offset = 0;
-  for (int d = ndim - 1; d >= 0; --d) {
-    offset += (index % shape[d]) * stride[d];
-    index /= shape[d];
-  }
-  return offset;
-}
 
 // Calls visit(offset, position) for positions begin..end of the reduced dimensions in order.
 template <class Visit>

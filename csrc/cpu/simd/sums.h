@@ -3,14 +3,13 @@
 // them.
 #pragma once
 
+#include "core/index.h"
 #include "cpu/simd/stream.h"
 
 namespace gradsmith::cpu::GS_SIMD {
 
 constexpr std::int64_t kSteps = 16;  // additions of a chain before it is widened
 constexpr int kChains = 4;           // sums side by side, because each addition waits for the last
-
-GS_INLINE std::int64_t shorter(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 // Adds kSums sums over the vectors of 0..n to `wide`: add(i, lanes, sums) adds the terms of one
 // vector to V sums[kSums], zeros in lanes that a step lacks. Chains of kSteps additions run in V's
@@ -25,7 +24,7 @@ GS_INLINE void add_up(std::int64_t n, Vec<double>* wide, const Add& add) {
     for (auto& chain : sums) {
       for (V& sum : chain) sum = V(typename V::Scalar(0));
     }
-    const std::int64_t stop = shorter(n - kStride, i + (kSteps - 1) * kStride);
+    const std::int64_t stop = smaller(n - kStride, i + (kSteps - 1) * kStride);
     for (; i <= stop; i += kStride) {
       for (int chain = 0; chain < kChains; ++chain) {
         add(i + chain * V::kWidth, AllLanes{}, sums[chain]);

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradsmith.autograd import enable_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32
-from gradsmith.optim.work import Work
+from gradsmith.ops.optim import Work
 from gradsmith.tensor import Tensor, wrap
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradsmith.ops.optim import Work
 from gradsmith.optim.optimizer import Optimizer, Params, check_number
-from gradsmith.optim.work import Work
 from gradsmith.tensor import Tensor
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arrays of an optimiser's step, kept between steps: gathering them anew costs more than it."""
+"""An optimiser's step as one kernel call; not differentiable.
+
+The arrays are kept between steps: gathering them anew would cost more than a small step.
+"""
 
 from __future__ import annotations
 
