@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gradsmith
+from bench import goals
 from gradsmith import _cpu
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,6 +131,15 @@ def test_families_stand_on_every_floor() -> None:
         ]
         missing = [place for place in places if not (ROOT / place).exists()]
         assert not missing, f"family {family} lacks {missing}"
+
+
+def test_every_problem_has_a_goal() -> None:
+    for family in FAMILIES:
+        anything = {"family": family, "problem": "anything", "ratio": {"torch": 0.5}}
+        assert goals.is_missed(anything, "torch"), f"bench/goals.txt has no line {family} *"
+    with_share = {"family": "conv", "problem": "anything", "ratio": {"torch": 0.5}}
+    assert not goals.is_missed(with_share | {"share_of_fma_peak": 0.95}, "torch")
+    assert goals.is_missed(with_share | {"share_of_fma_peak": 0.80}, "torch")
 
 
 def test_kernel_files_are_named_after_families() -> None:
