@@ -21,6 +21,7 @@ TABLE = {
     "transcendental": 16.0,
     "reduce": 8.0,
     "matmul": 8.0,
+    "winograd": 16.0,
     "norm": 32.0,
     "softmax": 32.0,
     "attention": 64.0,

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Layer:
     dilation: int
     groups: int
     transposed: bool
+    winograd: str  # the tile that ours may use
 
     @property
     def function(self) -> str:
@@ -51,10 +53,11 @@ class Layer:
 
 
 def _parse(text: str) -> Layer:
+    text, _, winograd = text.partition("winograd")
     numbers = re.findall(r"([a-z])(\d+(?:x\d+)*)", text.removesuffix("transposed"))
     n, c, i, o, k, s, p, d, g = (tuple(int(x) for x in value.split("x")) for _, value in numbers)
     single = (each[0] for each in (o, k, s, p, d, g))
-    return Layer(n[0], c[0], i, *single, text.endswith("transposed"))
+    return Layer(n[0], c[0], i, *single, text.endswith("transposed"), winograd or "off")
 
 
 def _taps(layer: Layer, short: tuple[int, ...]) -> Iterator[Any]:
@@ -114,6 +117,18 @@ def _training_step(conv: Callable[..., Any], x: Any, w: Any, dy: Any, options: A
     return x, w
 
 
+def _with_winograd(tile: str, ours: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what runs ours with this tile allowed."""
+    if tile == "off":
+        return ours
+
+    def run() -> Any:
+        with gs.config.winograd(tile):
+            return ours()
+
+    return run
+
+
 def _check_step(dx: np.ndarray, dw: np.ndarray) -> Callable[[Any], None]:
     check_dx, check_dw = close_to(dx, 1e-4), close_to(dw, 1e-4)
 
@@ -151,7 +166,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
         forward = Problem(
             "conv",
             f"{name} forward",
-            ours=lambda f=function, a=a, b=b, o=layer.options: f(a, b, **o),
+            ours=_with_winograd(layer.winograd, partial(function, a, b, **layer.options)),
             check=close_to(y, 3e-5),
             flops=flops,
         )
@@ -160,8 +175,8 @@ def problems(against: list[str]) -> Iterator[Problem]:
         step = Problem(
             "conv",
             f"{name} forward+backward",
-            ours=lambda f=function, a=a, b=b, d=ours_dy, o=layer.options: _training_step(
-                f, a, b, d, o
+            ours=_with_winograd(
+                layer.winograd, partial(_training_step, function, a, b, ours_dy, layer.options)
             ),
             check=_check_step(dx, dw),
             flops=3 * flops,

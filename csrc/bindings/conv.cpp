@@ -118,6 +118,10 @@ py::object call_backward_weight(py::handle x, py::handle dy, const py::tuple& ke
 }  // namespace
 
 void bind_conv(py::module_& m) {
+  m.def("winograd", [] { return name_of(winograd()); });
+  m.def(
+      "set_winograd", [](const std::string& name) { set_winograd(winograd_from_name(name)); },
+      py::arg("name"));
   m.def("conv_forward", &call_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("options"));
   m.def("conv_backward_input", &call_backward_input, py::arg("dy"), py::arg("weight"),

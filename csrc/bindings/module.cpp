@@ -9,6 +9,7 @@
 #include "core/cpu_features.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/conv.h"
 
 namespace gradsmith::bindings {
 namespace {
@@ -96,5 +97,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_indexing(m);
   bind_random(m);
   bind_optim(m);
-  gradsmith::table();  // a wrong GRADSMITH_ISA or GRADSMITH_IMPL is reported at import
+  // Wrong values of GRADSMITH_ISA, GRADSMITH_IMPL and GRADSMITH_WINOGRAD are reported at import.
+  gradsmith::table();
+  gradsmith::winograd();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/conv.h"
 
+#include <cstdlib>
 #include <limits>
 
 #include "core/error.h"
@@ -36,6 +37,7 @@ ConvParams checked_options(const ConvOptions& o) {
   GS_CHECK(o.groups >= 1, o.op, ": groups is ", o.groups, ", expected at least 1");
   ConvParams p{};
   p.groups = o.groups;
+  p.winograd = winograd();
   for (int d = 0; d < kSpatialDims; ++d) {
     GS_CHECK(!o.same || o.stride[d] == 1, o.op, ": padding='same' with stride ",
              listed(o.stride, o.ndim), ", expected stride 1");
@@ -149,6 +151,18 @@ void set_bias(const ConvOptions& o, const Array* bias, std::int64_t channels, Co
   p->bias = bias->data;
 }
 
+constexpr const char* kWinogradNames[] = {"off", "2x2", "4x4"};
+
+Winograd winograd_from_environment() {
+  const char* text = std::getenv("GRADSMITH_WINOGRAD");
+  return text == nullptr || *text == '\0' ? Winograd::off : winograd_from_name(text);
+}
+
+Winograd& allowed_winograd() {
+  static Winograd value = winograd_from_environment();
+  return value;
+}
+
 Shape shape_of(const ConvOptions& o, bool batched, std::int64_t batch, std::int64_t channels,
                const std::int64_t* spatial) {
   Shape shape;
@@ -159,6 +173,20 @@ Shape shape_of(const ConvOptions& o, bool batched, std::int64_t batch, std::int6
 }
 
 }  // namespace
+
+Winograd winograd() { return allowed_winograd(); }
+
+void set_winograd(Winograd tile) { allowed_winograd() = tile; }
+
+const char* name_of(Winograd tile) { return kWinogradNames[static_cast<int>(tile)]; }
+
+Winograd winograd_from_name(const std::string& name) {
+  for (const Winograd tile : {Winograd::off, Winograd::tile_2x2, Winograd::tile_4x4}) {
+    if (name == name_of(tile)) return tile;
+  }
+  throw ValueError(
+      concatenate("GRADSMITH_WINOGRAD: unknown tile '", name, "' (expected off, 2x2 or 4x4)"));
+}
 
 ConvParams conv_forward_params(const ConvOptions& o, const Array& x, const Array& weight,
                                const Array* bias, Shape* y_shape) {

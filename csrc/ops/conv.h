@@ -16,6 +16,15 @@
 
 namespace gradsmith {
 
+// The tile of results of Winograd's algorithm, which multiplies less than a direct convolution and
+// rounds more. Only where the caller asks for it: GRADSMITH_WINOGRAD=2x2 or 4x4, or set_winograd.
+enum class Winograd : std::uint8_t { off, tile_2x2, tile_4x4 };
+
+Winograd winograd();
+void set_winograd(Winograd tile);
+Winograd winograd_from_name(const std::string& name);  // ValueError unless off, 2x2 or 4x4
+const char* name_of(Winograd tile);
+
 // x and y are dense in `layout`, the others in C order. The slot writes one of x, weight and y and
 // reads the other two: conv_forward y, conv_backward_input x, conv_backward_weight weight.
 struct ConvParams {
@@ -26,6 +35,7 @@ struct ConvParams {
   std::int64_t stride[kSpatialDims], dilation[kSpatialDims];
   std::int64_t pad[kSpatialDims];  // zeros in front of x; those behind follow from `out`
   Layout layout;                   // of x and y
+  Winograd winograd;               // what 3 x 3 kernels may use
   void* x;                         // N, C, in
   void* weight;                    // O, C/G, kernel
   void* y;                         // N, O, out

@@ -35,11 +35,14 @@ struct Implementation {
   Isa isa;                                    // skipped while the ISA cap is lower
   Support (*supports)(const Params& params);  // null: supports everything
   void (*run)(const Params& params);
+  // Of one that is not for everybody: whether the caller wants it for this problem. GRADSMITH_IMPL
+  // wants what it names.
+  Support (*is_asked_for)(const Params& params) = nullptr;
 };
 
 template <class Params>
 struct Slot {
-  static constexpr int kMaxImplementations = 8;
+  static constexpr int kMaxImplementations = 12;
   const char* op;
   Implementation<Params> implementations[kMaxImplementations] = {};
   int count = 0;

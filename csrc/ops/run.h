@@ -36,7 +36,8 @@ const Implementation<Params>& pick(const Slot<Params>& slot, const Params& param
       return candidate;
     }
     if (candidate.isa > isa_cap()) continue;
-    const Support support = candidate.supports ? candidate.supports(params) : Support{};
+    Support support = candidate.is_asked_for ? candidate.is_asked_for(params) : Support{};
+    if (support.reason == nullptr && candidate.supports) support = candidate.supports(params);
     if (support.reason == nullptr) return candidate;
     if (verbosity() >= 2) trace_declined(slot.op, candidate.name, support.reason);
   }

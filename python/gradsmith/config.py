@@ -55,6 +55,40 @@ def isa(name: str) -> Iterator[None]:
         _cpu.set_isa(before)
 
 
+def get_winograd() -> str:
+    """Return the tile of Winograd's algorithm that 3 x 3 convolutions may use: off, 2x2 or 4x4."""
+    return _cpu.winograd()
+
+
+@contextmanager
+def winograd(tile: str) -> Iterator[None]:
+    """Run the block with Winograd's algorithm in 3 x 3 convolutions and their input gradients.
+
+    It multiplies less than a direct convolution, 2.25 times with tiles of 2x2 and 4 times with
+    4x4, and rounds differently: for normal numbers and 32 to 130 channels the root mean square
+    error against float64 is 0.4 to 0.7 times that of a direct convolution with 2x2, and 1.1 to 2
+    times with 4x4; single elements are off by up to four times as much. A NaN or an infinity
+    spreads over its tile.
+
+    It serves float32, stride 1, dilation 1, one group, 16 (24 with 2x2) or more channels on both
+    sides and more than a few tiles. All other convolutions, and gradients of weights, stay as they
+    are. A backward pass takes what holds when it runs. ``GRADSMITH_WINOGRAD`` sets the tile for a
+    whole process.
+
+    Args:
+        tile: "off", "2x2" or "4x4".
+
+    Raises:
+        ValueError: the tile is none of these.
+    """
+    before = _cpu.winograd()
+    _cpu.set_winograd(tile)
+    try:
+        yield
+    finally:
+        _cpu.set_winograd(before)
+
+
 def implementations() -> dict[str, list[str]]:
     """Return the kernels of every slot, in the order in which they are asked."""
     return _cpu.implementations()
@@ -87,6 +121,7 @@ def config() -> dict[str, str]:
         "compiler": _cpu.compiler(),
         "cpu": _cpu.cpu_name(),
         "isa": f"{_cpu.isa()} (this machine has {_cpu.highest_isa()})",
+        "winograd": _cpu.winograd(),
         "threads": str(_cpu.thread_count()),
         "cuda": _cuda_state(),
     }

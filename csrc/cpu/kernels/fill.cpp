@@ -9,6 +9,7 @@ void fill_conv(OpTable& table);
 void fill_convert(OpTable& table);
 void fill_conv_channels_last(OpTable& table);
 void fill_conv_depthwise_last(OpTable& table);
+void fill_conv_winograd(OpTable& table);
 void fill_elementwise(OpTable& table);
 void fill_embedding(OpTable& table);
 void fill_gemm(OpTable& table);
@@ -29,6 +30,7 @@ void fill(OpTable& table) {
   fill_convert(table);
   fill_conv_channels_last(table);
   fill_conv_depthwise_last(table);
+  fill_conv_winograd(table);
   fill_elementwise(table);
   fill_embedding(table);
   fill_gemm(table);

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// 3 x 3 convolutions of float32 by Winograd's minimal filtering (conv_winograd_transform.h,
+// conv_winograd_tiles.h), for those who ask for it: fewer multiplications, larger rounding errors.
+// The input gradient is the same correlation of dy with the weights flipped and transposed. Threads
+// take blocks of tiles, which stay in L2 all the way from source to result, past transformed
+// weights of a few megabytes. Larger ones never reach memory: the tiles of a slab are transformed
+// first, then threads take panels of columns and transform a panel's weights block by block as they
+// multiply. No sum depends on which way is taken or on how tiles are cut.
+#include "cpu/kernels/conv_winograd_tiles.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kSharedWeights = 640 << 10;          // elements
+constexpr std::int64_t kBlockTiles = 2 * kTileRows<float>;  // whose source stays in L2
+constexpr std::int64_t kPanelTiles = 8 * kTileRows<float>;  // whose products of a panel do
+
+GS_INLINE std::size_t float_bytes(std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
+// Transforms, multiplies and transforms back tiles [begin, end).
+template <int kOut>
+void convolve_tiles(const WinogradTiles<kOut>& t, const float* weights, std::int64_t begin,
+                    std::int64_t end, float* source, float* products) {
+  const std::int64_t count = end - begin;
+  for (std::int64_t i = 0; i < count; ++i) transform_source(t, begin + i, i, count, source);
+  for (std::int64_t panel = 0; panel < t.p.panels(); ++panel) {
+    for (std::int64_t block = 0; block < t.p.blocks(); ++block) {
+      add_products<kOut>(t.p, block, source, 0, count, weights, panel, count, products);
+      weights += t.weight_elements();
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+      transform_result(t, begin + i, i, count, panel, products);
+    }
+  }
+}
+
+template <int kOut>
+void convolve_by_tiles(const WinogradTiles<kOut>& t) {
+  const std::int64_t blocks = t.p.blocks(), parts = t.p.panels() * blocks;
+  const Workspace weights(float_bytes(parts * t.weight_elements()));
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      transform_weight<kOut>(t.p, i / blocks, i % blocks,
+                             weights.as<float>() + i * t.weight_elements());
+    }
+  });
+  const std::int64_t tiles = t.count(), few = divide_up(tiles, kTileRows<float>);
+  const std::int64_t items =
+      larger(divide_up(tiles, kBlockTiles), smaller(2 * thread_count(), few));
+  const std::int64_t work = t.kMatrices * t.p.channels * t.p.result_channels * kBlockTiles;
+  parallel_for(items, grain_of(work), [&](std::int64_t begin, std::int64_t end) {
+    const Workspace source(float_bytes(t.source_elements(kBlockTiles)));
+    const Workspace products(float_bytes(t.product_elements(kBlockTiles)));
+    for (std::int64_t i = begin; i < end; ++i) {
+      convolve_tiles(t, weights.as<float>(), i * tiles / items, (i + 1) * tiles / items,
+                     source.as<float>(), products.as<float>());
+    }
+  });
+}
+
+// One panel of the tiles [begin, end) of a slab, which starts at tile `first` and has `count`.
+template <int kOut>
+void convolve_panel(const WinogradTiles<kOut>& t, std::int64_t panel, std::int64_t first,
+                    std::int64_t count, std::int64_t begin, std::int64_t end, const float* source) {
+  const std::int64_t tiles = end - begin;
+  const Workspace weight(float_bytes(t.weight_elements()));
+  const Workspace products(float_bytes(t.product_elements(tiles)));
+  for (std::int64_t block = 0; block < t.p.blocks(); ++block) {
+    transform_weight<kOut>(t.p, panel, block, weight.as<float>());
+    add_products<kOut>(t.p, block, source, begin, count, weight.as<float>(), panel, tiles,
+                       products.as<float>());
+  }
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    transform_result(t, first + begin + i, i, tiles, panel, products.as<float>());
+  }
+}
+
+template <int kOut>
+void convolve_by_panels(const WinogradTiles<kOut>& t) {
+  const std::int64_t panels = t.p.panels();
+  const std::int64_t pieces =
+      smaller(divide_up(2 * thread_count(), panels), divide_up(t.count(), kTileRows<float>));
+  const std::int64_t slabs = divide_up(t.count(), pieces * kPanelTiles);
+  const Workspace source(float_bytes(t.source_elements(divide_up(t.count(), slabs))));
+  const std::int64_t transform_work = t.kMatrices * t.p.channels;
+  for (std::int64_t slab = 0; slab < slabs; ++slab) {
+    const std::int64_t first = slab * t.count() / slabs;
+    const std::int64_t count = (slab + 1) * t.count() / slabs - first;
+    parallel_for(count, grain_of(transform_work), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        transform_source(t, first + i, i, count, source.as<float>());
+      }
+    });
+    parallel_for(panels * pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t piece = i % pieces;
+        convolve_panel(t, i / pieces, first, count, piece * count / pieces,
+                       (piece + 1) * count / pieces, source.as<float>());
+      }
+    });
+  }
+}
+
+template <int kOut>
+void convolve(WinogradProblem p) {
+  const Workspace zeros(float_bytes(p.channels));
+  for (std::int64_t c = 0; c < p.channels; ++c) zeros.as<float>()[c] = 0;
+  p.zeros = zeros.as<float>();
+  const WinogradTiles<kOut> tiles(p);
+  if (p.panels() * p.blocks() * tiles.weight_elements() <= kSharedWeights) {
+    convolve_by_tiles(tiles);
+  } else {
+    convolve_by_panels(tiles);
+  }
+}
+
+template <int kOut>
+void forward(const ConvParams& p) {
+  convolve<kOut>(winograd_forward(p));
+}
+
+template <int kOut>
+void backward_input(const ConvParams& p) {
+  convolve<kOut>(winograd_adjoint(p));
+}
+
+Support supports(const ConvParams& p) {
+  GS_NEEDS(p.dtype == DType::float32);
+  GS_NEEDS(p.layout == Layout::channels_last);
+  GS_NEEDS(p.groups == 1);
+  GS_NEEDS(p.in[0] == 1 && p.kernel[0] == 1 && p.out[0] == 1 && p.pad[0] == 0);
+  GS_NEEDS(p.kernel[1] == kWinogradTaps && p.kernel[2] == kWinogradTaps);
+  GS_NEEDS(volume(p.stride) == 1);
+  GS_NEEDS(volume(p.dilation) == 1);
+  GS_NEEDS(p.batch > 0 && p.in_channels > 0 && p.out_channels > 0);
+  return {};
+}
+
+// Whether the caller allows it, and the multiplications it saves pay for its transforms: those of
+// tiles over many channels, those of weights over many tiles.
+template <int kOut>
+Support is_asked_for(const ConvParams& p) {
+  constexpr bool kIsLarge = kOut == 4;
+  constexpr Winograd kTile = kIsLarge ? Winograd::tile_4x4 : Winograd::tile_2x2;
+  constexpr std::int64_t kLeastChannels = kIsLarge ? 16 : 24, kLeastTiles = kIsLarge ? 8 : 16;
+  const std::int64_t tiles = p.batch * divide_up(p.out[1], kOut) * divide_up(p.out[2], kOut);
+  GS_NEEDS(p.winograd == kTile);
+  GS_NEEDS(p.in_channels >= kLeastChannels && p.out_channels >= kLeastChannels);
+  GS_NEEDS(tiles >= kLeastTiles);
+  return {};
+}
+
+constexpr char kName2x2[] = GS_NAME("winograd_2x2");
+constexpr char kName4x4[] = GS_NAME("winograd_4x4");
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void fill_conv_winograd(OpTable& table) {
+  constexpr auto kAsked2x2 = is_asked_for<2>, kAsked4x4 = is_asked_for<4>;
+  table.conv_forward.push_front({kName2x2, kIsa, supports, forward<2>, kAsked2x2});
+  table.conv_forward.push_front({kName4x4, kIsa, supports, forward<4>, kAsked4x4});
+  table.conv_backward_input.push_front({kName2x2, kIsa, supports, backward_input<2>, kAsked2x2});
+  table.conv_backward_input.push_front({kName4x4, kIsa, supports, backward_input<4>, kAsked4x4});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET
