@@ -163,11 +163,9 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
 
 
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", NUMPY_DTYPES)
-@pytest.mark.parametrize("name", LARGE)
-def test_large_problems(name: str, dtype: str, isa: str) -> None:
-    x_shape, weight_shape, *options = LARGE[name]
+def check_problem(problem: tuple[Any, ...], dtype: str, isa: str, name: str) -> None:
+    """Check a channels-last convolution with bias and its gradients, on 1, 2 and 7 threads."""
+    x_shape, weight_shape, *options = problem
     ndim = len(weight_shape) - 2
     stride, padding, dilation = (_tuple(option, ndim) for option in options[:3])
     groups = options[3]
@@ -198,6 +196,13 @@ def test_large_problems(name: str, dtype: str, isa: str) -> None:
     for other in runs[1:]:
         for first, second in zip(runs[0], other, strict=True):
             assert first.tobytes() == second.tobytes(), f"{name}: bits differ by threads"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", NUMPY_DTYPES)
+@pytest.mark.parametrize("name", LARGE)
+def test_large_problems(name: str, dtype: str, isa: str) -> None:
+    check_problem(LARGE[name], dtype, isa, name)
 
 
 def test_wide_convolutions_hand_on_channels_last() -> None:

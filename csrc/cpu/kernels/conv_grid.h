@@ -3,7 +3,8 @@
 // Forward it reads x; adjoint, as the input gradient and as a transposed convolution, it reads dy,
 // in one phase per residue of the stride so that no zero between strided outputs is multiplied.
 // Dimension by dimension, position i of a phase meets tap k at origin + i * step + place(k). What
-// is padding lies in a copy of the source, so that the kernels ask for no bounds.
+// is padding is left out of the taps or lies in a copy of the source, so that the kernels ask for
+// no bounds.
 #pragma once
 
 #include "core/index.h"
@@ -40,6 +41,17 @@ struct Axis {
     const std::int64_t distance = first(phase) + pad - k * dilation;
     return distance % stride == 0 ? distance / stride - origin : kNotMet;
   }
+  // Of the positions that tap k of a phase joins with the source: the first, and the one behind.
+  GS_INLINE std::int64_t first_inside(std::int64_t phase, std::int64_t k) const {
+    return -divide_down(origin + place(phase, k), step);
+  }
+  GS_INLINE std::int64_t first_behind(std::int64_t phase, std::int64_t k) const {
+    return divide_down(source - 1 - origin - place(phase, k), step) + 1;
+  }
+  GS_INLINE bool meets(std::int64_t phase, std::int64_t k, std::int64_t position) const {
+    return place(phase, k) != kNotMet && first_inside(phase, k) <= position &&
+           position < first_behind(phase, k);
+  }
 };
 
 GS_INLINE Axis axis_over_x(const ConvParams& p, int d) {
@@ -64,6 +76,11 @@ GS_INLINE Axis axis_over_dy(const ConvParams& p, int d) {
           stride,
           (p.in[d] - 1) / stride + 1,
           (pad + stride - 1) / stride - origin + 1};
+}
+
+// Whether no position sees padding.
+GS_INLINE bool is_inside(const Axis (&axis)[kSpatialDims]) {
+  return axis[0].is_inside() && axis[1].is_inside() && axis[2].is_inside();
 }
 
 // Far padding and dilation make copies larger than what is worth it. In floating point, because
@@ -111,15 +128,13 @@ struct Grid {
 // Bands whose source takes at most `near` elements where it can be, and at least `wanted` of them
 // where the batch and the images give them.
 GS_INLINE Grid make_grid(const ConvParams& p, Axis (*axis_of)(const ConvParams&, int),
-                         std::int64_t channels, bool converts, std::int64_t near,
+                         std::int64_t channels, bool copied, std::int64_t near,
                          std::int64_t wanted) {
-  Grid g{
-      {axis_of(p, 0), axis_of(p, 1), axis_of(p, 2)}, channels, converts, 0, 0, 0, {}, 0, 0, 0, 0};
+  Grid g{{axis_of(p, 0), axis_of(p, 1), axis_of(p, 2)}, channels, copied, 0, 0, 0, {}, 0, 0, 0, 0};
   g.batch = p.batch;
   while (g.cut < kSpatialDims - 1 && g.axis[g.cut].longest == 1) ++g.cut;
   std::int64_t row = channels;
   for (int d = kSpatialDims - 1; d >= 0; --d) {
-    g.copied = g.copied || !g.axis[d].is_inside();
     if (d != g.cut) row *= g.axis[d].span(g.axis[d].longest);
   }
   const Axis& cut = g.axis[g.cut];

@@ -24,18 +24,20 @@ GS_INLINE std::size_t bytes_of(std::int64_t elements) {
   return static_cast<std::size_t>(elements) * sizeof(T);
 }
 
-// Channels of the source whose terms are summed at once.
-struct ChannelBlock {
-  std::int64_t first, count;
-};
-
 // One phase of the result.
 struct Phase {
-  std::int64_t first[kSpatialDims], size[kSpatialDims];  // of the result; positions
-  std::int64_t taps, run, depth;
-  std::int64_t* tap_at;    // in what is read, from place 0
+  std::int64_t residue[kSpatialDims];  // of the stride
+  std::int64_t depth;
   std::int64_t* depth_of;  // per tap of the kernel: its place among the phase's, or kNotMet
   std::int64_t packed_at;  // in the packed weights
+  std::int64_t first_region, regions;
+};
+
+// Positions of a phase that meet the same taps: all of them, or those between two edges of padding.
+struct Region {
+  std::int64_t start[kSpatialDims], end[kSpatialDims];
+  std::int64_t taps, run;
+  Tap* tap;
 };
 
 template <class T, class S>
@@ -48,27 +50,32 @@ struct Correlation {
   S* result;
   std::int64_t result_pitch[kSpatialDims], result_image;
   Phase* phases;
-  std::int64_t count;          // of phases
-  std::int64_t group_weights;  // packed elements of a group
+  std::int64_t count;  // of phases
+  Region* regions;
+  std::int64_t weights;  // packed elements
+  std::int64_t phase_passes, group_passes, column_passes;
+  std::int64_t pass_columns;
 
+  GS_INLINE std::int64_t passes() const { return phase_passes * group_passes * column_passes; }
   GS_INLINE std::int64_t lanes() const {
     return divide_up(out_group, Vec<T>::kWidth) * Vec<T>::kWidth;
   }
 };
 
-// Where depth `at` of the panel that holds column `first` starts.
-template <class T>
-GS_INLINE std::int64_t panel_width(std::int64_t lanes, std::int64_t first) {
-  return smaller(kPanelColumns<T>, lanes - first / kPanelColumns<T> * kPanelColumns<T>);
+// Where the panel that starts with a column lies in the packed weights.
+template <class T, class S>
+GS_INLINE std::int64_t weights_at(const Correlation<T, S>& c, const Phase& phase,
+                                  std::int64_t group, std::int64_t column) {
+  return phase.packed_at + (group * c.lanes() + column) * phase.depth;
 }
 
 // A vector of columns of one phase: elements `from[lane * lane_stride + e]`, e below `count`, where
-// e is a tap of one channel or runs over the taps of several. to: depth 0 of the vector, of a block
-// of `block` channels.
+// e is a tap of one channel or runs over the taps of several, of which `channel` is the first. to:
+// depth 0 of the vector in a panel of `width` columns.
 template <class T, class S>
 void pack_adjacent_taps(const Correlation<T, S>& c, const Phase& phase, const S* from,
                         std::int64_t lanes, std::int64_t count, std::int64_t channel,
-                        std::int64_t block, std::int64_t width, T* to) {
+                        std::int64_t width, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
   for (std::int64_t start = 0; start < count; start += kWidth) {
     const std::int64_t steps = smaller(kWidth, count - start);
@@ -82,7 +89,7 @@ void pack_adjacent_taps(const Correlation<T, S>& c, const Phase& phase, const S*
     std::int64_t tap = start % c.kernel, at = channel + start / c.kernel;
     for (int i = 0; i < steps; ++i) {
       const std::int64_t place = phase.depth_of[tap];
-      if (place != kNotMet) square[i].store(to + (place * block + at) * width);
+      if (place != kNotMet) square[i].store(to + (place * c.in_group + at) * width);
       if (++tap == c.kernel) {
         tap = 0;
         ++at;
@@ -91,20 +98,22 @@ void pack_adjacent_taps(const Correlation<T, S>& c, const Phase& phase, const S*
   }
 }
 
+// A vector of columns from `column` on; `to` holds all packed weights.
 template <class T, class S>
-void pack_vector(const Correlation<T, S>& c, const Phase& phase, std::int64_t group,
-                 std::int64_t column, const ChannelBlock& block, std::int64_t width, T* to) {
+void pack_columns(const Correlation<T, S>& c, const Phase& phase, std::int64_t group,
+                  std::int64_t column, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
+  const std::int64_t panel = column / kPanelColumns<T> * kPanelColumns<T>;
+  const std::int64_t width = smaller(kPanelColumns<T>, c.lanes() - panel);
   const std::int64_t lanes = smaller(kWidth, c.out_group - column);
-  const S* from = c.weight + group * c.in_group * c.out_group * c.kernel + column * c.lane_stride +
-                  block.first * c.depth_stride;
+  const S* from = c.weight + group * c.in_group * c.out_group * c.kernel + column * c.lane_stride;
+  to += weights_at(c, phase, group, panel) + column - panel;
   if (c.depth_stride == c.kernel) {
-    return pack_adjacent_taps(c, phase, from, lanes, block.count * c.kernel, 0, block.count, width,
-                              to);
+    return pack_adjacent_taps(c, phase, from, lanes, c.in_group * c.kernel, 0, width, to);
   }
-  for (std::int64_t i = 0; i < block.count; ++i, from += c.depth_stride) {
+  for (std::int64_t i = 0; i < c.in_group; ++i, from += c.depth_stride) {
     if (c.kernel > 1) {
-      pack_adjacent_taps(c, phase, from, lanes, c.kernel, i, block.count, width, to);
+      pack_adjacent_taps(c, phase, from, lanes, c.kernel, i, width, to);
     } else if (phase.depth_of[0] != kNotMet) {
       const Vec<T> row = lanes == kWidth ? Vec<T>::load(from) : Vec<T>::load_tail(from, lanes);
       row.store(to + i * width);
@@ -113,30 +122,26 @@ void pack_vector(const Correlation<T, S>& c, const Phase& phase, std::int64_t gr
 }
 
 template <class T, class S>
-void pack_panel_of(const Correlation<T, S>& c, const Phase& phase, std::int64_t group,
-                   std::int64_t first, const ChannelBlock& block, T* to) {
-  const std::int64_t width = panel_width<T>(c.lanes(), first);
-  for (std::int64_t i = 0; i < width; i += Vec<T>::kWidth) {
-    pack_vector(c, phase, group, first + i, block, width, to + i);
-  }
-}
-
-template <class T, class S>
 void pack_all(const Correlation<T, S>& c, T* to) {
-  const std::int64_t vectors = c.lanes() / Vec<T>::kWidth, items = c.groups * vectors;
+  const std::int64_t vectors = c.lanes() / Vec<T>::kWidth;
   for (std::int64_t i = 0; i < c.count; ++i) {
     const Phase& phase = c.phases[i];
     const std::int64_t grain = larger(1, kCopyGrain / larger(1, phase.depth * Vec<T>::kWidth));
-    parallel_for(items, grain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(c.groups * vectors, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t item = begin; item < end; ++item) {
-        const std::int64_t group = item / vectors, column = item % vectors * Vec<T>::kWidth;
-        const std::int64_t panel = column / kPanelColumns<T> * kPanelColumns<T>;
-        T* panel_to = to + group * c.group_weights + phase.packed_at + panel * phase.depth;
-        pack_vector(c, phase, group, column, {0, c.in_group}, panel_width<T>(c.lanes(), column),
-                    panel_to + column - panel);
+        pack_columns(c, phase, item / vectors, item % vectors * Vec<T>::kWidth, to);
       }
     });
   }
+}
+
+// Copies whole images, padding included.
+template <class T, class S>
+void copy_images(const Grid& g, const S* source, T* to) {
+  parallel_for(g.batch, larger(1, kCopyGrain / g.image), [&](std::int64_t begin, std::int64_t end) {
+    const Band band{begin, end - begin, 0, g.axis[g.cut].longest};
+    copy_band(g, band, source, to + begin * g.image);
+  });
 }
 
 }  // namespace

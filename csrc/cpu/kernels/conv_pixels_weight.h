@@ -76,9 +76,8 @@ Met met_positions(const WeightGradient<T, S>& w, int d, std::int64_t k, const Ba
   Met met{0, axis.longest};
   if (d == w.grid.cut) met = {band.first, band.first + band.count};
   if (w.grid.copied) return met;
-  const std::int64_t at = axis.origin + k * axis.dilation;
-  met.begin = larger(met.begin, -divide_down(at, axis.step));
-  met.end = smaller(met.end, divide_down(axis.source - 1 - at, axis.step) + 1);
+  met.begin = larger(met.begin, axis.first_inside(0, k));
+  met.end = smaller(met.end, axis.first_behind(0, k));
   return met;
 }
 
@@ -279,19 +278,16 @@ void sum_weight_gradient(const ConvParams& p) {
       larger(kNearChunkBytes / static_cast<int>(sizeof(T)) * in / (in + out),
              kChunkPixels * p.in_channels * divide_up(volume(p.in), volume(p.out)));
   constexpr bool kConverts = !__is_same(T, S);
-  w.grid = make_grid(p, axis_over_x, p.in_channels, kConverts, near, 1);
+  const Axis axis[] = {axis_over_x(p, 0), axis_over_x(p, 1), axis_over_x(p, 2)};
+  const bool copied = kConverts || (w.merged && !is_inside(axis));
+  w.grid = make_grid(p, axis_over_x, p.in_channels, copied, near, 1);
   Grid& g = w.grid;
-  g.copied = kConverts || (g.copied && w.merged);
   set_pitches(g, g.axis[g.cut].longest);
   const Workspace x_space(bytes_of<T>(g.copied ? p.batch * g.image : 0));
   const Workspace dy_space(bytes_of<T>(kConverts ? p.batch * out : 0));
   const S *x = static_cast<const S*>(p.x), *dy = static_cast<const S*>(p.y);
   if (g.copied) {
-    parallel_for(p.batch, larger(1, kCopyGrain / g.image),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   const Band band{begin, end - begin, 0, g.axis[g.cut].longest};
-                   copy_band(g, band, x, x_space.as<T>() + begin * g.image);
-                 });
+    copy_images(g, x, x_space.as<T>());
     w.x = x_space.as<T>();
   }
   if constexpr (kConverts) {

@@ -14,25 +14,25 @@ constexpr std::int64_t kLeastSlide = 8, kMostSlide = 16;
 
 // Not where bands cut rows: they may be short, and how they are cut depends on the threads.
 template <class T, class S>
-GS_INLINE bool slides(const Correlation<T, S>& c, const Phase& phase) {
-  const Axis& width = c.grid.axis[2];
-  const std::int64_t taps = phase.run / c.in_group;
-  return Vec<T>::kWidth == 16 && c.groups == 1 && c.out_group <= Vec<T>::kWidth &&
-         width.stride == 1 && c.grid.cut < kSpatialDims - 1 && (taps == 3 || taps == 5) &&
-         phase.size[2] >= kLeastSlide;
+GS_INLINE bool slides(const Correlation<T, S>& c, const Axis (&axis)[kSpatialDims]) {
+  const Axis& width = axis[2];
+  const bool has_rows = axis[0].longest > 1 || axis[1].longest > 1;
+  return Vec<T>::kWidth == 16 && c.groups == 1 && c.out_group <= Vec<T>::kWidth && has_rows &&
+         width.stride == 1 && width.dilation == 1 && (width.kernel == 3 || width.kernel == 5) &&
+         width.longest >= kLeastSlide;
 }
 
 // One tile: pixels lie `channels` apart in the source, `to_step` in the result.
 template <int kPixels, int kTaps, class T, class S>
-__attribute__((noinline)) void slide_tile(const Phase& phase, std::int64_t channels,
+__attribute__((noinline)) void slide_tile(const Region& region, std::int64_t channels,
                                           const T* source, const T* weights, const S* bias,
                                           std::int64_t lanes, S* to, std::int64_t to_step) {
   constexpr int kWidth = Vec<T>::kWidth;
   Vec<T> sum[kPixels];
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) sum[i] = Vec<T>(T(0));
-  for (std::int64_t row = 0; row < phase.taps; ++row, weights += kTaps * channels * kWidth) {
-    const T* from = source + phase.tap_at[row];
+  for (std::int64_t row = 0; row < region.taps; ++row, weights += kTaps * channels * kWidth) {
+    const T* from = source + region.tap[row].at;
     for (std::int64_t c = 0; c < channels; ++c) {
       Vec<T> tap[kTaps];
 #pragma GCC unroll 8
@@ -53,32 +53,32 @@ __attribute__((noinline)) void slide_tile(const Phase& phase, std::int64_t chann
 }
 
 template <int kPixels, class T, class S>
-GS_INLINE void slide_pixels(std::int64_t pixels, const Phase& phase, std::int64_t channels,
+GS_INLINE void slide_pixels(std::int64_t pixels, const Region& region, std::int64_t channels,
                             const T* source, const T* weights, const S* bias, std::int64_t lanes,
                             S* to, std::int64_t to_step) {
   if constexpr (kPixels > kLeastSlide) {
     if (pixels < kPixels) {
-      return slide_pixels<kPixels - 2>(pixels, phase, channels, source, weights, bias, lanes, to,
+      return slide_pixels<kPixels - 2>(pixels, region, channels, source, weights, bias, lanes, to,
                                        to_step);
     }
   }
-  if (phase.run == 3 * channels) {
-    slide_tile<kPixels, 3>(phase, channels, source, weights, bias, lanes, to, to_step);
+  if (region.run == 3 * channels) {
+    slide_tile<kPixels, 3>(region, channels, source, weights, bias, lanes, to, to_step);
   } else {
-    slide_tile<kPixels, 5>(phase, channels, source, weights, bias, lanes, to, to_step);
+    slide_tile<kPixels, 5>(region, channels, source, weights, bias, lanes, to, to_step);
   }
 }
 
 // One row of `width` pixels in equal tiles. The last starts early enough to be whole: what it
 // computes anew becomes the same.
 template <class T, class S>
-void slide_row(const Correlation<T, S>& c, const Phase& phase, std::int64_t width, const T* source,
-               const T* weights, S* to) {
+void slide_row(const Correlation<T, S>& c, const Region& region, std::int64_t width,
+               const T* source, const T* weights, S* to) {
   const std::int64_t equal = divide_up(width, divide_up(width, kMostSlide));
   const std::int64_t pixels = smaller(equal + equal % 2, width - width % 2);
   for (std::int64_t i = 0; i < width; i += pixels) {
     const std::int64_t start = smaller(i, width - pixels);
-    slide_pixels<kMostSlide>(pixels, phase, c.in_group, source + start * c.in_group, weights,
+    slide_pixels<kMostSlide>(pixels, region, c.in_group, source + start * c.in_group, weights,
                              c.bias, c.out_group, to + start * c.out_group, c.out_group);
   }
 }

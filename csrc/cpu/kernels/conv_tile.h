@@ -18,18 +18,23 @@ constexpr int kPixelRows = 6;
 #endif
 constexpr int kPixelVectors = 2;
 
+// Where a tap lies in what is read, from place 0, and in the packed weights.
+struct Tap {
+  std::int64_t at, index;
+};
+
 // Columns [0, lanes) of up to kPixelVectors vectors of channels for kRows pixels.
 template <class T, class S>
 struct PixelTile {
   const T* from[kPixelRows];  // of each pixel: place 0, first channel
   S* to[kPixelRows];
-  const std::int64_t* tap_at;
+  const Tap* tap;
   std::int64_t taps, run;  // adjacent elements per tap
-  bool accumulate;         // goes on with the sums in `to`, which then has the type of the sums
+  std::int64_t channels;   // of a tap in the packed weights
 };
 
 template <int kRows, int kVectors, class T, class S>
-__attribute__((noinline)) void correlate_pixels(const PixelTile<T, S>& tile, const T* weights,
+__attribute__((noinline)) void correlate_pixels(const PixelTile<T, S>& tile, const T* packed,
                                                 const S* bias, std::int64_t first,
                                                 std::int64_t lanes) {
   constexpr int kWidth = Vec<T>::kWidth;
@@ -42,21 +47,10 @@ __attribute__((noinline)) void correlate_pixels(const PixelTile<T, S>& tile, con
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) sum[j][i] = Vec<T>(T(0));
   }
-  if constexpr (__is_same(T, S)) {
-    if (tile.accumulate) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) {
-        const std::int64_t left = smaller(kWidth, lanes - j * kWidth);
-#pragma GCC unroll 16
-        for (int i = 0; i < kRows; ++i) {
-          sum[j][i] = Vec<T>::load_tail(tile.to[i] + first + j * kWidth, left);
-        }
-      }
-    }
-  }
   const std::int64_t run = tile.run;
   for (std::int64_t tap = 0; tap < tile.taps; ++tap) {
-    std::int64_t at = tile.tap_at[tap];
+    std::int64_t at = tile.tap[tap].at;
+    const T* weights = packed + tile.tap[tap].index * tile.channels * kVectors * kWidth;
     const std::int64_t stop = at + run;
     for (; at < stop; ++at) {
       Vec<T> column[kVectors];
