@@ -9,6 +9,7 @@ namespace gradsmith::bindings {
 void bind_elementwise(pybind11::module_& m);
 void bind_reduce(pybind11::module_& m);
 void bind_gemm(pybind11::module_& m);
+void bind_linear(pybind11::module_& m);
 void bind_conv(pybind11::module_& m);
 void bind_pool(pybind11::module_& m);
 void bind_norm(pybind11::module_& m);

@@ -86,6 +86,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_elementwise(m);
   bind_reduce(m);
   bind_gemm(m);
+  bind_linear(m);
   bind_conv(m);
   bind_pool(m);
   bind_norm(m);

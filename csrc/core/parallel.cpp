@@ -32,7 +32,7 @@ namespace {
 
 // Longer than the pause between two ops of a network, so that workers stay hot during a step, and
 // short enough that an idle process costs nothing.
-constexpr std::chrono::microseconds kSpinTime{50};
+constexpr std::chrono::microseconds kSpinTime{200};
 constexpr int kPausesPerClockRead = 32;
 // Members of a team arrive within a few microseconds of each other unless one lost its processor.
 constexpr std::chrono::microseconds kTeamSpinTime{20};

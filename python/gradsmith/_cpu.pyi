@@ -262,6 +262,17 @@ def leaky_relu(
 def leaky_relu_backward(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
+def linear_backward(
+    x: _Array,
+    weight: _Array,
+    dy: _Array,
+    y: _Array | None,
+    activation: str,
+    needs_dx: bool,
+    needs_dweight: bool,
+    needs_dbias: bool,
+) -> tuple[Any, ...]: ...
+def linear_forward(x: _Array, weight: _Array, bias: Any, activation: str) -> _Array: ...
 def log(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...

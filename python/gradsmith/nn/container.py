@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import index as as_index
 from typing import Any, Self, overload
 
+from gradsmith.nn.fusion import run_in_order
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.tensor import Tensor
@@ -153,10 +154,7 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         """Return the result of the last module; ``input`` itself if there is none."""
-        values = self.__dict__
-        for name in self._kinds:
-            input = values[name](input)
-        return input
+        return run_in_order(self._values(), input)
 
 
 class ModuleList(_Numbered):

@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gradsmith.nn import functional as F
 from gradsmith.nn import init
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, new_parameter
+from gradsmith.ops.gemm import bilinear, linear
 from gradsmith.ops.shape import flatten, unflatten
 from gradsmith.tensor import Tensor
 
@@ -74,7 +74,7 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (..., out_features)."""
-        return F.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -132,7 +132,7 @@ class Bilinear(Module):
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
         """Return (..., out_features)."""
-        return F.bilinear(input1, input2, self.weight, self.bias)
+        return bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from gradsmith.backend import int64
@@ -131,13 +132,20 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input normalised; in training the running statistics change."""
+        return self._normalized(input, F.batch_norm)
+
+    def then_relu(self, input: Tensor) -> Tensor:
+        """Return what `ReLU` makes of the result of `forward`, in one pass over memory."""
+        return self._normalized(input, F.batch_norm_relu)
+
+    def _normalized(self, input: Tensor, function: Callable[..., Tensor]) -> Tensor:
         self._check_rank(input)
         counted = self.num_batches_tracked if self.training and self.track_running_stats else None
         tracks = not self.training or self.track_running_stats
         share = self.momentum
         if share is None:
             share = 0.0 if counted is None else 1.0 / (int(counted) + 1)
-        result = F.batch_norm(
+        result = function(
             input,
             self.running_mean if tracks else None,
             self.running_var if tracks else None,
@@ -148,7 +156,8 @@ class _BatchNorm(_RunningNorm):
             self.eps,
         )
         if counted is not None:
-            counted.add_(1)
+            counted._array += 1
+            counted._bump()
         return result
 
 

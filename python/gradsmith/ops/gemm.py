@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import Node, record
+from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
-from gradsmith.ops.elementwise import add, mul
+from gradsmith.ops.elementwise import add, gt, mul, sub, where
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum, sum_to
 from gradsmith.ops.shape import axis_of, permute, reshape, unsqueeze
@@ -184,15 +184,65 @@ def baddbmm(
     return _scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
+def _rows(x: Tensor) -> Tensor:
+    """Return all but the last dimension as one."""
+    return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _through_activation(dy: Tensor, y: Tensor, activation: str) -> Tensor:
+    """Return dy times the slope of the activation whose result is y."""
+    if activation == "relu":
+        return where(gt(y, 0), dy, 0)
+    if activation == "tanh":
+        return mul(dy, sub(1, mul(y, y)))
+    return mul(dy, mul(y, sub(1, y)))
+
+
 def _linear_backward(node: Node, dy: Tensor) -> Any:
-    x, weight = node.saved
-    dx = matrix_product(dy, weight) if node.needs(0) else None
-    dweight = matrix_product(dy, x, True) if node.needs(1) else None
-    dbias = sum(dy, 0) if node.needs(2) else None
+    x, weight, activation, y = node.saved
+    if not is_grad_enabled():
+        grads = EXTENSIONS[type(dy._array)].linear_backward(
+            x._array,
+            weight._array,
+            dy._array,
+            None if y is None else y._array,
+            activation,
+            node.needs(0),
+            node.needs(1),
+            node.needs(2),
+        )
+        return tuple([None if grad is None else wrap(grad) for grad in grads])
+    if y is not None:
+        dy = _through_activation(dy, y, activation)
+    dx = matmul(dy, weight) if node.needs(0) else None
+    dweight = matrix_product(_rows(dy), _rows(x), True) if node.needs(1) else None
+    dbias = sum(_rows(dy), 0) if node.needs(2) else None
     return dx, dweight, dbias
 
 
-@names_errors
+def activated_linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "none"
+) -> Tensor:
+    """Return ``activation(input @ weight.T + bias)`` for a matrix ``weight``.
+
+    Args:
+        input: (..., K).
+        weight: (N, K).
+        bias: (N) or None.
+        activation: ``"none"``, or one whose gradient follows from its result: ``"relu"``,
+            ``"sigmoid"`` or ``"tanh"``.
+
+    Raises:
+        ValueError: the shapes do not match, or there is no such activation.
+        TypeError: the dtypes differ.
+    """
+    x, w = array_of("linear", input), array_of("linear", weight, "weight")
+    b = None if bias is None else array_of("linear", bias, "bias")
+    array = EXTENSIONS[type(x)].linear_forward(x, w, b, activation)
+    saved = (input, weight, activation, None if activation == "none" else OUTPUT)
+    return record(_linear_backward, array, (input, weight, bias), saved)
+
+
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``input @ weight.T + bias``.
 
@@ -205,25 +255,24 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the shapes do not match.
         TypeError: the dtypes differ.
     """
-    x, w = array_of("linear", input), array_of("linear", weight, "weight")
-    if w.ndim not in (1, 2):
-        raise ValueError(f"linear: weight has shape {w.shape}, expected 1 or 2 dimensions")
-    if x.ndim == 0 or x.shape[-1] != w.shape[-1]:
+    if array_of("linear", weight, "weight").ndim != 1:
+        return activated_linear(input, weight, bias)
+    return _linear_of_vector(input, weight, bias)
+
+
+def _linear_of_vector(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    x, w = array_of("linear", input), weight._array
+    if x.ndim == 0 or x.shape[-1] != w.shape[0]:
         given = x.shape[-1] if x.ndim else "no"
-        raise ValueError(f"linear: input has {given} features, expected {w.shape[-1]}")
-    b = None if bias is None else array_of("linear", bias, "bias")
-    if b is not None and b.shape != w.shape[:-1]:
-        raise ValueError(f"linear: bias has shape {b.shape}, expected {w.shape[:-1]}")
-    if w.ndim == 1:
-        product = matmul(input, weight)
-        return product if bias is None else add(product, bias)
-    for argument, array in (("weight", w), ("bias", b)):
-        if array is not None and array.dtype != x.dtype:
-            raise TypeError(f"linear: {argument} is {array.dtype}, input is {x.dtype}")
-    rows = input if x.ndim == 2 else reshape(input, (math.prod(x.shape[:-1]), x.shape[-1]))
-    array = EXTENSIONS[type(x)].gemm(rows._array, w.T, b)
-    out = record(_linear_backward, array, (rows, weight, bias), (rows, weight))
-    return out if x.ndim == 2 else reshape(out, (*x.shape[:-1], w.shape[0]))
+        raise ValueError(f"linear: input has {given} features, expected {w.shape[0]}")
+    if w.dtype != x.dtype:
+        raise TypeError(f"linear: weight is {w.dtype}, input is {x.dtype}")
+    product = matmul(input, weight)
+    if bias is None:
+        return product
+    if array_of("linear", bias, "bias").shape != ():
+        raise ValueError(f"linear: bias has shape {bias.shape}, expected ()")
+    return add(product, bias)
 
 
 @names_errors
