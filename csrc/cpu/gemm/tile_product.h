@@ -15,7 +15,9 @@ namespace {
 // Steps of depth (tiles.h): 32 KB of a panel, and 128 KB of 32 rows of A.
 constexpr std::int64_t kStepsInL1 = 16;
 constexpr std::int64_t kStepsInL2 = 64;
-constexpr std::int64_t kGroupElements = std::int64_t{1} << 18;  // of A, 1 MB
+// A group of rows of A: at most 1 MB, and no more slivers than keep the reading of B hidden.
+constexpr std::int64_t kGroupElements = std::int64_t{1} << 18;
+constexpr std::int64_t kGroupSlivers = 12;
 constexpr std::int64_t kSharedColumns = 3072;
 // Panels packed side by side, so that neighbouring lines of B are read together.
 constexpr std::int64_t kPanelsTogether = 4;
@@ -123,7 +125,8 @@ void multiply_row_slivers(const Product<bfloat16>& p, const Pair* packed_b, std:
   const std::int64_t steps = steps_of(p.k);
   const std::int64_t depth = even_block(steps, kStepsInL2);
   const std::int64_t stride = depth * kStepElements;
-  const std::int64_t group = even_block(end - begin, larger(1, kGroupElements / stride));
+  const std::int64_t group =
+      even_block(end - begin, smaller(kGroupSlivers, larger(1, kGroupElements / stride)));
   const bool whole_depth = depth == steps;
   const std::int64_t padded = divide_up(columns, kMicroColumns) * kMicroColumns;
   const std::int64_t partial_row = whole_depth ? kMicroColumns : padded;
