@@ -23,7 +23,7 @@ from gradsmith.autograd import grad, gradcheck, gradgradcheck
 from gradsmith.tensor import Tensor
 from tests.tolerance import assert_close
 
-_ORDER = ("reference", "avx2", "avx512", "avx512_bf16")
+_ORDER = ("reference", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 ISAS = _ORDER[: _ORDER.index(_cpu.highest_isa()) + 1]
 NUMPY_DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
 

@@ -143,7 +143,7 @@ def test_every_problem_has_a_goal() -> None:
 
 
 def test_kernel_files_are_named_after_families() -> None:
-    helpers = {"fill", "fill_bf16", "reference"}
+    helpers = {"fill", "fill_bf16", "fill_amx", "reference"}
     for folder in ("cpu/reference", "cpu/kernels"):
         for path in (CSRC / folder).glob("*"):
             family = path.stem.split("_")[0]
@@ -176,7 +176,9 @@ def test_every_slot_ends_with_the_reference() -> None:
         assert names[-1] == "reference", slot
         assert len(set(names)) == len(names), f"{slot} lists an implementation twice"
         for name in names[:-1]:
-            assert re.fullmatch(r"(avx2|avx512|avx512_bf16)(:[\w.]+)+", name), f"{slot}: {name}"
+            assert re.fullmatch(r"(avx2|avx512|avx512_bf16|amx_bf16)(:[\w.]+)+", name), (
+                f"{slot}: {name}"
+            )
             assert not re.search(r"fast|optimi[sz]ed|v2|new", name), f"{slot}: {name}"
 
 
@@ -201,7 +203,7 @@ def test_isa_objects_have_no_weak_symbols() -> None:
     objects = [
         path
         for path in (ROOT / "build").rglob("*.o")
-        if re.search(r"gradsmith_(avx2|avx512|avx512_bf16)\.dir", str(path))
+        if re.search(r"gradsmith_(avx2|avx512|avx512_bf16|amx_bf16)\.dir", str(path))
         and "asan" not in str(path)
     ]
     if not objects:

@@ -149,6 +149,33 @@ def test_causal_queries_see_nothing_of_later_rows(value: float, isa: str) -> Non
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_causal_bfloat16_queries_see_nothing_of_later_rows(value: float, isa: str) -> None:
+    """As above; values that are not finite may take another kernel, which rounds otherwise."""
+    rng = np.random.default_rng(0)
+    q, k, v, dy = (
+        rng.standard_normal((1, 2, 150, 20)).astype(ml_dtypes.bfloat16) for _ in range(4)
+    )
+    want = define([q, k, v, dy], None, True)[0][:, :, :70]
+    k[:, :, 70:] = v[:, 1:, 70:] = value
+    with isa_cap(isa):
+        y = run([q, k, v, dy], None, True)[0][:, :, :70]
+    assert_close(y, want, "bfloat16", "attention", 20)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("scale", [-0.5, 0.0])
+def test_scales_that_turn_the_order_of_scores_round(scale: float, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((1, 2, 50, 20)).astype(ml_dtypes.bfloat16) for _ in range(3)]
+    with isa_cap(isa):
+        y = scaled_dot_product_attention(*(Tensor(x) for x in arrays), scale=scale).numpy()
+    wide = (x.astype(np.float64) for x in arrays)
+    want = reference.scaled_dot_product_attention(*wide, scale=scale)
+    assert_close(y, want, "bfloat16", "attention", 20)
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_a_query_that_is_not_finite_reaches_only_the_keys_it_sees(isa: str) -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((1, 1, 100, 20)).astype(np.float32) for _ in range(4)]

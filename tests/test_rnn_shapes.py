@@ -9,7 +9,7 @@ import pytest
 
 from gradsmith.autograd import grad
 from gradsmith.tensor import Tensor
-from tests.cases import ISAS, isa_cap, threads
+from tests.cases import ISAS, NUMPY_DTYPES, isa_cap, threads
 from tests.test_rnn import GATES, define, define_backward, run_layer
 from tests.tolerance import assert_close
 
@@ -75,12 +75,28 @@ def test_bfloat16_shapes(cell: str, shape: tuple[int, int, int], isa: str) -> No
         assert_close(one.numpy(), other, "bfloat16", "recurrent", shape[0], cell)
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "t{}b{}h{}".format(*s))
+@pytest.mark.parametrize("cell", list(GATES))
+def test_bfloat16_gradients(cell: str, shape: tuple[int, int, int], isa: str) -> None:
+    """Against the reference kernel, which rounds at the same places."""
+    arrays = [each.astype(ml_dtypes.bfloat16) for each in arrays_of_shape(cell, shape)]
+    outputs = 3 if cell == "lstm" else 2
+    results = []
+    for each in (isa, "reference"):
+        with isa_cap(each):
+            results.append(outputs_and_gradients(cell, False, arrays[:-outputs], arrays[-outputs:]))
+    for number, (one, other) in enumerate(zip(*results, strict=True)):
+        assert_close(one, other, "bfloat16", "recurrent", shape[0], f"{cell} array {number}")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "t{}b{}h{}".format(*s))
 @pytest.mark.parametrize("cell", list(GATES))
 def test_shapes_give_the_same_bits_for_any_thread_count(
-    cell: str, shape: tuple[int, int, int]
+    cell: str, shape: tuple[int, int, int], dtype: str
 ) -> None:
-    arrays = [each.astype(np.float32) for each in arrays_of_shape(cell, shape)]
+    arrays = [each.astype(NUMPY_DTYPES[dtype]) for each in arrays_of_shape(cell, shape)]
     outputs = 3 if cell == "lstm" else 2
     runs = []
     for count in (1, 2, 7):

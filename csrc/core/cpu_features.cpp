@@ -5,6 +5,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <cstring>
 #else
@@ -23,6 +27,32 @@ bool cpu_has_avx512() {
 }
 
 bool cpu_has_avx512_bf16() { return cpu_has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
+namespace {
+
+// Linux hands out tile registers on request, once for all threads and the children they fork; it
+// refuses where a signal stack is too small for their 8 KB. Older systems know no such request.
+bool tiles_are_permitted() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+// By leaf 7, since __builtin_cpu_supports of GCC before 13 does not know AMX.
+bool cpu_has_amx_bf16() {
+  constexpr unsigned kAmxBf16 = 1u << 22;
+  constexpr unsigned kAmxTile = 1u << 24;
+  unsigned eax, ebx, ecx, edx;
+  if (!cpu_has_avx512_bf16() || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
+  return tiles_are_permitted();
+}
 
 namespace {
 
@@ -52,6 +82,7 @@ std::string read_name() {
 bool cpu_has_avx2_fma() { return false; }
 bool cpu_has_avx512() { return false; }
 bool cpu_has_avx512_bf16() { return false; }
+bool cpu_has_amx_bf16() { return false; }
 
 namespace {
 

@@ -8,6 +8,7 @@ namespace gradsmith {
 bool cpu_has_avx2_fma();
 bool cpu_has_avx512();  // F, BW, DQ and VL
 bool cpu_has_avx512_bf16();
-const char* cpu_name();  // the vendor's name of the model, else the architecture; never null
+bool cpu_has_amx_bf16();  // on Linux; asks the system for the right to use tiles
+const char* cpu_name();   // the vendor's name of the model, else the architecture; never null
 
 }  // namespace gradsmith

@@ -20,14 +20,18 @@ void fill(OpTable& table);
 namespace cpu::avx512_bf16 {
 void fill(OpTable& table);
 }
+namespace cpu::amx_bf16 {
+void fill(OpTable& table);
+}
 #endif
 
 namespace {
 
-constexpr Isa kIsas[] = {Isa::reference, Isa::avx2, Isa::avx512, Isa::avx512_bf16};
+constexpr Isa kIsas[] = {Isa::reference, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx_bf16};
 
 Isa detect() {
 #ifdef GRADSMITH_X86
+  if (cpu_has_amx_bf16()) return Isa::amx_bf16;
   if (cpu_has_avx512_bf16()) return Isa::avx512_bf16;
   if (cpu_has_avx512()) return Isa::avx512;
   if (cpu_has_avx2_fma()) return Isa::avx2;
@@ -92,6 +96,7 @@ OpTable make_table() {
   if (highest_isa() >= Isa::avx2) cpu::avx2::fill(table);
   if (highest_isa() >= Isa::avx512) cpu::avx512::fill(table);
   if (highest_isa() >= Isa::avx512_bf16) cpu::avx512_bf16::fill(table);
+  if (highest_isa() >= Isa::amx_bf16) cpu::amx_bf16::fill(table);
 #endif
   force_from_environment(table);
   return table;
@@ -118,7 +123,7 @@ void set_isa_cap(Isa isa) {
 }
 
 const char* name_of(Isa isa) {
-  constexpr const char* names[] = {"reference", "avx2", "avx512", "avx512_bf16"};
+  constexpr const char* names[] = {"reference", "avx2", "avx512", "avx512_bf16", "amx_bf16"};
   return names[static_cast<int>(isa)];
 }
 
@@ -127,7 +132,7 @@ Isa isa_from_name(const std::string& name) {
     if (name == name_of(isa)) return isa;
   }
   throw ValueError(concatenate("GRADSMITH_ISA: unknown ISA '", name,
-                               "' (expected reference, avx2, avx512 or avx512_bf16)"));
+                               "' (expected reference, avx2, avx512, avx512_bf16 or amx_bf16)"));
 }
 
 }  // namespace gradsmith

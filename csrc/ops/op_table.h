@@ -10,7 +10,7 @@
 
 namespace gradsmith {
 
-enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16 };
+enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16, amx_bf16 };
 
 // The answer to "can you do this?". Null means yes; otherwise the precondition that does not hold,
 // which GRADSMITH_VERBOSE=2 prints.

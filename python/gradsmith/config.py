@@ -36,7 +36,10 @@ def set_num_threads(count: int) -> None:
 
 
 def get_isa() -> str:
-    """Return the instruction set kernels are capped at: reference, avx2, avx512 or avx512_bf16."""
+    """Return the instruction set kernels are capped at.
+
+    It is reference, avx2, avx512, avx512_bf16 or amx_bf16.
+    """
     return _cpu.isa()
 
 

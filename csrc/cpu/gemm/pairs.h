@@ -33,6 +33,14 @@ struct PairVec {
     const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(present, first + apart));
     return {_mm512_or_si512(low, _mm512_slli_epi32(high, 16))};
   }
+  // Lane by lane, to nearest even; denormals become 0.
+  GS_INLINE static PairVec rounded(Vec<float> first, Vec<float> second) {
+    alignas(64) static constexpr std::uint16_t kTurns[32] = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    const auto halves = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.v, first.v));
+    return {_mm512_permutexvar_epi16(_mm512_load_si512(kTurns), halves)};
+  }
   GS_INLINE void store(Pair* to) const { _mm512_storeu_si512(to, v); }
 };
 

@@ -150,6 +150,12 @@ GS_INLINE void multiply_tile_of(const T* sliver, const T* panel, std::int64_t de
 // The product with packed weights. `slivers` holds the rows of the current step.
 template <class B, class T>
 struct PackedProduct {
+  using Element = T;
+  struct Scope {  // of a thread that multiplies
+    GS_INLINE Scope() {}
+  };
+  static constexpr int kRows = B::kRows;
+
   const T* weights;
   std::int64_t depth;
   T* slivers;
@@ -161,6 +167,11 @@ struct PackedProduct {
     return divide_up(rows, B::kRows) * panel_size<T, B::kRows>(depth);
   }
   static constexpr std::int64_t kSumElements = kTilesTogether * B::kRows * B::kColumns;
+
+  template <class S>
+  GS_INLINE static void pack_weights(const Weights<S>& w, std::int64_t block, T* packed) {
+    pack_block<B>(w, block, packed + block * B::kColumns * w.depth);
+  }
 
   template <class S>
   void take_rows(const S* rows, std::int64_t row_stride, const RowTiles& tiles) const {

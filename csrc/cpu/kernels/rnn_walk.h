@@ -45,8 +45,7 @@ struct Rows {
 template <class Pass, class Product, class T, class Meet>
 GS_INLINE void walk(const Pass& pass, const Product& product, Share rows, Share blocks, T* sums,
                     const Meet& meet) {
-  using B = typename Pass::StepBlock;
-  const RowTiles tiles(rows.count(), B::kRows);
+  const RowTiles tiles(rows.count(), Product::kRows);
   for (std::int64_t stage = 0; stage < pass.stages(); ++stage) {
     const auto operand = pass.operand(stage);
     const bool has_product = operand.data != nullptr;
@@ -105,11 +104,13 @@ void run_one_row(const Pass& pass) {
   });
 }
 
-template <class Pass>
+template <template <class, class> class ProductOf, class Pass>
 void run_rows(const Pass& pass) {
   using B = typename Pass::StepBlock;
   using T = compute_t<typename Pass::Element>;
-  using Product = PackedProduct<B, T>;
+  using Product = ProductOf<B, T>;
+  using Element = typename Product::Element;
+  static_assert(sizeof(Element) == sizeof(T), "both share the scratch memory");
   const std::int64_t batch = pass.batch(), hidden = pass.hidden(), depth = pass.weights().depth;
   const std::int64_t blocks = B::count(hidden);
   const std::int64_t weight_elements = Product::weight_elements(hidden, depth);
@@ -126,11 +127,12 @@ void run_rows(const Pass& pass) {
   parallel_team(limit, [&](const TeamMember& member) noexcept {
     const Share own = share_of(blocks, member);
     for (std::int64_t block = own.begin; block < own.end; ++block) {
-      pack_block<B>(pass.weights(), block, packed.as<T>() + block * B::kColumns * depth);
+      Product::pack_weights(pass.weights(), block, packed.as<Element>());
     }
-    T* slivers = scratch.as<T>() + member.rank * each;
-    const Product product{packed.as<T>(), depth, slivers};
-    T* sums = slivers + sliver_elements;
+    const typename Product::Scope scope;
+    Element* slivers = scratch.as<Element>() + member.rank * each;
+    const Product product{packed.as<Element>(), depth, slivers};
+    T* sums = scratch.as<T>() + member.rank * each + sliver_elements;
     if (by_rows) {
       member.wait();
       walk(pass, product, share_of(batch, member), Share{0, blocks}, sums, [] {});

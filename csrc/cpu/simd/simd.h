@@ -89,7 +89,7 @@ GS_INLINE T reduce_max(Vec<T> a) {
 
 }  // namespace gradsmith::cpu::GS_SIMD
 
-// An ISA without vectors of its own (avx512_bf16) uses those of the ISA that it extends.
+// An ISA without vectors of its own (avx512_bf16, amx_bf16) uses those of the ISA that it extends.
 #ifdef GRADSMITH_TARGET
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 using namespace gradsmith::cpu::GS_SIMD;
