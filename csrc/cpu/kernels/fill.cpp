@@ -13,6 +13,7 @@ void fill_elementwise(OpTable& table);
 void fill_embedding(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_indexing(OpTable& table);
+void fill_integer(OpTable& table);
 void fill_loss(OpTable& table);
 void fill_loss_pointwise(OpTable& table);
 void fill_norm(OpTable& table);
@@ -33,6 +34,7 @@ void fill(OpTable& table) {
   fill_embedding(table);
   fill_gemm(table);
   fill_indexing(table);
+  fill_integer(table);
   fill_loss(table);
   fill_loss_pointwise(table);
   fill_norm(table);
