@@ -97,16 +97,26 @@ GS_INLINE void take_chunk(const T* x, std::int64_t step, std::int64_t first, std
   using V = typename Operation::V;
   using S = typename V::Scalar;
   S values[kTile], places[kTile];
-  for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-    V best = load<V>(x + i, lanes), place(S(0));
-    for (std::int64_t row = 1; row < rows; ++row) {
-      const V next = load<V>(x + row * step + i, lanes);
-      const auto replaces = Operation::replaces(next, best);
-      best = select(replaces, next, best);
-      place = select(replaces, V(static_cast<S>(row)), place);
+  for_tiles<V>(0, n, [&](std::int64_t column, auto vectors, auto lanes) {
+    constexpr int kVectors = decltype(vectors)::kVectors;
+    V best[kVectors], place[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      best[v] = load<V>(x + column + v * V::kWidth, lanes);
+      place[v] = V(S(0));
     }
-    store(best, values + i, lanes);
-    store(place, places + i, lanes);
+    for (std::int64_t row = 1; row < rows; ++row) {
+      const V here(static_cast<S>(row));
+      for (int v = 0; v < kVectors; ++v) {
+        const V next = load<V>(x + row * step + column + v * V::kWidth, lanes);
+        const auto replaces = Operation::replaces(next, best[v]);
+        best[v] = select(replaces, next, best[v]);
+        place[v] = select(replaces, here, place[v]);
+      }
+    }
+    for (int v = 0; v < kVectors; ++v) {
+      store(best[v], values + column + v * V::kWidth, lanes);
+      store(place[v], places + column + v * V::kWidth, lanes);
+    }
   });
   for (std::int64_t i = 0; i < n; ++i) {
     const typename Operation::State next{values[i], first + static_cast<std::int64_t>(places[i])};
