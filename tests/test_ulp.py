@@ -136,3 +136,46 @@ def test_gelu_is_close_in_units_of_its_input(dtype: Any, isa: str) -> None:
     expected = wide * 0.5 * (1 + erf(wide / math.sqrt(2)))
     error = np.abs(got - expected) / np.spacing(np.abs(x))
     assert error.max() <= (2 if dtype is np.float32 else 2.5)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    ("name", "definition", "low", "high"),
+    [
+        ("tanh", np.tanh, 0.0, 10.0),
+        ("erf", lambda x: erf(x.astype(np.float64)), 0.0, 4.2),
+        ("log", np.log, 0.5, 2.0),
+        ("log2", np.log2, 0.5, 2.0),
+        ("sin", np.sin, 0.0, 10.0),
+        ("cos", np.cos, 0.0, 10.0),
+    ],
+)
+def test_pieces_meet(name: str, definition: Any, low: float, high: float, isa: str) -> None:
+    """Dense enough for every piece of a table and for both of its ends."""
+    x = np.linspace(low, high, 200001).astype(np.float32)
+    with isa_cap(isa):
+        got = getattr(gs, name)(gs.from_numpy(x)).numpy()
+    with np.errstate(all="ignore"):
+        expected = np.asarray(definition(x.astype(Long)))
+    unit = np.spacing(np.abs(expected).astype(np.float32)).astype(Long)
+    allowed = 3 if isa == "reference" else 2  # the C library's
+    assert np.nanmax(np.abs(got.astype(Long) - expected) / unit) <= allowed
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_value_is_too_large(dtype: Any, isa: str) -> None:
+    """Where the argument's own multiple of log(2), or of pi, has no exact float any more."""
+    large = np.geomspace(1e3, 3e38, 400)
+    huge = np.concatenate([large, -large])
+    x = gs.from_numpy(huge.astype(dtype))
+    with isa_cap(isa):
+        values = {name: getattr(gs, name)(x).numpy() for name in ("exp", "sigmoid", "tanh", "erf")}
+        wave = gs.sin(x).numpy() ** 2 + gs.cos(x).numpy() ** 2
+        outside = gs.acosh(gs.from_numpy(-large.astype(dtype))).numpy()
+    np.testing.assert_array_equal(values["exp"], np.where(huge > 0, math.inf, 0))
+    np.testing.assert_array_equal(values["sigmoid"], np.where(huge > 0, 1, 0))
+    np.testing.assert_array_equal(values["tanh"], np.sign(huge))
+    np.testing.assert_array_equal(values["erf"], np.sign(huge))
+    np.testing.assert_allclose(wave, 1, rtol=1e-6)
+    assert np.isnan(outside).all()

@@ -16,8 +16,13 @@ import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
 
 CHAIN = 1000
-DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
-TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3}
+DTYPES = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "bfloat16": ml_dtypes.bfloat16,
+    "int64": np.int64,
+}
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3, "int64": 0.0}
 
 _erf = np.vectorize(math.erf)
 
@@ -69,6 +74,7 @@ TWO = ("full", "full")
 FUNCTIONS: dict[str, Function] = {
     "add": Function(lambda m, a, b: m.add(a, b), np.add, TWO),
     "mul": Function(lambda m, a, b: m.mul(a, b), np.multiply, TWO),
+    "remainder": Function(lambda m, a, b: m.remainder(a, b), np.remainder, ("full", "positive")),
     "add_row": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "row")),
     "add_column": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "column")),
     "add_transposed": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "transposed")),

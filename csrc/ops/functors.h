@@ -245,9 +245,13 @@ GS_BINARY(mul, if constexpr (is_integer<V>) return wrapping_mul(a, b); else retu
 GS_BINARY(div, return a / b;)
 GS_BINARY(maximum, return maximum(a, b);)
 GS_BINARY(minimum, return minimum(a, b);)
-GS_BINARY(fmod, return scalar_fmod(a, b);)
-GS_BINARY(remainder, return scalar_remainder(a, b);)
-GS_BINARY(floor_divide, return scalar_floor_divide(a, b);)
+GS_BINARY(fmod, if constexpr (is_scalar<V> || is_integer<V>) return scalar_fmod(a, b);
+          else return fmod(a, b);)
+GS_BINARY(remainder, if constexpr (is_scalar<V> || is_integer<V>) return scalar_remainder(a, b);
+          else return remainder(a, b);)
+GS_BINARY(floor_divide,
+          if constexpr (is_scalar<V> || is_integer<V>) return scalar_floor_divide(a, b);
+          else return floor_divide(a, b);)
 GS_BINARY(pow, if constexpr (is_scalar<V> || is_integer<V>) return scalar_pow(a, b);
           else return pow(a, b);)
 GS_BINARY(atan2, return atan2(a, b);)

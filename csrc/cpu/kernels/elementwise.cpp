@@ -4,10 +4,10 @@
 // input are so too or repeat one value; an input in any other layout, such as a transposed matrix,
 // is first copied into the output's. The last, partial vector of a run is masked, so every element
 // goes through the same instructions wherever a run is cut.
-#include "core/allocator.h"
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
-#include "cpu/kernels/elementwise_convert.h"
+#include "cpu/kernels/elementwise_inputs.h"
+#include "cpu/simd/division.h"
 #include "cpu/simd/power.h"
 #include "cpu/simd/stream.h"
 #include "cpu/simd/trigonometry.h"
@@ -26,10 +26,11 @@ namespace {
   X(erf) X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh)     \
   X(silu) X(mish) X(hardswish) X(hardsigmoid)
 #define GS_VECTOR_BINARY(X)                                                                  \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(atan2) X(relu_backward)                \
-  X(leaky_relu_backward) X(elu_backward) X(clamp_backward) X(tanh_backward) X(sigmoid_backward) X(softplus_backward) \
-  X(gelu_backward) X(gelu_tanh_backward) X(silu_backward)
-#define GS_VECTOR_COMPARE(X) \
+  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmod) X(remainder) X(floor_divide)     \
+  X(atan2) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(clamp_backward)         \
+  X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward)                 \
+  X(gelu_tanh_backward) X(silu_backward)
+#define GS_VECTOR_COMPARE(X)                                                                 \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 // clang-format on
 
@@ -51,56 +52,8 @@ struct Lanes {
   }
 };
 
-// The params with inputs that are copied where their runs neither are contiguous nor repeat.
-struct ContiguousInputs {
-  ElementwiseParams params;
-  void* blocks[3] = {nullptr, nullptr, nullptr};
-
-  GS_INLINE explicit ContiguousInputs(const ElementwiseParams& p) : params(p) {}
-  GS_INLINE ~ContiguousInputs() {
-    for (void* block : blocks) deallocate(block);
-  }
-
-  void copy(int input, DType dtype) {
-    ElementwiseParams from{};
-    from.dtype = from.out_dtype = dtype;
-    from.inputs = 1;
-    from.ndim = params.ndim;
-    from.count = 1;
-    from.in[0] = params.in[input];
-    for (int d = params.ndim - 1; d >= 0; --d) {
-      const std::int64_t stride = params.in_stride[input][d];
-      from.shape[d] = stride == 0 ? 1 : params.shape[d];
-      from.in_stride[0][d] = stride;
-      from.out_stride[d] = from.count;
-      params.in_stride[input][d] = stride == 0 ? 0 : from.count;
-      from.count *= from.shape[d];
-    }
-    blocks[input] = allocate(static_cast<std::size_t>(from.count * size_of(dtype)));
-    from.out = blocks[input];
-    copy_strided(from);
-    params.in[input] = from.out;
-  }
-};
-
-// Calls run(params) with every input's runs contiguous or repeating.
-template <class Run>
-GS_INLINE void with_contiguous_inputs(const ElementwiseParams& p, const Run& run) {
-  bool ready = true;
-  for (int i = 0; i < p.inputs; ++i) {
-    const std::int64_t step = p.in_stride[i][p.ndim - 1];
-    ready = ready && (step == 0 || step == 1);
-  }
-  if (GS_LIKELY(ready || p.count == 0)) return run(p);
-  ContiguousInputs inputs(p);
-  for (int i = 0; i < p.inputs; ++i) {
-    const std::int64_t step = p.in_stride[i][p.ndim - 1];
-    const bool is_mask = p.inputs == 3 && i == 0;
-    if (step != 0 && step != 1) inputs.copy(i, is_mask ? DType::boolean : p.dtype);
-  }
-  run(inputs.params);
-}
-
+// Operands are loaded once, also where a function uses them several times: a load that comes late
+// may have to wait for stores of earlier vectors.
 template <class Functor, class T>
 void run_unary(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
@@ -108,7 +61,7 @@ void run_unary(const ElementwiseParams& p) {
     T* out = static_cast<T*>(p.out) + out_offset;
     const Lanes<V, T> x(p, 0, in[0]);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-      store(Functor::apply(x.at(i, lanes), p.option), out + i, lanes);
+      store(Functor::apply(rounded(x.at(i, lanes)), p.option), out + i, lanes);
     });
   };
   const bool is_arithmetic = kUnaryOps[p.op].category == Category::number;
@@ -123,7 +76,8 @@ void run_binary(const ElementwiseParams& p) {
     const Lanes<V, T> a(p, 0, in[0]);
     const Lanes<V, T> b(p, 1, in[1]);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-      store(Functor::apply(a.at(i, lanes), b.at(i, lanes), p.option), out + i, lanes);
+      const V left = rounded(a.at(i, lanes)), right = rounded(b.at(i, lanes));
+      store(Functor::apply(left, right, p.option), out + i, lanes);
     });
   });
 }
@@ -131,10 +85,6 @@ void run_binary(const ElementwiseParams& p) {
 // ---- powers -----------------------------------------------------------------------------------
 
 // A base to one power for all, by arithmetic; pow's values at the ends of the range.
-template <class V>
-GS_INLINE V infinity() {
-  return all<V>(__builtin_inf());
-}
 struct square_power {
   template <class V>
   GS_INLINE static V apply(V a, V, const double*) {
@@ -150,7 +100,7 @@ struct cube_power {
 struct root_power {
   template <class V>
   GS_INLINE static V apply(V a, V, const double*) {
-    return select(a == -infinity<V>(), infinity<V>(), sqrt(a) + all<V>(0));
+    return root(a);
   }
 };
 struct inverse_root_power {
@@ -221,10 +171,6 @@ GS_INLINE bool has_vector_binary(const ElementwiseParams& p) {
     default:
       return false;
   }
-}
-
-GS_INLINE bool output_runs_are_contiguous(const ElementwiseParams& p) {
-  return p.out_stride[p.ndim - 1] == 1 || p.shape[p.ndim - 1] == 1;
 }
 
 Support supports_unary(const ElementwiseParams& p) {

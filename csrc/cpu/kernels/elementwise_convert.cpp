@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies between layouts and floating dtypes. Where input and output are contiguous along different
+// Copies between layouts and dtypes. Where input and output are contiguous along different
 // dimensions (a transposed matrix, channels-first to channels-last and back) squares of one vector
 // by one vector are transposed in registers. A task takes kBlock x kBlock elements: several lines
 // of each row at a time, so that memory sees runs, and few enough for the first cache.
@@ -9,6 +9,7 @@
 #include "cpu/elementwise_loop.h"
 #include "cpu/gemm/transpose.h"
 #include "cpu/simd/stream.h"
+#include "ops/convert.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -154,10 +155,10 @@ void copy_words(const ElementwiseParams& p) {
   copy_runs<W>(p);
 }
 
-// ---- floating dtypes --------------------------------------------------------------------------
+// ---- dtypes ------------------------------------------------------------------------------------
 
 template <class To, class From>
-void convert_runs(const ElementwiseParams& p) {
+void convert_bfloat16(const ElementwiseParams& p) {
   for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     To* out = static_cast<To*>(p.out) + out_offset;
     const From* x = static_cast<const From*>(p.in[0]) + in[0];
@@ -167,20 +168,44 @@ void convert_runs(const ElementwiseParams& p) {
   });
 }
 
+// A loop that the compiler turns into SIMD.
+template <class To, class From>
+void convert_runs(const ElementwiseParams& p) {
+  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    To* __restrict out = static_cast<To*>(p.out) + out_offset;
+    const From* __restrict x = static_cast<const From*>(p.in[0]) + in[0];
+    for (std::int64_t i = 0; i < n; ++i) out[i] = convert_value<To>(x[i]);
+  });
+}
+
+// Calls body(T{}) for the dtypes but bfloat16.
+template <class Body>
+GS_INLINE void visit_plain(DType dtype, const Body& body) {
+  if (dtype == DType::boolean) return body(bool{});
+  if (dtype == DType::float32) return body(float{});
+  if (dtype == DType::float64) return body(double{});
+  visit_integer(dtype, body);
+}
+
 void convert(const ElementwiseParams& p) {
   if (p.dtype == p.out_dtype) return copy_strided(p);
-  if (p.dtype == DType::float32) return convert_runs<bfloat16, float>(p);
-  convert_runs<float, bfloat16>(p);
+  if (p.out_dtype == DType::bfloat16) return convert_bfloat16<bfloat16, float>(p);
+  if (p.dtype == DType::bfloat16) return convert_bfloat16<float, bfloat16>(p);
+  // A bool is a byte, 0 or 1, and the compiler makes SIMD of loops over bytes only.
+  const DType from = p.dtype == DType::boolean ? DType::uint8 : p.dtype;
+  visit_plain(p.out_dtype, [&](auto to) {
+    visit_plain(from, [&](auto element) { convert_runs<decltype(to), decltype(element)>(p); });
+  });
 }
 
 Support supports_convert(const ElementwiseParams& p) {
   const int inner = p.ndim - 1;
   const bool runs_are_contiguous = p.out_stride[inner] == 1 && p.in_stride[0][inner] == 1;
-  const bool between_float_and_bfloat16 =
-      (p.dtype == DType::float32 && p.out_dtype == DType::bfloat16) ||
-      (p.dtype == DType::bfloat16 && p.out_dtype == DType::float32);
+  const auto is_bfloat16 = [](DType dtype) { return dtype == DType::bfloat16; };
+  const bool bfloat16_meets_float = (!is_bfloat16(p.dtype) || p.out_dtype == DType::float32) &&
+                                    (!is_bfloat16(p.out_dtype) || p.dtype == DType::float32);
   if (p.dtype == p.out_dtype) return {};
-  GS_NEEDS(between_float_and_bfloat16);
+  GS_NEEDS(bfloat16_meets_float);
   GS_NEEDS(runs_are_contiguous);
   return {};
 }

@@ -4,6 +4,7 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
+void fill_arg_reduce(OpTable& table);
 void fill_attention(OpTable& table);
 void fill_conv(OpTable& table);
 void fill_convert(OpTable& table);
@@ -14,6 +15,8 @@ void fill_elementwise(OpTable& table);
 void fill_embedding(OpTable& table);
 void fill_gemm(OpTable& table);
 void fill_indexing(OpTable& table);
+void fill_integer(OpTable& table);
+void fill_integer_reduce(OpTable& table);
 void fill_loss(OpTable& table);
 void fill_loss_pointwise(OpTable& table);
 void fill_norm(OpTable& table);
@@ -25,6 +28,7 @@ void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
 
 void fill(OpTable& table) {
+  fill_arg_reduce(table);
   fill_attention(table);
   fill_conv(table);
   fill_convert(table);
@@ -35,6 +39,8 @@ void fill(OpTable& table) {
   fill_embedding(table);
   fill_gemm(table);
   fill_indexing(table);
+  fill_integer(table);
+  fill_integer_reduce(table);
   fill_loss(table);
   fill_loss_pointwise(table);
   fill_norm(table);

@@ -5,21 +5,14 @@
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
 // chains of a few additions of the type's own precision (float for bfloat16) and go on in double;
 // products are double. NaN beats every number, as in the reference.
-#include "core/allocator.h"
 #include "core/dispatch.h"
-#include "core/parallel.h"
 #include "cpu/kernels/reduce_scan.h"
-#include "cpu/kernels/reduce_walk.h"
+#include "cpu/kernels/reduce_tasks.h"
 #include "cpu/simd/sums.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
-
-constexpr std::int64_t kRun = 16384;   // elements of a run that one partial result covers at most
-constexpr std::int64_t kTask = 32768;  // elements of a task, about
-constexpr std::int64_t kTile = 1024;   // outputs of a task at most
-constexpr std::int64_t kChunk = 128;   // rows of columns between which states are kept at most
 
 Support supports_reduce(const ReduceParams& p) {
   const Walk walk = walk_of(p);
@@ -77,114 +70,6 @@ struct Product {
   GS_INLINE static State join(State a, State b) { return a * b; }
 };
 
-template <class T, bool kLargest>
-struct Extreme {
-  using State = compute_t<T>;
-  using V = Vec<State>;
-  static constexpr State kStart = static_cast<State>(kLargest ? -__builtin_inf() : __builtin_inf());
-  static constexpr std::int64_t kRows = kChunk;
-
-  GS_INLINE static V step(V a, V b) { return kLargest ? maximum(b, a) : minimum(b, a); }
-  GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    constexpr std::int64_t kWidth = V::kWidth;
-    V best0(kStart), best1(kStart);
-    std::int64_t i = 0;
-    for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-      best0 = step(best0, V::load(x + i));
-      best1 = step(best1, V::load(x + i + kWidth));
-    }
-    for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
-      best0 = step(best0, keep(load<V>(x + at, lanes), kStart, lanes));
-    });
-    const V best = step(best0, best1);
-    return kLargest ? reduce_max(best) : reduce_min(best);
-  }
-  GS_INLINE static State join(State a, State b) {
-    const bool better = kLargest ? b > a : b < a;
-    return better || b != b ? b : a;
-  }
-};
-
-// Runs tasks of (tile, block) and combines the blocks of each slot, a slot being an output in the
-// order of the walk: reduce_tile(tile, block, state) fills a state per slot of the tile, from slot
-// first(tile) on; write(slot, state) takes the result.
-struct Tasks {
-  std::int64_t tiles, blocks, slots, work;
-};
-
-template <class Operation, class Slots, class ReduceTile, class Write>
-GS_INLINE void run_tasks(const Tasks& tasks, const Slots& slots_of, const ReduceTile& reduce_tile,
-                         const Write& write) {
-  using State = typename Operation::State;
-  const bool is_whole = tasks.blocks == 1;
-  const std::int64_t count = is_whole ? 0 : tasks.slots * tasks.blocks;
-  const Workspace workspace(static_cast<std::size_t>(count) * sizeof(State));
-  State* partial = workspace.as<State>();
-  parallel_for(tasks.tiles * tasks.blocks, kTask / tasks.work + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 State states[kTile];
-                 for (std::int64_t task = begin; task < end; ++task) {
-                   const std::int64_t tile = task % tasks.tiles, block = task / tasks.tiles;
-                   const auto [first, n] = slots_of(tile);
-                   for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::kStart;
-                   reduce_tile(tile, block, states);
-                   for (std::int64_t i = 0; i < n; ++i) {
-                     if (is_whole) {
-                       write(first + i, states[i]);
-                     } else {
-                       partial[block * tasks.slots + first + i] = states[i];
-                     }
-                   }
-                 }
-               });
-  if (is_whole) return;
-  parallel_for(tasks.slots, kTask / tasks.blocks + 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t slot = begin; slot < end; ++slot) {
-      State state = partial[slot];
-      for (std::int64_t block = 1; block < tasks.blocks; ++block) {
-        state = Operation::join(state, partial[block * tasks.slots + slot]);
-      }
-      write(slot, state);
-    }
-  });
-}
-
-struct Slots {
-  std::int64_t first, count;
-};
-
-template <class T, class Operation, class Finish>
-void reduce_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
-  using State = typename Operation::State;
-  const T* x = static_cast<const T*>(p.x);
-  T* y = static_cast<T*>(p.y);
-  const std::int64_t pieces = (w.length + kRun - 1) / kRun;  // of a run
-  const std::int64_t piece = smaller(w.length, kRun);
-  const std::int64_t runs = w.reduced.product() * pieces;
-  const std::int64_t tile = smaller(smaller(larger(kTask / piece, 1), kTile), p.kept_count);
-  const std::int64_t block = smaller(larger(kTask / (tile * piece), 1), runs);
-  const Tasks tasks{(p.kept_count + tile - 1) / tile, (runs + block - 1) / block, p.kept_count,
-                    tile * block * piece};
-  const auto slots_of = [&](std::int64_t t) {
-    return Slots{t * tile, smaller(tile, p.kept_count - t * tile)};
-  };
-  const auto reduce_tile = [&](std::int64_t t, std::int64_t b, State* states) {
-    const auto [first, n] = slots_of(t);
-    std::int64_t offsets[kTile];
-    for (std::int64_t i = 0; i < n; ++i) offsets[i] = w.kept.offset_of(first + i);
-    for (std::int64_t run = b * block; run < smaller((b + 1) * block, runs); ++run) {
-      const std::int64_t start = run % pieces * kRun;
-      const std::int64_t length = smaller(kRun, w.length - start);
-      const T* from = x + w.reduced.offset_of(run / pieces) + start;
-      for (std::int64_t i = 0; i < n; ++i) {
-        states[i] = Operation::join(states[i], Operation::of_row(from + offsets[i], length));
-      }
-    }
-  };
-  run_tasks<Operation>(tasks, slots_of, reduce_tile,
-                       [&](std::int64_t slot, State state) { y[slot] = finish(state); });
-}
-
 // Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
 // column's sum so far is loaded and stored once for all of them.
 template <class T, class Operation, std::int64_t kCount>
@@ -221,27 +106,19 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
   using State = typename Operation::State;
   const T* x = static_cast<const T*>(p.x);
   T* y = static_cast<T*>(p.y);
-  const std::int64_t width = smaller(w.length, kTile);
-  const std::int64_t across = (w.length + kTile - 1) / kTile;  // tiles of a set of columns
-  const std::int64_t block = smaller(larger(kTask / width, kChunk), p.reduced_count);
-  const std::int64_t sets = p.kept_count / w.length;
-  const Tasks tasks{sets * across, (p.reduced_count + block - 1) / block, p.kept_count,
-                    width * block};
-  const auto slots_of = [&](std::int64_t t) {
-    const std::int64_t column = t % across * kTile;
-    return Slots{t / across * w.length + column, smaller(kTile, w.length - column)};
-  };
+  const ColumnTasks columns(p.kept_count, p.reduced_count, w.length);
   const auto reduce_tile = [&](std::int64_t t, std::int64_t b, State* states) {
-    const T* from = x + w.kept.offset_of(t / across) + t % across * kTile;
-    const std::int64_t last = smaller((b + 1) * block, p.reduced_count);
-    for (std::int64_t row = b * block; row < last; row += Operation::kRows) {
+    const std::int64_t set = t / columns.across;
+    const T* from = x + w.kept.offset_of(set) + t % columns.across * kTile;
+    const std::int64_t last = smaller((b + 1) * columns.block, p.reduced_count);
+    for (std::int64_t row = b * columns.block; row < last; row += Operation::kRows) {
       const std::int64_t rows = smaller(Operation::kRows, last - row);
       std::int64_t offsets[kChunk];
       for (std::int64_t r = 0; r < rows; ++r) offsets[r] = w.reduced.offset_of(row + r);
-      add_chunk<T, Operation>(from, offsets, rows, slots_of(t).count, states);
+      add_chunk<T, Operation>(from, offsets, rows, columns(t).count, states);
     }
   };
-  run_tasks<Operation>(tasks, slots_of, reduce_tile, [&](std::int64_t slot, State state) {
+  run_tasks<Operation>(columns.tasks, columns, reduce_tile, [&](std::int64_t slot, State state) {
     y[w.column_in_y(slot / w.length, slot % w.length)] = finish(state);
   });
 }
@@ -249,7 +126,7 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
 template <class T, class Operation, class Finish>
 void reduce_with(const ReduceParams& p, const Finish& finish) {
   const Walk walk = walk_of(p);
-  if (walk.is_rows) return reduce_rows<T, Operation>(p, walk, finish);
+  if (walk.is_rows) return reduce_rows<T, T, Operation>(p, walk, finish);
   reduce_columns<T, Operation>(p, walk, finish);
 }
 

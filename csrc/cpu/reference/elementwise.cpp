@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/reference/reference.h"
+#include "ops/convert.h"
 #include "ops/functors.h"
 
 namespace gradsmith::cpu::reference {
@@ -41,31 +42,6 @@ void run_binary(const ElementwiseParams& p) {
       out[i * out_step] = static_cast<Out>(Functor::apply(left, right, p.option));
     }
   });
-}
-
-// A float outside the integer's range, or NaN, has no defined conversion in C++: it saturates, NaN
-// gives 0.
-template <class To, class From>
-To convert_value(From value) {
-  if constexpr (is_integer<To> && !is_integer<From> && !__is_same(From, bool)) {
-    const double x = static_cast<double>(static_cast<compute_t<From>>(value));
-    constexpr double kLow = __is_same(To, std::uint8_t)   ? 0.0
-                            : __is_same(To, std::int32_t) ? -2147483648.0
-                                                          : -9223372036854775808.0;
-    constexpr double kHigh = __is_same(To, std::uint8_t)   ? 256.0
-                             : __is_same(To, std::int32_t) ? 2147483648.0
-                                                           : 9223372036854775808.0;
-    if (x != x) return 0;
-    if (x <= kLow) return static_cast<To>(kLow);
-    if (x >= kHigh) return static_cast<To>(~(To{1} << (sizeof(To) * 8 - 1)) | To{kLow == 0.0});
-    return static_cast<To>(x);
-  } else if constexpr (__is_same(To, bool)) {
-    return static_cast<compute_t<From>>(value) != compute_t<From>(0);
-  } else if constexpr (__is_same(To, bfloat16)) {
-    return bfloat16(static_cast<float>(value));
-  } else {
-    return static_cast<To>(static_cast<compute_t<From>>(value));
-  }
 }
 
 template <class To, class From>

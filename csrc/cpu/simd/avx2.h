@@ -16,6 +16,9 @@ struct Vec;
 template <class T>
 struct Mask;
 
+constexpr bool kLdexpSaturates = false;
+constexpr bool kHasLookup = false;
+
 // Eight set words, then eight clear ones: a load that begins at word 8 - n sets the first n lanes.
 alignas(64) constexpr std::int32_t kLaneWords[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 alignas(64) constexpr std::int64_t kLaneQuads[8] = {-1, -1, -1, -1};
@@ -171,6 +174,10 @@ GS_INLINE Vec<float> copy_sign(Vec<float> magnitude, Vec<float> sign) {
 GS_INLINE Vec<float> flip_sign(Vec<float> a, Vec<float> sign) {
   return Vec<float>(_mm256_xor_ps(a.v, _mm256_and_ps(_mm256_set1_ps(-0.0f), sign.v)));
 }
+GS_INLINE Vec<float> flip_sign_if_odd(Vec<float> a, Vec<float> shifted) {
+  const __m256i sign = _mm256_slli_epi32(_mm256_castps_si256(shifted.v), 31);
+  return Vec<float>(_mm256_xor_ps(a.v, _mm256_castsi256_ps(sign)));
+}
 // The biased exponent of 2^n stands alone in the upper bits. Two factors, because 2^n itself may be
 // out of range; the first product is exact.
 GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
@@ -273,6 +280,10 @@ GS_INLINE Vec<double> copy_sign(Vec<double> magnitude, Vec<double> sign) {
 }
 GS_INLINE Vec<double> flip_sign(Vec<double> a, Vec<double> sign) {
   return Vec<double>(_mm256_xor_pd(a.v, _mm256_and_pd(_mm256_set1_pd(-0.0), sign.v)));
+}
+GS_INLINE Vec<double> flip_sign_if_odd(Vec<double> a, Vec<double> shifted) {
+  const __m256i sign = _mm256_slli_epi64(_mm256_castpd_si256(shifted.v), 63);
+  return Vec<double>(_mm256_xor_pd(a.v, _mm256_castsi256_pd(sign)));
 }
 GS_INLINE __m256d power_of_two(__m128i n) {
   const __m256i biased = _mm256_cvtepi32_epi64(_mm_add_epi32(n, _mm_set1_epi32(1023)));

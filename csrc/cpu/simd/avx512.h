@@ -22,6 +22,9 @@ struct Vec;
 template <class T>
 struct Mask;
 
+constexpr bool kLdexpSaturates = true;
+constexpr bool kHasLookup = true;
+
 GS_INLINE __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
 // A mask in memory is one byte per lane, 0 or 1.
@@ -162,13 +165,21 @@ GS_INLINE Vec<float> ceil(Vec<float> a) {
 GS_INLINE Vec<float> trunc(Vec<float> a) {
   return Vec<float>(_mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
 }
+// Ternary logic by the table of its eight cases: 0xd8 takes the second operand where the third is
+// set, else the first; 0x78 flips the first where the second and the third are set.
 GS_INLINE Vec<float> copy_sign(Vec<float> magnitude, Vec<float> sign) {
-  const __m512 sign_bit = _mm512_set1_ps(-0.0f);
-  return Vec<float>(
-      _mm512_or_ps(_mm512_andnot_ps(sign_bit, magnitude.v), _mm512_and_ps(sign_bit, sign.v)));
+  return Vec<float>(_mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(_mm512_castps_si512(magnitude.v), _mm512_castps_si512(sign.v),
+                                _mm512_castps_si512(_mm512_set1_ps(-0.0f)), 0xd8)));
 }
 GS_INLINE Vec<float> flip_sign(Vec<float> a, Vec<float> sign) {
-  return Vec<float>(_mm512_xor_ps(a.v, _mm512_and_ps(_mm512_set1_ps(-0.0f), sign.v)));
+  return Vec<float>(_mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(sign.v),
+                                _mm512_castps_si512(_mm512_set1_ps(-0.0f)), 0x78)));
+}
+GS_INLINE Vec<float> flip_sign_if_odd(Vec<float> a, Vec<float> shifted) {
+  const __m512i sign = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 31);
+  return Vec<float>(_mm512_xor_ps(a.v, _mm512_castsi512_ps(sign)));
 }
 GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
   return Vec<float>(_mm512_scalef_ps(a.v, n.v));
@@ -176,6 +187,36 @@ GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
 GS_INLINE Vec<float> exponent(Vec<float> a) { return Vec<float>(_mm512_getexp_ps(a.v)); }
 GS_INLINE Vec<float> mantissa(Vec<float> a) {
   return Vec<float>(_mm512_getmant_ps(a.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src));
+}
+GS_INLINE Vec<float> clamp_magnitude(Vec<float> a, Vec<float> bound) {
+  constexpr int kSmallerMagnitude = 2;  // and the sign of a
+  return Vec<float>(_mm512_range_ps(a.v, bound.v, kSmallerMagnitude));
+}
+GS_INLINE Vec<float> mantissa_near_one(Vec<float> a) {
+  return Vec<float>(_mm512_getmant_ps(a.v, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan));
+}
+GS_INLINE Vec<float> exponent_near_one(Vec<float> a, Vec<float> mantissa) {
+  return Vec<float>(_mm512_sub_ps(_mm512_getexp_ps(a.v), _mm512_getexp_ps(mantissa.v)));
+}
+// One step of Newton from the estimate, at a third of the square root's time. The table is a digit
+// per class of a: zeros become 0, infinities infinity, the rest stays.
+GS_INLINE Vec<float> root(Vec<float> a) {
+  const __m512 estimate = _mm512_rsqrt14_ps(a.v);
+  const __m512 half = _mm512_set1_ps(0.5f);
+  const __m512 y = _mm512_mul_ps(a.v, estimate);
+  const __m512 error = _mm512_fnmadd_ps(y, _mm512_mul_ps(half, estimate), half);
+  return Vec<float>(
+      _mm512_fixupimm_ps(_mm512_fmadd_ps(y, error, y), a.v, _mm512_set1_epi32(0x550800), 0));
+}
+GS_INLINE Vec<float> reciprocal_estimate(Vec<float> a) { return Vec<float>(_mm512_rcp14_ps(a.v)); }
+// 32 numbers are two registers.
+GS_INLINE Vec<float> lookup(const float* table, Vec<float> shifted) {
+  return Vec<float>(_mm512_permutex2var_ps(_mm512_loadu_ps(table), _mm512_castps_si512(shifted.v),
+                                           _mm512_loadu_ps(table + 16)));
+}
+GS_INLINE Vec<float> lookup_by_mantissa(const float* table, Vec<float> a) {
+  return lookup(
+      table, Vec<float>(_mm512_castsi512_ps(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23 - 5))));
 }
 GS_INLINE float first_lane(Vec<float> a) { return _mm512_cvtss_f32(a.v); }
 GS_INLINE float reduce_add(Vec<float> a) { return _mm512_reduce_add_ps(a.v); }
@@ -248,12 +289,18 @@ GS_INLINE Vec<double> trunc(Vec<double> a) {
   return Vec<double>(_mm512_roundscale_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
 }
 GS_INLINE Vec<double> copy_sign(Vec<double> magnitude, Vec<double> sign) {
-  const __m512d sign_bit = _mm512_set1_pd(-0.0);
-  return Vec<double>(
-      _mm512_or_pd(_mm512_andnot_pd(sign_bit, magnitude.v), _mm512_and_pd(sign_bit, sign.v)));
+  return Vec<double>(_mm512_castsi512_pd(
+      _mm512_ternarylogic_epi64(_mm512_castpd_si512(magnitude.v), _mm512_castpd_si512(sign.v),
+                                _mm512_castpd_si512(_mm512_set1_pd(-0.0)), 0xd8)));
 }
 GS_INLINE Vec<double> flip_sign(Vec<double> a, Vec<double> sign) {
-  return Vec<double>(_mm512_xor_pd(a.v, _mm512_and_pd(_mm512_set1_pd(-0.0), sign.v)));
+  return Vec<double>(_mm512_castsi512_pd(
+      _mm512_ternarylogic_epi64(_mm512_castpd_si512(a.v), _mm512_castpd_si512(sign.v),
+                                _mm512_castpd_si512(_mm512_set1_pd(-0.0)), 0x78)));
+}
+GS_INLINE Vec<double> flip_sign_if_odd(Vec<double> a, Vec<double> shifted) {
+  const __m512i sign = _mm512_slli_epi64(_mm512_castpd_si512(shifted.v), 63);
+  return Vec<double>(_mm512_xor_pd(a.v, _mm512_castsi512_pd(sign)));
 }
 GS_INLINE Vec<double> ldexp(Vec<double> a, Vec<double> n) {
   return Vec<double>(_mm512_scalef_pd(a.v, n.v));
@@ -261,6 +308,10 @@ GS_INLINE Vec<double> ldexp(Vec<double> a, Vec<double> n) {
 GS_INLINE Vec<double> exponent(Vec<double> a) { return Vec<double>(_mm512_getexp_pd(a.v)); }
 GS_INLINE Vec<double> mantissa(Vec<double> a) {
   return Vec<double>(_mm512_getmant_pd(a.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src));
+}
+GS_INLINE Vec<double> clamp_magnitude(Vec<double> a, Vec<double> bound) {
+  constexpr int kSmallerMagnitude = 2;  // and the sign of a
+  return Vec<double>(_mm512_range_pd(a.v, bound.v, kSmallerMagnitude));
 }
 GS_INLINE double first_lane(Vec<double> a) { return _mm512_cvtsd_f64(a.v); }
 GS_INLINE double reduce_add(Vec<double> a) { return _mm512_reduce_add_pd(a.v); }

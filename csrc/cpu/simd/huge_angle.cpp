@@ -63,4 +63,11 @@ ReducedAngle reduce_huge_angle(double angle) {
   return {negative ? -rest : rest, static_cast<double>(quadrant & 3u)};
 }
 
+double angle_of_same_sine(double angle, bool cosine) {
+  const ReducedAngle reduced = reduce_huge_angle(angle);
+  const int quadrant = (static_cast<int>(reduced.quadrant) + (cosine ? 1 : 0)) % 4;
+  const double rest = quadrant % 2 == 0 ? reduced.rest : kHalfPi - __builtin_fabs(reduced.rest);
+  return quadrant >= 2 ? -rest : rest;
+}
+
 }  // namespace gradsmith::cpu

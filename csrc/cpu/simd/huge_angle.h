@@ -12,4 +12,7 @@ struct ReducedAngle {
 // For angle >= 2^15; NaN for infinity and NaN.
 ReducedAngle reduce_huge_angle(double angle);
 
+// An angle from -pi / 2 to pi / 2 whose sine is that of the angle, or the angle's cosine.
+double angle_of_same_sine(double angle, bool cosine);
+
 }  // namespace gradsmith::cpu

@@ -8,40 +8,9 @@
 
 #include "cpu/simd/coefficients.h"
 #include "cpu/simd/huge_angle.h"
-#include "cpu/simd/simd.h"
+#include "cpu/simd/tables.h"
 
 namespace gradsmith::cpu::GS_SIMD {
-
-// The one of two constants, or arrays, that belongs to T.
-template <class T, class Single, class Double>
-GS_INLINE constexpr const auto& choose(const Single& single, const Double& twice) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    return single;
-  } else {
-    return twice;
-  }
-}
-
-// Sum of terms[i] x^i by Horner's rule, every second term. A long chain of additions that wait for
-// each other fills the processor's scheduler, so even and odd powers run side by side in x^2.
-template <class T, int kTerms>
-GS_INLINE Vec<T> polynomial(Vec<T> x, const T (&terms)[kTerms]) {
-  constexpr bool kSplit = kTerms >= 8;
-  constexpr int kStep = kSplit ? 2 : 1;
-  constexpr int kFirst = kSplit ? (kTerms - 1) / 2 * 2 : kTerms - 1;
-  const Vec<T> power = kSplit ? x * x : x;
-  Vec<T> sum(terms[kFirst]);
-#pragma GCC unroll 32
-  for (int i = kFirst - kStep; i >= 0; i -= kStep) sum = fma(sum, power, Vec<T>(terms[i]));
-  if constexpr (kSplit) {
-    constexpr int kOdd = kTerms / 2 * 2 - 1;
-    Vec<T> odd(terms[kOdd]);
-#pragma GCC unroll 32
-    for (int i = kOdd - 2; i >= 1; i -= 2) odd = fma(odd, power, Vec<T>(terms[i]));
-    sum = fma(odd, x, sum);
-  }
-  return sum;
-}
 
 // log(2) as a sum of two.
 template <class T>
@@ -49,6 +18,10 @@ constexpr T kLog2High = choose<T>(0.693147182464599609f, 0.693147180559945286);
 template <class T>
 constexpr T kLog2Low = choose<T>(-1.90465421212593355e-9f, 2.31904681384629956e-17);
 constexpr double kLog2OfE = 1.44269504088896340736;
+template <class T>
+constexpr T kLog2OfEHigh = choose<T>(1.44269502f, 1.4426950408889634);
+template <class T>
+constexpr T kLog2OfELow = choose<T>(1.92596303e-8f, 2.0355273740931033e-17);
 
 // x = exponent log(2) + high + low with |high| <= log(2) / 2; high is exact, low corrects it.
 template <class T>
@@ -64,16 +37,20 @@ GS_INLINE ReducedExponent<T> reduce_exponent(Vec<T> x) {
   return {n, high, fnma(n, Vec<T>(kLog2Low<T>), exact - high)};
 }
 
-// 0.99, 1.07 ULP.
+// 2^n 2^rest with x log2(e) = n + rest, |rest| <= 1/2. Where ldexp saturates, n may be anything as
+// long as 2^rest stays positive; elsewhere x is bounded first. A NaN survives in n. 1.18, 1.20 ULP.
 template <class T>
 GS_INLINE Vec<T> exp(Vec<T> x) {
-  // Outside these the result is 0 or infinite. A NaN survives as the second operand.
-  const Vec<T> bounded =
-      max(Vec<T>(choose<T>(-105.0f, -746.0)), min(Vec<T>(choose<T>(89.0f, 710.0)), x));
-  const ReducedExponent<T> reduced = reduce_exponent(bounded);
-  const Vec<T> r = reduced.high;
-  const Vec<T> tail = fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), r);
-  return ldexp(Vec<T>(T(1)) + tail, reduced.exponent);
+  const Vec<T> one(T(1)), shift(kWholeShift<T>);
+  Vec<T> bounded = x;
+  if constexpr (!kLdexpSaturates) {
+    bounded = max(Vec<T>(choose<T>(-105.0f, -746.0)), min(Vec<T>(choose<T>(89.0f, 710.0)), x));
+  }
+  const Vec<T> n = fma(bounded, Vec<T>(kLog2OfEHigh<T>), shift) - shift;
+  Vec<T> rest = fma(bounded, Vec<T>(kLog2OfEHigh<T>), -n);
+  rest = fma(bounded, Vec<T>(kLog2OfELow<T>), rest);
+  if constexpr (kLdexpSaturates) rest = clamp_magnitude(rest, one);
+  return ldexp(fma(rest, polynomial(rest, choose<T>(kExp2Float, kExp2Double)), one), n);
 }
 
 // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), halved throughout so that 2^n stays in range, the sum of its
@@ -126,9 +103,10 @@ GS_INLINE Vec<T> log_specials(Vec<T> x, Mask<T> inside, Mask<T> at_pole, Vec<T> 
   return select(x == infinity, x, select(inside, result, outside));
 }
 
-// 0.84, 0.84 ULP.
+// 0.87, 0.84 ULP; by table 0.96.
 template <class T>
 GS_INLINE Vec<T> log(Vec<T> x) {
+  if constexpr (has_tables<T>) return log_by_table(x);
   const Vec<T> zero(T(0));
   const CentredMantissa<T> parts = centred_mantissa(x);
   const Vec<T> result = log_of_parts(parts.exponent, parts.mantissa - Vec<T>(T(1)), zero);
@@ -152,9 +130,10 @@ GS_INLINE Vec<T> log1p(Vec<T> x) {
   return log_specials(x, x > -one, x == -one, select(tiny, x, result));
 }
 
-// Odd polynomial near 0, else 1 - 2 / (e^2x + 1). 1.33, 1.32 ULP.
+// Odd polynomial near 0, else 1 - 2 / (e^2x + 1). 1.36, 1.32 ULP; by table 1.06.
 template <class T>
 GS_INLINE Vec<T> tanh(Vec<T> x) {
+  if constexpr (has_tables<T>) return tanh_by_table(x);
   const Vec<T> one(T(1));
   const Vec<T> a = abs(x);
   const Vec<T> square = a * a;
@@ -164,22 +143,22 @@ GS_INLINE Vec<T> tanh(Vec<T> x) {
   return copy_sign(select(a < Vec<T>(T(0.625)), near_zero, far), x);
 }
 
-// 1 / (1 + e^-x); for x < 0 as e^x / (1 + e^x), so that small results keep their digits. The last
-// step takes back what rounding the sum did. 1.92, 1.95 ULP.
+// e^x / (1 + e^x), which keeps the digits of small results. One step from the estimate takes the
+// divisor's parts apart, so that rounding their sum costs nothing. 1.71, 1.39 ULP.
 template <class T>
 GS_INLINE Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> one(T(1));
-  const Vec<T> e = exp(-abs(x));
-  const Vec<T> sum = one + e;
-  const Vec<T> quotient = select(x < Vec<T>(T(0)), e, one) / sum;
-  const Vec<T> lost = e - (sum - one);
-  return fnma(quotient, lost, quotient);
+  const Vec<T> e = exp(min(Vec<T>(choose<T>(30.0f, 60.0)), x));
+  const Vec<T> inverse = reciprocal_estimate(Vec<T>(T(1)) + e);
+  const Vec<T> quotient = e * inverse;
+  const Vec<T> rest = fnma(quotient, e, e) - quotient;
+  return fma(rest, inverse, quotient);
 }
 
 // Odd polynomial below 1, else 1 - e^(-x^2) erfcx(x) up to where erf rounds to 1. 0.98,
-// 1.11 ULP.
+// 1.12 ULP; by table 1.10.
 template <class T>
 GS_INLINE Vec<T> erf(Vec<T> x) {
+  if constexpr (has_tables<T>) return erf_by_table(x);
   const Vec<T> one(T(1));
   const Vec<T> a = abs(x);
   const Vec<T> near_zero = fma(a, polynomial(a * a, choose<T>(kErfFloat, kErfDouble)), a);
@@ -255,24 +234,55 @@ GS_INLINE Vec<T> cos_near_zero(Vec<T> r) {
   return fnma(Vec<T>(T(0.5)), square, Vec<T>(T(1))) + tail;
 }
 
-// 1.6, 2.5 ULP; in double 1.6 below 2^30.
+// angle = n pi + rest, or (n - 1/2) pi + rest for the cosine, |rest| <= pi / 2; n in the last bits
+// of shifted.
 template <class T>
-GS_INLINE Vec<T> sin(Vec<T> x) {
-  const VectorAngle<T> angle = reduce_angle(abs(x));
-  const Vec<T> q = angle.quadrant;
-  const Mask<T> use_cos = (q == Vec<T>(T(1))) | (q == Vec<T>(T(3)));
-  const Vec<T> y = select(use_cos, cos_near_zero(angle.rest), sin_near_zero(angle.rest));
-  return flip_sign(select(q >= Vec<T>(T(2)), -y, y), x);
+struct HalfTurns {
+  Vec<T> rest, shifted;
+};
+
+// The parts of pi as in reduce_angle. An angle that is huge comes back as one of the same sine.
+template <class T, bool kCosine>
+GS_INLINE HalfTurns<T> reduce_half_turns(Vec<T> angle) {
+  const Vec<T> shift(kWholeShift<T>), half(T(0.5));
+  const Vec<T> inverse_pi(static_cast<T>(0.31830988618379067154));
+  const Vec<T> shifted =
+      kCosine ? fma(angle, inverse_pi, half) + shift : fma(angle, inverse_pi, shift);
+  const Vec<T> n = kCosine ? shifted - shift - half : shifted - shift;
+  Vec<T> rest = fnma(n, Vec<T>(choose<T>(3.14159274101257324f, 3.14159265358979312)), angle);
+  rest = fnma(n, Vec<T>(choose<T>(-8.74227765734758577e-8f, 1.22464679914735321e-16)), rest);
+  rest = fnma(n, Vec<T>(choose<T>(-3.43024902001176375e-15f, -2.99476980971833967e-33)), rest);
+  const Mask<T> huge = !(angle <= Vec<T>(choose<T>(32768.0f, 1073741824.0)));
+  if (GS_LIKELY(!any(huge))) return {rest, shifted};
+
+  constexpr int kWidth = Vec<T>::kWidth;
+  T angles[kWidth], rests[kWidth] = {};
+  angle.store(angles);
+  for (int i = 0; i < kWidth; ++i) {
+    if (angles[i] <= choose<T>(32768.0f, 1073741824.0)) continue;
+    rests[i] = static_cast<T>(angle_of_same_sine(static_cast<double>(angles[i]), kCosine));
+  }
+  return {select(huge, Vec<T>::load(rests), rest), select(huge, shift, shifted)};
 }
 
-// 1.6, 2.5 ULP; in double 1.6 below 2^30.
+template <class T>
+GS_INLINE Vec<T> sin_of_half_turn(Vec<T> r) {
+  const Vec<T> square = r * r;
+  return fma(r * square, polynomial(square, choose<T>(kHalfTurnFloat, kHalfTurnDouble)), r);
+}
+
+// 1.9, 2.3 ULP; in double 1.9 below 2^30.
+template <class T>
+GS_INLINE Vec<T> sin(Vec<T> x) {
+  const HalfTurns<T> angle = reduce_half_turns<T, false>(abs(x));
+  return flip_sign(flip_sign_if_odd(sin_of_half_turn(angle.rest), angle.shifted), x);
+}
+
+// As sin.
 template <class T>
 GS_INLINE Vec<T> cos(Vec<T> x) {
-  const VectorAngle<T> angle = reduce_angle(abs(x));
-  const Vec<T> q = angle.quadrant;
-  const Mask<T> use_sin = (q == Vec<T>(T(1))) | (q == Vec<T>(T(3)));
-  const Vec<T> y = select(use_sin, sin_near_zero(angle.rest), cos_near_zero(angle.rest));
-  return select((q == Vec<T>(T(1))) | (q == Vec<T>(T(2))), -y, y);
+  const HalfTurns<T> angle = reduce_half_turns<T, true>(abs(x));
+  return flip_sign_if_odd(sin_of_half_turn(angle.rest), angle.shifted);
 }
 
 }  // namespace gradsmith::cpu::GS_SIMD

@@ -10,6 +10,9 @@
 
 namespace gradsmith::cpu::scalar {
 
+constexpr bool kLdexpSaturates = false;
+constexpr bool kHasLookup = false;
+
 template <class T>
 struct Mask {
   static constexpr int kWidth = 1;
@@ -129,6 +132,13 @@ GS_INLINE Vec<T> copy_sign(Vec<T> magnitude, Vec<T> sign) {
 template <class T>
 GS_INLINE Vec<T> flip_sign(Vec<T> a, Vec<T> sign) {
   return __builtin_signbit(sign.v) ? Vec<T>(-a.v) : a;
+}
+
+GS_INLINE Vec<float> flip_sign_if_odd(Vec<float> a, Vec<float> shifted) {
+  return (__builtin_bit_cast(std::uint32_t, shifted.v) & 1) != 0 ? Vec<float>(-a.v) : a;
+}
+GS_INLINE Vec<double> flip_sign_if_odd(Vec<double> a, Vec<double> shifted) {
+  return (__builtin_bit_cast(std::uint64_t, shifted.v) & 1) != 0 ? Vec<double>(-a.v) : a;
 }
 
 GS_INLINE float power_of_two(std::int32_t n, float) {

@@ -16,8 +16,19 @@
 //   == != < <= > >=            Mask, false for NaN but for !=              is_nan
 //   & | ! and != of masks      and, or, not, exclusive or                  any(mask)
 //   select(mask, yes, no)      lane by lane, both sides evaluated
-//   ldexp(x, n)                x 2^n rounded once for 1/2 <= |x| <= 2, n whole, |n| <= 250 (2000)
+//   flip_sign_if_odd(x, shifted)   x negated where the last bit of shifted is set: whole numbers up
+//                              to 2^22 (2^51) lie in the last bits of their sum with kWholeShift<T>
+//   ldexp(x, n)                x 2^n rounded once for 1/2 <= |x| <= 2, n whole, |n| <= 250 (2000),
+//                              or any n where kLdexpSaturates
+//   clamp_magnitude(x, bound)  |x| at most bound, and bound for NaN; where kLdexpSaturates
 //   exponent(x) mantissa(x)    x = mantissa 2^exponent, 1 <= |mantissa| < 2, x finite and not 0
+//   mantissa_near_one(x)       3/4 <= mantissa < 3/2 for x > 0, 1 for inf, -1 or 1 for zeros, else
+//   NaN exponent_near_one(x, m)    the exponent that belongs to that mantissa; -inf, inf for 0, inf
+//   lookup(table, shifted)     table[n] of 32 numbers, n the last five bits of shifted
+//   lookup_by_mantissa(table, x)   n the leading five bits of x's mantissa
+//                              these four for float where kHasLookup
+//   root(x)                    x^(1/2) as pow has it: inf for -inf, 0 for -0; to 0.8 ULP
+//   reciprocal_estimate(x)     1 / x to 2^-14, x neither 0 nor denormal nor infinite
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width
 //   reduce_max reduce_min      NaN if any lane is NaN
 //   widen_sum(x)               Vec<double> with the sum of x: itself, or pairs of floats added up
@@ -26,7 +37,8 @@
 //   interleave_low(a, b) interleave_high(a, b)   a0 b0 a1 b1 ..., its first and second half
 //   stream(p) finish_streams()   a store past the cache, p aligned to the vector; then a fence
 //   is_aligned<V>(p)             whether stream may store there
-//   rounded(x)                   x, which the compiler may not contract with what follows
+//   rounded(x)                   x, which the compiler may neither contract with what follows nor
+//                              load again for a second use
 #pragma once
 
 #if defined(__AVX512F__)
@@ -41,6 +53,9 @@
 #endif
 
 namespace gradsmith::cpu::GS_SIMD {
+
+template <class T>
+constexpr T kWholeShift = sizeof(T) == sizeof(float) ? T(0x1.8p23) : T(0x1.8p52);
 
 template <class T>
 GS_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) {
@@ -77,6 +92,16 @@ GS_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) {
 template <class T>
 GS_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) {
   return select(is_nan(a), a, max(a, b));
+}
+// Where no ISA has better.
+template <class T>
+GS_INLINE Vec<T> reciprocal_estimate(Vec<T> a) {
+  return Vec<T>(T(1)) / a;
+}
+template <class T>
+GS_INLINE Vec<T> root(Vec<T> a) {
+  const Vec<T> infinity(static_cast<T>(__builtin_inf()));
+  return select(a == -infinity, infinity, sqrt(a) + Vec<T>(T(0)));
 }
 template <class T>
 GS_INLINE T reduce_min(Vec<T> a) {
