@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channels-last convolutions whose padding is left out, and whose weights take several passes."""
+"""Channels-last convolutions: padding that is left out, passes of weights, sliding kernels."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ PROBLEMS: dict[str, tuple[Any, ...]] = {
     "passes_of_phases": ((1, 180, 9, 8), (170, 180, 4, 4), (2, 2), (1, 1), (1, 1), 1),
     "passes_of_groups": ((1, 260, 5, 6), (264, 130, 3, 3), 1, 1, 1, 2),
     "passes_of_a_pointwise": ((1, 520, 5, 7), (330, 520, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "sliding_3d": ((2, 19, 4, 9, 12), (16, 19, 3, 3, 3), 1, 1, 1, 1),
+    "sliding_wide_padding": ((2, 21, 9, 11), (14, 21, 3, 5), 1, (1, 4), 1, 1),
+    "sliding_inside": ((2, 16, 12, 19), (16, 16, 3, 3), 1, 0, 1, 1),
+    "sliding_strided_rows": ((2, 17, 13, 18), (16, 17, 3, 3), (2, 1), 1, 1, 1),
 }
 
 

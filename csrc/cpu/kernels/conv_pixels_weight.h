@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cpu/kernels/conv_pixels.h"
+#include "cpu/kernels/conv_slide_weight.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -23,13 +24,15 @@ struct WeightGradient {
   std::int64_t groups, in_group, out_group, kernel;
   bool merged;   // the taps of a kernel row are one run
   bool swapped;  // rows are channels of dy, columns those of x
+  bool slides;   // the runs of a kernel row are summed at once
   const T *x, *dy;
   S* dweight;
   std::int64_t runs;  // per group, each of `run` rows times `columns`
   std::int64_t run, columns;
   std::int64_t rows, row_tiles;  // of a tile; of a run
   std::int64_t panels;           // per group: tiles of columns
-  std::int64_t unit_runs;        // runs that a unit sums
+  std::int64_t unit_runs;        // runs that a unit sums,
+  std::int64_t together;         // so many at once
 
   GS_INLINE std::int64_t splits() const { return divide_up(runs, unit_runs); }
   GS_INLINE std::int64_t units() const { return groups * panels * row_tiles * splits(); }
@@ -105,7 +108,7 @@ GS_INLINE void add_products(const PixelBlock& block, const T* x, std::int64_t ro
   }
 }
 
-// One run of a unit over one chunk of pixels.
+// One run of a unit, or all of a kernel row from `run` on, over one chunk of pixels.
 template <class T, class S>
 void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, const Band& band,
              bool accumulate, T* sums) {
@@ -120,10 +123,14 @@ void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, 
   std::int64_t dy_at = unit.group * w.out_group + (w.swapped ? unit.row : unit.column);
   std::int64_t count[kSpatialDims];
   for (int d = kSpatialDims - 1; d >= 0; --d) {
-    const Met met = met_positions(w, d, k[d], band);
-    count[d] = larger(0, met.end - met.begin);
     dy_pitch[d] = dy_image;
     dy_image *= g.axis[d].longest;
+    if (w.slides && d == kSpatialDims - 1) {
+      count[d] = g.copied ? g.axis[d].span(g.axis[d].longest) : g.axis[d].source;
+      continue;
+    }
+    const Met met = met_positions(w, d, k[d], band);
+    count[d] = larger(0, met.end - met.begin);
     const std::int64_t origin = g.copied ? 0 : g.axis[d].origin;
     x_at += (origin + met.begin * g.axis[d].step + k[d] * g.axis[d].dilation) * g.pitch[d];
     dy_at += met.begin * dy_pitch[d];
@@ -145,13 +152,19 @@ void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, 
     block = {block.outer,   block.inner,   block.width,   block.dy_outer, block.dy_inner,
              block.dy_step, block.x_outer, block.x_inner, block.x_step};
   }
-  join_dimensions(block);
+  if (!w.slides) join_dimensions(block);
+  const SlidingRows rows{block, g.axis[2].longest, g.copied ? 0 : -g.axis[2].origin, unit.lanes};
   for (std::int64_t n = 0; n < (deep ? band.images : 1); ++n) {
     const std::int64_t image = empty ? 0 : band.image + n;
     const T* x = w.x + image * g.image + x_at;
     const T* dy = w.dy + image * dy_image + dy_at;
-    add_products(block, w.swapped ? dy : x, unit.rows, w.swapped ? x : dy, unit.lanes,
-                 accumulate || n > 0, sums);
+    const bool goes_on = accumulate || n > 0;
+    if (w.slides) {
+      add_sliding_products(rows, taps, unit.rows, x, dy, goes_on, sums);
+    } else {
+      add_products(block, w.swapped ? dy : x, unit.rows, w.swapped ? x : dy, unit.lanes, goes_on,
+                   sums);
+    }
   }
 }
 
@@ -231,8 +244,9 @@ void sum_units(const WeightGradient<T, S>& w, std::int64_t begin, std::int64_t e
       for (std::int64_t i = first; i < last; ++i) {
         const Unit unit = unit_at(w, i);
         T* sums = space.as<T>() + (i - first) * size;
-        for (std::int64_t run = 0; run < unit.runs; ++run, sums += unit.rows * width_of<T>(unit)) {
-          add_run(w, unit, unit.first_run + run, band, item > 0, sums);
+        for (std::int64_t run = 0; run < unit.runs; run += w.together) {
+          add_run(w, unit, unit.first_run + run, band, item > 0,
+                  sums + run * unit.rows * width_of<T>(unit));
         }
       }
     }
@@ -249,19 +263,22 @@ void set_tiles(WeightGradient<T, S>& w) {
   w.swapped = w.kernel == 1 && w.in_group >= Vec<T>::kWidth;
   w.run = w.swapped ? w.out_group : seen;
   w.columns = w.swapped ? seen : w.out_group;
-  w.rows = divide_up(w.run, divide_up(w.run, kPixelRows));
+  w.together = w.slides ? w.grid.axis[2].kernel : 1;
+  w.rows =
+      w.slides ? window_rows(w.run, w.together) : divide_up(w.run, divide_up(w.run, kPixelRows));
   w.row_tiles = divide_up(w.run, w.rows);
   w.panels = w.columns / kPanelColumns<T> + divide_up(w.columns % kPanelColumns<T>, Vec<T>::kWidth);
   w.unit_runs = w.runs;
   const std::int64_t wanted = divide_up(2 * thread_count(), w.units());
-  w.unit_runs = divide_up(w.runs, smaller(wanted, w.runs));
+  const std::int64_t steps = w.runs / w.together;
+  w.unit_runs = divide_up(steps, smaller(wanted, steps)) * w.together;
 }
 
 // Low tiles leave the multipliers waiting.
 GS_INLINE bool should_merge(const ConvParams& p) {
   const std::int64_t channels = p.in_channels;
   const std::int64_t rows = divide_up(channels, divide_up(channels, kPixelRows));
-  return p.groups == 1 && p.dilation[2] == 1 && p.kernel[2] > 1 && 10 * rows < 7 * kPixelRows;
+  return p.groups == 1 && p.dilation[2] == 1 && p.kernel[2] > 1 && 2 * rows < kPixelRows;
 }
 
 template <class T, class S>
@@ -271,7 +288,8 @@ void sum_weight_gradient(const ConvParams& p) {
   w.in_group = p.in_channels / p.groups;
   w.out_group = p.out_channels / p.groups;
   w.kernel = volume(p.kernel);
-  w.merged = should_merge(p);
+  w.slides = slides_over_weights<T>(p);
+  w.merged = !w.slides && should_merge(p);
   w.dweight = static_cast<S*>(p.weight);
   const std::int64_t out = volume(p.out) * p.out_channels, in = volume(p.in) * p.in_channels;
   const std::int64_t near =
