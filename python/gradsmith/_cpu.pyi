@@ -80,6 +80,7 @@ def attention_backward(
     log_sum_exp: Any,
     is_causal: bool,
     scale: float,
+    out: tuple[Any, ...],
 ) -> tuple[Any, ...]: ...
 def attention_check(
     q: _Array, k: _Array, v: _Array, mask: Any, is_causal: bool, scale: float
