@@ -84,7 +84,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
             f"reshape: a tensor of shape {array.shape} ({array.size} elements) does not fit into "
             f"shape {wanted}"
         ) from None
-    if array is input._array and result.base is not None and np.may_share_memory(result, array):
+    base = result.base  # of a view the array itself, or the one that this is a view of
+    if array is input._array and base is not None and (base is array or base is array.base):
         return _view(_reshape_backward, result, input, (array.shape,))
     return record(_reshape_backward, result, (input,), (array.shape,))
 
