@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from gradsmith.autograd import gradcheck, gradgradcheck
+from gradsmith.backend import float64
 from gradsmith.nn.attention import MultiheadAttention
+from gradsmith.ops.attention import self_attention
+from gradsmith.ops.random import randn
 from gradsmith.random import manual_seed
 from gradsmith.tensor import Tensor
 from tests.reference.attention import attention_weights
@@ -240,6 +243,35 @@ def test_masks_of_integers_are_refused() -> None:
     x = tensor(4, 3, 8)
     with pytest.raises(TypeError, match="attn_mask is int64, expected bool or a floating"):
         MultiheadAttention(EMBED, HEADS)(x, x, x, attn_mask=Tensor(np.ones((4, 4), np.int64)))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", [(2, 5, 8), (5, 8), (0, 5, 8), (2, 0, 8)])
+def test_joined_projection_gives_what_its_parts_give(shape: tuple[int, ...], causal: bool) -> None:
+    manual_seed(0)
+    module = MultiheadAttention(8, 2, batch_first=True).to(float64)
+    x = randn(*shape, dtype=float64).requires_grad_()
+    length = shape[-2]
+    mask = Tensor(np.triu(np.ones((length, length), np.bool_), 1)) if causal else None
+    results = []
+    for key in (x, x * 1):  # other objects are projected one by one
+        module.zero_grad()
+        x.grad = None
+        y, _ = module(x, key, key, need_weights=False, attn_mask=mask, is_causal=causal)
+        (y * y).sum().backward()
+        leaves = (x, *module.parameters())
+        results.append([y.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)])
+    for joined, parts in zip(*results, strict=True):
+        np.testing.assert_allclose(joined.numpy(), parts.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_joined_projection_has_second_derivatives() -> None:
+    manual_seed(0)
+    joined = randn(2, 3, 12, dtype=float64).requires_grad_()
+    mask = Tensor(np.tril(np.ones((3, 3), np.bool_)))
+    for given in (None, mask):
+        assert gradcheck(lambda x, m=given: self_attention(x, 2, m), (joined,))
+        assert gradgradcheck(lambda x, m=given: self_attention(x, 2, m), (joined,))
 
 
 @pytest.mark.torch

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
+from gradsmith.backend import is_channels_last
 from gradsmith.ops.shape_copy import pad
 from tests.cases import Case, CaseTests
 
@@ -303,3 +304,25 @@ def test_view_of_channels_last_copies_where_strides_allow_none() -> None:
     )
     with pytest.raises(ValueError, match="cannot be viewed"):
         gs.randn(3, 4).T.view(12)
+
+
+def test_gradient_of_a_reshaped_channels_last_tensor_lies_as_it_does() -> None:
+    x = channels_last((2, 5, 3, 4)).requires_grad_()
+    y = x * 1
+    seen: list[gs.Tensor] = []
+    y.register_hook(seen.append)
+    (y.reshape(2, -1) * gs.arange(120.0).reshape(2, 60)).sum().backward()
+    assert is_channels_last(seen[0].numpy())
+    assert np.array_equal(seen[0].numpy(), np.arange(120.0).reshape(2, 5, 3, 4))
+
+
+def test_derivatives_of_a_reshaped_channels_last_tensor() -> None:
+    def cubed_rows(x: gs.Tensor) -> gs.Tensor:
+        last = gs.from_numpy(np.zeros((2, 2, 3, 4)).transpose(0, 3, 1, 2))
+        lying = last + x  # in the order of the first operand
+        assert is_channels_last(lying.detach().numpy())
+        return lying.reshape(2, -1) ** 3
+
+    x = gs.randn(2, 4, 2, 3, dtype=gs.float64).requires_grad_()
+    assert gs.autograd.gradcheck(cubed_rows, (x,))
+    assert gs.autograd.gradgradcheck(cubed_rows, (x,))

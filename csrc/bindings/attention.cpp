@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/array.h"
 #include "bindings/families.h"
+#include "core/error.h"
 
 namespace gradsmith::bindings {
 namespace {
@@ -66,17 +67,32 @@ py::tuple call_forward(py::handle q, py::handle k, py::handle v, py::handle mask
   return py::make_tuple(y, log_sum_exp);
 }
 
+// The gradient of `input`: written into `given`, or into new memory if that is None.
+py::object gradient_of(const Array& input, py::handle given) {
+  if (given.is_none()) return empty_in_order_of(input, input.shape);
+  const Array target = writable_view(given, kOp, "out");
+  GS_CHECK(
+      target.shape == input.shape && target.dtype == input.dtype && has_adjacent_columns(target),
+      kOp, ": out holds a ", name_of(target.dtype), " array of shape ", to_string(target.shape),
+      ", expected ", name_of(input.dtype), " of shape ", to_string(input.shape),
+      " with adjacent columns");
+  return py::reinterpret_borrow<py::object>(given);
+}
+
+// `out` may give the memory of dq, dk and dv: parts of one gradient of a joined projection.
 py::tuple call_backward(py::handle dy, py::handle q, py::handle k, py::handle v, py::handle mask,
-                        py::handle y, py::handle log_sum_exp, bool is_causal, double scale) {
+                        py::handle y, py::handle log_sum_exp, bool is_causal, double scale,
+                        const py::tuple& out) {
   const Call call(q, k, v, mask, is_causal, scale);
   const Input dy_in = matrices_input(dy, "dy");
   const Input y_in = matrices_input(y, "y");
   const Input rows_in = contiguous_input(log_sum_exp, kOp, "log_sum_exp");
   AttentionBackwardParams p =
       attention_backward_params(call.params, y_in.view, rows_in.view, dy_in.view);
-  py::object dq = empty_in_order_of(call.q.view, call.q.view.shape);
-  py::object dk = empty_in_order_of(call.k.view, call.k.view.shape);
-  py::object dv = empty_in_order_of(call.v.view, call.v.view.shape);
+  GS_CHECK(out.size() == 3, kOp, ": out holds ", out.size(), " arrays, expected 3");
+  const py::object dq = gradient_of(call.q.view, out[0]);
+  const py::object dk = gradient_of(call.k.view, out[1]);
+  const py::object dv = gradient_of(call.v.view, out[2]);
   p.dq = output_matrices(dq);
   p.dk = output_matrices(dk);
   p.dv = output_matrices(dv);
@@ -99,7 +115,7 @@ void bind_attention(py::module_& m) {
         py::arg("mask"), py::arg("is_causal"), py::arg("scale"));
   m.def("attention_backward", &call_backward, py::arg("dy"), py::arg("q"), py::arg("k"),
         py::arg("v"), py::arg("mask"), py::arg("y"), py::arg("log_sum_exp"), py::arg("is_causal"),
-        py::arg("scale"));
+        py::arg("scale"), py::arg("out"));
 }
 
 }  // namespace gradsmith::bindings

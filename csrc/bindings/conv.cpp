@@ -3,6 +3,7 @@
 
 #include "bindings/array.h"
 #include "bindings/families.h"
+#include "bindings/reduce.h"
 #include "bindings/spatial.h"
 #include "core/error.h"
 
@@ -56,8 +57,8 @@ std::int64_t size_of(const Array& array, int axis) {
   return axis < array.ndim() ? array.size(axis) : 0;
 }
 
-py::object call_forward(py::handle x, py::handle weight, py::handle bias,
-                        const py::tuple& options) {
+// y, and x in the layout that the kernel read, for the gradient of the weight.
+py::tuple call_forward(py::handle x, py::handle weight, py::handle bias, const py::tuple& options) {
   const std::string op = op_name(options);
   const ConvOptions o = unpack_options(op, options);
   const Input weight_input = contiguous_input(weight, o.op, "weight");
@@ -71,7 +72,7 @@ py::object call_forward(py::handle x, py::handle weight, py::handle bias,
   py::object y = empty(shape, p.dtype, layout);
   p.y = view(y, o.op, "out").data;
   run_released(table().conv_forward, p, multiplications(p));
-  return y;
+  return py::make_tuple(y, x_input.object);
 }
 
 py::object call_backward_input(py::handle dy, py::handle weight, py::handle bias, py::handle size,
@@ -115,6 +116,33 @@ py::object call_backward_weight(py::handle x, py::handle dy, const py::tuple& ke
   return dweight;
 }
 
+// The trailing sizes of an array.
+py::tuple spatial_sizes(const Array& array, int ndim) {
+  py::tuple sizes(ndim);
+  for (int d = 0; d < ndim; ++d) sizes[d] = array.size(array.ndim() - ndim + d);
+  return sizes;
+}
+
+// dx, dweight and dbias, each None where not wanted. One call, because between kernels that sweep
+// the caches a return to Python is slow.
+py::tuple call_backward(py::handle x, py::handle weight, py::handle dy, const py::tuple& options,
+                        bool needs_dx, bool needs_dweight, bool needs_dbias) {
+  const std::string op = op_name(options);
+  const Array dy_view = view(dy, op.c_str(), "gradient");
+  const int ndim = options[1].cast<int>();
+  py::object dx = py::none(), dweight = py::none(), dbias = py::none();
+  if (needs_dx) {
+    const py::tuple size = spatial_sizes(view(x, op.c_str(), "input"), ndim);
+    dx = call_backward_input(dy, weight, py::none(), size, options);
+  }
+  if (needs_dweight) {
+    const py::tuple kernel = spatial_sizes(view(weight, op.c_str(), "weight"), ndim);
+    dweight = call_backward_weight(x, dy, kernel, options);
+  }
+  if (needs_dbias) dbias = sum_to_axis(dy_view, dy_view.ndim() - ndim - 1, op.c_str());
+  return py::make_tuple(dx, dweight, dbias);
+}
+
 }  // namespace
 
 void bind_conv(py::module_& m) {
@@ -124,6 +152,8 @@ void bind_conv(py::module_& m) {
       py::arg("name"));
   m.def("conv_forward", &call_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("options"));
+  m.def("conv_backward", &call_backward, py::arg("x"), py::arg("weight"), py::arg("dy"),
+        py::arg("options"), py::arg("needs_dx"), py::arg("needs_dweight"), py::arg("needs_dbias"));
   m.def("conv_backward_input", &call_backward_input, py::arg("dy"), py::arg("weight"),
         py::arg("bias"), py::arg("size"), py::arg("options"));
   m.def("conv_backward_weight", &call_backward_weight, py::arg("x"), py::arg("dy"),

@@ -5,6 +5,7 @@
 
 #include "bindings/array.h"
 #include "bindings/families.h"
+#include "bindings/reduce.h"
 #include "core/error.h"
 
 namespace gradsmith::bindings {
@@ -62,17 +63,6 @@ Input through_activation(const Input& dy, py::handle y, Activation activation) {
   return sloped;
 }
 
-py::object summed_rows(const Array& rows) {
-  Axes axes;
-  axes.list.append(0);
-  Shape shape;
-  ReduceParams p = reduce_params(ReduceOp::sum, kOp, rows, axes, false, &shape);
-  py::object sum = empty(shape, p.out_dtype);
-  p.y = view(sum, kOp, "out").data;
-  run_released(table().reduce, p, p.kept_count * p.reduced_count);
-  return sum;
-}
-
 // dx, dweight and dbias, each None where not wanted. y is None where no activation followed.
 py::tuple backward(py::handle x, py::handle weight, py::handle dy, py::handle y,
                    const std::string& activation, bool needs_dx, bool needs_dweight,
@@ -92,7 +82,7 @@ py::tuple backward(py::handle x, py::handle weight, py::handle dy, py::handle y,
     dweight = multiplied(transposed(rows), rows_of(input.view), nullptr, Activation::none,
                          weight_view.shape);
   }
-  if (needs_dbias) dbias = summed_rows(rows);
+  if (needs_dbias) dbias = sum_to_axis(rows, 1, kOp);
   return py::make_tuple(dx, dweight, dbias);
 }
 

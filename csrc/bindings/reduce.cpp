@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bindings/reduce.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
@@ -81,6 +83,19 @@ py::object call_scan(ScanOp op, const char* name, py::object x, std::int64_t dim
 }
 
 }  // namespace
+
+py::object sum_to_axis(const Array& x, int axis, const char* op) {
+  Axes axes;
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (d != axis) axes.list.append(d);
+  }
+  Shape shape;
+  ReduceParams p = reduce_params(ReduceOp::sum, op, x, axes, false, &shape);
+  py::object y = empty(shape, p.out_dtype);
+  p.y = view(y, op, "out").data;
+  run_released(table().reduce, p, p.kept_count * p.reduced_count);
+  return y;
+}
 
 void bind_reduce(py::module_& m) {
   for (const ReduceName& info : kReductions) {

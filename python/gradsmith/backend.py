@@ -35,7 +35,7 @@ def is_channels_last(array: Array) -> bool:
     """Whether an (N, C, *spatial) array lies in the C order of (N, *spatial, C), not in its own."""
     if array.ndim < 3 or array.flags.c_contiguous or array.strides[1] != array.itemsize:
         return False
-    return bool(np.moveaxis(array, 1, -1).flags.c_contiguous)
+    return bool(array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous)
 
 
 class Device:

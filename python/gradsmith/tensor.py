@@ -7,7 +7,7 @@ Its arithmetic lives in `gradsmith.ops`, whose functions are set as methods by `
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Tensor(TensorMethods):
     _version: Version | None = None  # made when somebody saves or shares the memory
     _view_of: int | None = None  # Version.rebased at the time this view was made
     _hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+    __hash__ = object.__hash__  # beside an elementwise ==
     __array_ufunc__ = None  # NumPy's operators leave `array + tensor` to the tensor
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -213,9 +214,6 @@ class Tensor(TensorMethods):
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(self._array.shape[0]))
 
-    def __hash__(self) -> int:
-        return id(self)
-
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("tensors are not pickled; write them with gradsmith.save")
 
@@ -328,6 +326,11 @@ def wrap(array: Array) -> Tensor:
     tensor = _new(Tensor)
     tensor._array = array
     return tensor
+
+
+def wrap_each(arrays: Iterable[Array | None]) -> tuple[Tensor | None, ...]:
+    """Return a tensor for each array, None for None."""
+    return tuple([None if array is None else wrap(array) for array in arrays])
 
 
 def array_of(op: str, x: Any, argument: str = "input") -> Array:

@@ -12,7 +12,11 @@ from gradsmith.nn.linear import Linear
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, new_parameter
-from gradsmith.ops.attention import attention_weights, scaled_dot_product_attention
+from gradsmith.ops.attention import (
+    attention_weights,
+    scaled_dot_product_attention,
+    self_attention,
+)
 from gradsmith.ops.creation import zeros
 from gradsmith.ops.elementwise import add, logical_not, logical_or, to, where
 from gradsmith.ops.gemm import linear, matmul
@@ -237,11 +241,17 @@ class MultiheadAttention(Module):
         v = q if same else self._batch_first(value, has_batch)
         sizes = (q.shape[0], q.shape[1], k.shape[1])
         mask = self._mask(attn_mask, key_padding_mask, sizes, query.dtype)
+        rate = self.dropout if self.training else 0.0
+        weight = self.in_proj_weight
+        if same and not need_weights and weight is not None and self._is_joined(mask, rate):
+            only_causal = is_causal and key_padding_mask is None
+            joined = linear(q, weight, self.in_proj_bias)
+            y = self_attention(joined, self.num_heads, None if only_causal else mask, only_causal)
+            return self._arranged(self.out_proj(y), has_batch), None
         q, k, v = self._project(q, k, v)
         q = self._heads(q)
         k = self._heads(self._extended(k, self.bias_k))
         v = self._heads(self._extended(v, self.bias_v))
-        rate = self.dropout if self.training else 0.0
         weights = None
         if need_weights:
             weights = attention_weights(q, k, mask)
@@ -254,9 +264,24 @@ class MultiheadAttention(Module):
             given = None if only_causal else mask
             y = scaled_dot_product_attention(q, k, v, given, rate, is_causal=only_causal)
         output = self.out_proj(reshape(transpose(y, 1, 2), (*sizes[:2], self.embed_dim)))
+        if not has_batch and weights is not None:
+            weights = squeeze(weights, 0)
+        return self._arranged(output, has_batch), weights
+
+    def _is_joined(self, mask: Tensor | None, rate: float) -> bool:
+        """Whether self-attention may run on the joined projection as it lies."""
+        return (
+            self.bias_k is None
+            and not self.add_zero_attn
+            and rate == 0
+            and (mask is None or not mask.requires_grad)
+        )
+
+    def _arranged(self, output: Tensor, has_batch: bool) -> Tensor:
+        """Return (N, L, E) as the query was arranged."""
         if not has_batch:
-            return squeeze(output, 0), None if weights is None else squeeze(weights, 0)
-        return output if self.batch_first else transpose(output, 0, 1), weights
+            return squeeze(output, 0)
+        return output if self.batch_first else transpose(output, 0, 1)
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> bool:
         """Check the shapes of the inputs; return whether they have a batch dimension."""

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
-from gradsmith.backend import EXTENSIONS, bool_
+from gradsmith.backend import EXTENSIONS, Array, bool_
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
 from gradsmith.ops.gemm import matmul
+from gradsmith.ops.joining import stack
 from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.random_dropout import dropout
 from gradsmith.ops.reduce import amax, sum, sum_to
-from gradsmith.ops.shape import expand, reshape, transpose
+from gradsmith.ops.shape import expand, permute, reshape, transpose
 from gradsmith.ops.shape_copy import repeat_interleave
+from gradsmith.ops.shape_pieces import unbind
 from gradsmith.tensor import Tensor, array_of, wrap
 
 _NAME = "scaled_dot_product_attention"
@@ -127,6 +129,7 @@ def _scaled_dot_product_attention_backward(node: Node, dy: Tensor) -> Any:
         log_sum_exp,
         is_causal,
         scale,
+        (None, None, None),
     )
     return wrap(dq), wrap(dk), wrap(dv), None
 
@@ -213,3 +216,57 @@ def scaled_dot_product_attention(
         (query, key, value, attn_mask),
         (query, key, value, attn_mask, OUTPUT, log_sum_exp, is_causal, factor),
     )
+
+
+def _parts(joined: Array, heads: int) -> Array:
+    """Return query, key and value (N, heads, L, E) of their joined projection (N, L, 3 heads E)."""
+    batch, length, width = joined.shape
+    split = joined.reshape(batch, length, 3, heads, width // (3 * heads))
+    return split.transpose(2, 0, 3, 1, 4)
+
+
+def _self_attention_backward(node: Node, dy: Tensor) -> Any:
+    joined, heads, attn_mask, _, y, log_sum_exp, is_causal, scale = node.saved
+    batch, length, width = joined.shape
+    features = width // (3 * heads)
+    if is_grad_enabled():
+        split = reshape(joined, (batch, length, 3, heads, features))
+        q, k, v = unbind(permute(split, (2, 0, 3, 1, 4)))
+        rows = transpose(reshape(dy, (batch, length, heads, features)), 1, 2)
+        grads = _composed_gradients(rows, q, k, v, attn_mask, is_causal, scale)
+        gradient = permute(stack([each for each in grads if each is not None]), (1, 3, 0, 2, 4))
+        return (reshape(gradient, (batch, length, width)),)
+    extension = EXTENSIONS[type(dy._array)]
+    gradient = extension.empty(joined.shape, dy.dtype)
+    dy_rows = dy._array.reshape(batch, length, heads, features).swapaxes(1, 2)
+    mask = None if attn_mask is None else attn_mask._array
+    operands = (dy_rows, *_parts(joined._array, heads), mask, y, log_sum_exp)
+    extension.attention_backward(*operands, is_causal, scale, tuple(_parts(gradient, heads)))
+    return (wrap(gradient),)
+
+
+def self_attention(
+    joined: Tensor, heads: int, attn_mask: Tensor | None = None, is_causal: bool = False
+) -> Tensor:
+    """Return the attention of ``heads`` heads, side by side as the projection has them.
+
+    One op on the tape, whose kernels read and write the projection's memory, where views of its
+    parts would be a dozen and their gradients copies.
+
+    Args:
+        joined: query, key and value, (N, L, 3 heads E).
+        heads: their number.
+        attn_mask: as in `scaled_dot_product_attention`; a constant.
+        is_causal: whether query i sees keys 0 to i only.
+
+    Returns:
+        (N, L, heads E).
+    """
+    q, k, v = _parts(array_of(_NAME, joined), heads)
+    mask = None if attn_mask is None else attn_mask._array
+    scale = 1 / math.sqrt(q.shape[-1])
+    extension = EXTENSIONS[type(q)]
+    y, log_sum_exp = extension.attention_forward(q, k, v, mask, is_causal, scale)
+    rows = y.swapaxes(1, 2).reshape(*joined.shape[:2], heads * q.shape[-1])
+    saved = (joined, heads, attn_mask, OUTPUT, y, log_sum_exp, is_causal, scale)
+    return record(_self_attention_backward, rows, (joined,), saved)

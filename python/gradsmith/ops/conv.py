@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gradsmith.autograd import Node, record
+from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, Array
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum
-from gradsmith.tensor import Tensor, array_of
+from gradsmith.tensor import Tensor, array_of, wrap_each
 
 Size = int | Sequence[int]
 
@@ -51,7 +51,11 @@ def _dbias(dy: Tensor, options: Options) -> Tensor:
 
 
 def _convolution_backward(node: Node, dy: Tensor) -> Any:
-    x, weight, options = node.saved
+    x, weight, options, x_as_read = node.saved
+    if not is_grad_enabled():
+        needs = (node.needs(0), node.needs(1), node.needs(2))
+        operands = (x_as_read, weight._array, dy._array)
+        return wrap_each(EXTENSIONS[type(dy._array)].conv_backward(*operands, options, *needs))
     dx = dweight = None
     if node.needs(0):
         dx = convolution_input(dy, weight, None, _spatial(x, options), options)
@@ -65,8 +69,8 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options
     x_array, weight_array = _arrays(options, ("input", x), ("weight", weight))
     bias_array = _bias_array(options, bias)
     extension = EXTENSIONS[type(x_array)]
-    y = extension.conv_forward(x_array, weight_array, bias_array, options)
-    return record(_convolution_backward, y, (x, weight, bias), (x, weight, options))
+    y, x_as_read = extension.conv_forward(x_array, weight_array, bias_array, options)
+    return record(_convolution_backward, y, (x, weight, bias), (x, weight, options, x_as_read))
 
 
 def _convolution_input_backward(node: Node, ddx: Tensor) -> Any:

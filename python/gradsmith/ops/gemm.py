@@ -19,7 +19,7 @@ from gradsmith.ops.elementwise import add, gt, mul, sub, where
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum, sum_to
 from gradsmith.ops.shape import axis_of, permute, reshape, unsqueeze
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.tensor import Tensor, array_of, wrap, wrap_each
 
 
 def _require_ndim(op: str, argument: str, x: Any, ndim: int) -> Array:
@@ -211,7 +211,7 @@ def _linear_backward(node: Node, dy: Tensor) -> Any:
             node.needs(1),
             node.needs(2),
         )
-        return tuple([None if grad is None else wrap(grad) for grad in grads])
+        return wrap_each(grads)
     if y is not None:
         dy = _through_activation(dy, y, activation)
     dx = matmul(dy, weight) if node.needs(0) else None

@@ -63,6 +63,27 @@ def _reshape_backward(node: Node, dy: Tensor) -> Any:
     return (reshape(dy, shape),)
 
 
+def _channels_last_backward(node: Node, dy: Tensor) -> Any:
+    return (dy,)
+
+
+def _in_channels_last(x: Tensor) -> Tensor:
+    """Return a copy of (N, C, *spatial) that lies in the order of (N, *spatial, C)."""
+    array = x._array
+    extension = EXTENSIONS[type(array)]
+    batch, channels, *spatial = array.shape
+    lying = extension.empty((batch, *spatial, channels), array.dtype)
+    copy = lying.transpose(0, array.ndim - 1, *range(1, array.ndim - 1))
+    extension.copy(copy, array)
+    return record(_channels_last_backward, copy, (x,))
+
+
+def _reshape_channels_last_backward(node: Node, dy: Tensor) -> Any:
+    # In the order of x: whatever made x takes both, and one copy is cheaper than mixed orders.
+    (shape,) = node.saved
+    return (_in_channels_last(reshape(dy, shape)),)
+
+
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """Return the elements in another shape; one size may be -1. A view where memory allows.
 
@@ -73,20 +94,23 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     array = array_of("reshape", input)
     if array.shape == wanted:
         return _view(_reshape_backward, array, input, (array.shape,))
+    backward = _reshape_backward
     try:
         if min(wanted, default=0) < -1:  # which NumPy takes for -1
             raise ValueError
         if is_channels_last(array):
             array = EXTENSIONS[type(array)].contiguous(array)
+            backward = _reshape_channels_last_backward
         result = array.reshape(wanted)
     except (ValueError, OverflowError):
         raise ValueError(
             f"reshape: a tensor of shape {array.shape} ({array.size} elements) does not fit into "
             f"shape {wanted}"
         ) from None
-    if array is input._array and result.base is not None and np.may_share_memory(result, array):
+    base = result.base  # of a view the array itself, or the one that this is a view of
+    if array is input._array and base is not None and (base is array or base is array.base):
         return _view(_reshape_backward, result, input, (array.shape,))
-    return record(_reshape_backward, result, (input,), (array.shape,))
+    return record(backward, result, (input,), (array.shape,))
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:

@@ -56,8 +56,14 @@ class SGD(Optimizer):
         return ("momentum_buffer",) if group["momentum"] != 0 else ()
 
     def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
-        names = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-        return tuple(group[name] for name in names)
+        return (
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            group["nesterov"],
+            group["maximize"],
+        )
 
     def _new_work(
         self,
