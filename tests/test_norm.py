@@ -374,3 +374,27 @@ def test_variance_of_values_far_from_zero(isa: str) -> None:
         layer = norm.layer_norm(Tensor(x), 200).numpy()
     assert_close(batch, _train_reference(wide), "float32", "norm")
     assert_close(layer, ref.layer_norm(wide, (200,)), "float32", "norm")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("pixels", [2048, 2049, 6001])
+def test_rows_of_several_pieces(pixels: int, isa: str) -> None:
+    """Whose parts differ in mean and variance."""
+    x = array((2, 4, pixels)) * np.float32([[1], [7]] * 2) + np.float32([[0], [100]] * 2)
+    with isa_cap(isa):
+        y = norm.group_norm(Tensor(x), 2).numpy()
+    assert_close(y, ref.group_norm(x.astype(np.float64), 2), "float32", "norm")
+
+
+@pytest.mark.parametrize("isa", ISAS[1:])
+def test_gradients_larger_than_the_caches(isa: str) -> None:
+    x, dy = array((2, 2805, 1024))
+    weight = 1 + array((1024,))
+    found = []
+    for cap in (isa, "reference"):
+        with isa_cap(cap):
+            leaves = [Tensor(each, requires_grad=True) for each in (x, weight)]
+            y = norm.layer_norm(leaves[0], 1024, leaves[1])
+            found.append([each.numpy() for each in grad(y, leaves, Tensor(dy))])
+    for got, expected in zip(*found, strict=True):
+        assert_close(got, expected, "float32", "norm")

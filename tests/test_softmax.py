@@ -151,3 +151,17 @@ def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -
         x = arrays[0].astype(np.float64)
         expected = getattr(ref, f"{op}_backward")(dy.astype(np.float64), x, axis=dim)
         assert_close(dx, expected, dtype, "softmax", depth=4, label=f"{op} gradient")
+
+
+@pytest.mark.parametrize("isa", ISAS[1:])
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+def test_larger_than_the_caches(op: str, isa: str) -> None:
+    """Results of that size are stored past the cache."""
+    case = _along(op, (4200, 1024), 1)
+    arrays = case.inputs("float32")
+    with isa_cap(isa):
+        results = run_with_gradients(case, arrays)
+    with isa_cap("reference"):
+        expected = run_with_gradients(case, arrays)
+    assert_close(results[0][0], expected[0][0], "float32", "softmax")
+    assert_close(results[2][0], expected[2][0], "float32", "softmax", depth=4)

@@ -18,7 +18,6 @@ constexpr std::int64_t kGrain = 16384;  // elements worth a thread
 constexpr std::int64_t kStretch = 16;   // columns that threads divide by: a line of floats
 constexpr std::int64_t kNone = -1;      // ends a list
 constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
-constexpr std::int64_t kStreamBytes = std::int64_t{16} << 20;  // what no cache would keep
 
 GS_INLINE void prefetch_row(const char* row, std::int64_t bytes) {
   for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);

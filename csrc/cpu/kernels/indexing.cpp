@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t kGrain = 16384;  // elements worth a thread
 constexpr std::int64_t kStretch = 16;   // columns that threads divide by
 constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
+constexpr int kTogether = 4;            // outer positions that elements are added to in turn
 
 // a + b; integers wrap around.
 template <class T>
@@ -164,21 +165,45 @@ void add_rows(const IndexParams& p, const std::int64_t* offset) {
   });
 }
 
+// Elements of kOuter outer positions side by side: one that an index names again soon would wait
+// for the addition before.
+template <class T, int kOuter>
+GS_INLINE void add_elements_of(const IndexParams& p, const std::int64_t* offset,
+                               std::int64_t outer) {
+  using C = compute_t<T>;
+  const std::int64_t count = p.count;
+  const C alpha = static_cast<C>(p.alpha);
+  const T* rows = static_cast<const T*>(p.rows) + outer * count;
+  T* x[kOuter];
+  for (int i = 0; i < kOuter; ++i) {
+    x[i] = static_cast<T*>(p.x) + offset_of(outer + i, p.outer_ndim, p.outer, p.outer_stride);
+  }
+  for (std::int64_t k = 0; k < count; ++k) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kOuter; ++i) {
+      T& to = x[i][offset[k]];
+      to = plus(to, alpha * static_cast<C>(rows[i * count + k]));
+    }
+  }
+}
+
+template <class T>
+void add_elements(const IndexParams& p, const std::int64_t* offset) {
+  parallel_for(p.outer_count, kGrain / p.count + 1, [&](std::int64_t outer, std::int64_t end) {
+    for (; outer + kTogether <= end; outer += kTogether) {
+      add_elements_of<T, kTogether>(p, offset, outer);
+    }
+    for (; outer < end; ++outer) add_elements_of<T, 1>(p, offset, outer);
+  });
+}
+
 void index_add(const IndexParams& p) {
   const RowOffsets offsets(p);
   if (!has_elements(p)) return;
   visit_number(p.dtype, [&](auto t) {
     using T = decltype(t);
     if (p.inner_count > 1) return add_rows<T>(p, offsets.offset);
-    using C = compute_t<T>;
-    const std::int64_t* offset = offsets.offset;
-    const std::int64_t count = p.count;
-    const C alpha = static_cast<C>(p.alpha);
-    for_columns<T>(p, [&](T* x, const T* rows, std::int64_t, std::int64_t) {
-      for (std::int64_t k = 0; k < count; ++k) {
-        x[offset[k]] = plus(x[offset[k]], alpha * static_cast<C>(rows[k]));
-      }
-    });
+    add_elements<T>(p, offsets.offset);
   });
 }
 

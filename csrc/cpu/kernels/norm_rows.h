@@ -16,6 +16,7 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+constexpr std::int64_t kPiece = 4096;  // elements that the first-level cache keeps for two passes
 constexpr std::int64_t kRowsAtOnce = 4;
 constexpr std::int64_t kBlockRows = 64;         // most rows of a partial result of long rows
 constexpr std::int64_t kBlockElements = 65536;  // and their elements, where four rows have fewer
@@ -27,22 +28,33 @@ GS_INLINE const S* of_group(const void* values, const RowView& v, std::int64_t r
 }
 
 template <class V, class T>
-GS_INLINE Moments row_moments(const T* x, std::int64_t n, bool centred) {
+GS_INLINE Moments piece_moments(const T* x, std::int64_t n) {
   using S = typename V::Scalar;
   const double count = static_cast<double>(n);
   Vec<double> sum(0.0), wide[2] = {Vec<double>(0.0), Vec<double>(0.0)};
-  if (!centred) {
-    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
-      const V value = load<V>(x + i, lanes);
-      sums[0] = fma(value, value, sums[0]);
-    });
-    return {0, reduce_add(sum) / count};
-  }
   add_elements<V>(x, n, &sum);
   const S rough = static_cast<S>(reduce_add(sum) / count);
   add_deviations<V>(x, n, V(rough), wide);
   return moments_around(static_cast<double>(rough), reduce_add(wide[0]), reduce_add(wide[1]),
                         count);
+}
+
+template <class V, class T>
+GS_INLINE Moments row_moments(const T* x, std::int64_t n, bool centred) {
+  if (!centred) {
+    Vec<double> sum(0.0);
+    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      const V value = load<V>(x + i, lanes);
+      sums[0] = fma(value, value, sums[0]);
+    });
+    return {0, reduce_add(sum) / static_cast<double>(n)};
+  }
+  JoinedMoments joined;
+  for (std::int64_t i = 0; i < n; i += kPiece) {
+    const std::int64_t size = smaller(kPiece, n - i);
+    joined.add(piece_moments<V>(x + i, size), static_cast<double>(size));
+  }
+  return joined.moments();
 }
 
 template <class T>
@@ -114,10 +126,15 @@ GS_INLINE RowSlope<Vec<compute_t<T>>> row_slope(const RowNormBackwardParams& p, 
   return {mean, V(rstd), V(static_cast<S>(level)), V(static_cast<S>(slope))};
 }
 
+template <class V, class S, class Lanes>
+GS_INLINE void add_to(V terms, S* sums, Lanes lanes) {
+  store(load<V>(sums, lanes) + terms, sums, lanes);
+}
+
 // dx of kRows rows from `row` on, and their terms of dweight and dbias where those are wanted.
 template <class T, std::int64_t kRows>
-GS_INLINE void element_rows(const RowNormBackwardParams& p, std::int64_t row, compute_t<T>* dweight,
-                            compute_t<T>* dbias) {
+GS_INLINE void element_rows(const RowNormBackwardParams& p, std::int64_t row, bool streams,
+                            compute_t<T>* dweight, compute_t<T>* dbias) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const std::int64_t length = p.view.channels;
@@ -128,7 +145,7 @@ GS_INLINE void element_rows(const RowNormBackwardParams& p, std::int64_t row, co
   const V one(S(1));
   RowSlope<V> slopes[kRows];
   for (std::int64_t r = 0; r < kRows; ++r) slopes[r] = row_slope<T>(p, row + r);
-  for_each_vector<V>(0, length, [&](std::int64_t i, auto lanes) {
+  for_each_written<V>(length, streams, [&](std::int64_t i, auto lanes) {
     const V w = weight == nullptr ? one : load<V>(weight + i, lanes);
     V products(S(0)), sum(S(0));
     for (std::int64_t r = 0; r < kRows; ++r) {
@@ -140,23 +157,24 @@ GS_INLINE void element_rows(const RowNormBackwardParams& p, std::int64_t row, co
       if (dx == nullptr) continue;
       store(s.rstd * fnma(z, s.slope, fma(g, w, -s.level)), dx + r * length + i, lanes);
     }
-    if (dweight != nullptr) store(load<V>(dweight + i, lanes) + products, dweight + i, lanes);
-    if (dbias != nullptr) store(load<V>(dbias + i, lanes) + sum, dbias + i, lanes);
+    if (dweight != nullptr) add_to(products, dweight + i, kept(lanes));
+    if (dbias != nullptr) add_to(sum, dbias + i, kept(lanes));
   });
 }
 
 template <class T>
 void element_block(const RowNormBackwardParams& p, std::int64_t begin, std::int64_t end,
-                   compute_t<T>* dweight, compute_t<T>* dbias) {
+                   bool streams, compute_t<T>* dweight, compute_t<T>* dbias) {
   using S = compute_t<T>;
   for (S* partial : {dweight, dbias}) {
     for (std::int64_t i = 0; partial != nullptr && i < p.view.channels; ++i) partial[i] = S(0);
   }
   std::int64_t row = begin;
   for (; row + kRowsAtOnce <= end; row += kRowsAtOnce) {
-    element_rows<T, kRowsAtOnce>(p, row, dweight, dbias);
+    element_rows<T, kRowsAtOnce>(p, row, streams, dweight, dbias);
   }
-  for (; row < end; ++row) element_rows<T, 1>(p, row, dweight, dbias);
+  for (; row < end; ++row) element_rows<T, 1>(p, row, streams, dweight, dbias);
+  finish_streams();
 }
 
 GS_INLINE std::int64_t rows_of_block(std::int64_t length) {
@@ -172,11 +190,13 @@ void element_backward(const RowNormBackwardParams& p) {
   const std::int64_t rows = rows_of_block(length);
   const std::int64_t blocks = (v.rows + rows - 1) / rows;
   const std::int64_t distance = 2 * length;
+  const std::int64_t pitch = length * std::int64_t{sizeof(T)};
+  const bool streams = streams_rows<Vec<S>>(3 * v.rows * pitch, static_cast<const T*>(p.dx), pitch);
   const Workspace workspace(static_cast<std::size_t>(blocks * distance) * sizeof(S));
   S* partial = workspace.as<S>();
   for_each_back(blocks, smaller(rows, v.rows) * length, [&](std::int64_t block) {
     S* dweight = partial + block * distance;
-    element_block<T>(p, block * rows, smaller((block + 1) * rows, v.rows),
+    element_block<T>(p, block * rows, smaller((block + 1) * rows, v.rows), streams,
                      p.dweight == nullptr ? nullptr : dweight,
                      p.dbias == nullptr ? nullptr : dweight + length);
   });

@@ -10,6 +10,8 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+constexpr std::int64_t kCachedSamples = 1 << 19;  // elements of the samples normed together
+
 GS_INLINE ColumnBlocks sample_blocks(const RowView& v) {
   return {v.rows / v.groups, v.inner, v.groups * v.channels};
 }
@@ -31,7 +33,7 @@ GS_INLINE Moments group_moments(const S* partial, const ColumnBlocks& blocks, st
 }
 
 template <class T>
-void samples_forward(const RowNormParams& p) {
+void some_samples_forward(const RowNormParams& p) {
   using S = compute_t<T>;
   const RowView& v = p.view;
   const ColumnBlocks blocks = sample_blocks(v);
@@ -67,6 +69,24 @@ void samples_forward(const RowNormParams& p) {
     scale_rows(Fused<false, false>{}, r, columns, x, static_cast<const T*>(nullptr),
                static_cast<T*>(p.y), here);
   });
+}
+
+// A few samples at a time, whose second pass then finds them in the second-level caches.
+template <class T>
+void samples_forward(const RowNormParams& p) {
+  using S = compute_t<T>;
+  const RowView& v = p.view;
+  const std::int64_t elements = v.groups * v.channels * v.inner;
+  const std::int64_t rows = larger(kCachedSamples / elements, 1) * v.groups;
+  for (std::int64_t row = 0; row < v.rows; row += rows) {
+    RowNormParams part = p;
+    part.view.rows = smaller(rows, v.rows - row);
+    part.x = static_cast<const T*>(p.x) + row / v.groups * elements;
+    part.y = static_cast<T*>(p.y) + row / v.groups * elements;
+    part.mean = static_cast<S*>(p.mean) + row;
+    part.rstd = static_cast<S*>(p.rstd) + row;
+    some_samples_forward<T>(part);
+  }
 }
 
 // dweight and dbias of every channel from the sums of its columns.

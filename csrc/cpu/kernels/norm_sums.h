@@ -95,6 +95,21 @@ GS_INLINE Moments moments_around(double centre, double deviations, double square
   return {centre + offset, variance < 0 ? 0 : variance};
 }
 
+// The moments of pieces of known counts, joined.
+class JoinedMoments {
+ public:
+  GS_INLINE void add(const Moments& piece, double count) {
+    const double step = piece.mean - mean_, total = count_ + count;
+    mean_ += step * (count / total);
+    squares_ += (piece.variance + step * step * (count_ / total)) * count;
+    count_ = total;
+  }
+  GS_INLINE Moments moments() const { return {mean_, squares_ / count_}; }
+
+ private:
+  double count_ = 0, mean_ = 0, squares_ = 0;
+};
+
 // Deviations from the mean of a set of values: x - value + lost, value being representable.
 template <class V>
 struct Centre {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maximum and average pooling, forward and backward: channels-last arrays in pool_channels.h, C
-// order in pool_rows.h and, for the windows it does not take, pool_lines.h. The place of a maximum
-// is kept in a vector of offsets, which are whole numbers that the type holds exactly. Averages
-// over short windows add up in the type's own precision (float for bfloat16), long ones in double.
-// In C order, the gradient of a maximum goes back element by element into planes that stay near.
+// order in pool_rows.h, of narrow rows in pool_pairs.h and, for the windows that neither takes,
+// pool_lines.h. The place of a maximum is kept in a vector of offsets, which are whole numbers that
+// the type holds exactly. Averages over short windows add up in the type's own precision (float for
+// bfloat16), long ones in double. In C order, the gradient of a maximum goes back element by
+// element into planes that stay near.
 #include "core/dispatch.h"
-#include "cpu/kernels/pool_lines.h"
+#include "cpu/kernels/pool_pairs.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -60,27 +61,33 @@ GS_INLINE std::int64_t scatter_plane(const PoolIndexParams& p, const T* y, const
 template <class T, class Index>
 void scatter_planes(const PoolIndexParams& p) {
   using S = compute_t<T>;
+  using V = Vec<S>;
+  constexpr bool kIsNarrow = sizeof(T) < sizeof(S);
   const Index* indices = static_cast<const Index*>(p.indices);
   const std::int64_t grain = kPoolWork / (p.in_count + p.out_count + 1) + 1;
+  const std::int64_t size = p.in_count * std::int64_t{sizeof(T)};
+  const std::int64_t bytes = p.outer * (size + p.out_count * std::int64_t{sizeof(T)});
+  const bool streams =
+      size <= kNearBytes / 2 && streams_rows<V>(bytes, static_cast<const T*>(p.x), size);
+  const bool in_space = kIsNarrow || streams;
   parallel_for(p.outer, grain, [&](std::int64_t begin, std::int64_t end) {
-    constexpr bool kIsNarrow = sizeof(T) < sizeof(S);
-    const Workspace space(kIsNarrow ? static_cast<std::size_t>(p.in_count) * sizeof(S) : 0);
+    const Workspace space(in_space ? static_cast<std::size_t>(p.in_count) * sizeof(S) : 0);
     for (std::int64_t plane = begin; plane < end; ++plane) {
       const T* y = static_cast<const T*>(p.y) + plane * p.out_count;
       const Index* from = indices + plane * p.out_count;
       T* x = static_cast<T*>(p.x) + plane * p.in_count;
-      std::int64_t refused;
-      if constexpr (kIsNarrow) {
-        S* sums = space.template as<S>();
-        refused = scatter_plane(p, y, from, sums);
-        for_each_vector<Vec<S>>(0, p.in_count, [&](std::int64_t i, auto lanes) {
-          store(load<Vec<S>>(sums + i, lanes), x + i, lanes);
-        });
-      } else {
-        refused = scatter_plane(p, y, from, x);
+      S* sums = space.template as<S>();
+      if constexpr (!kIsNarrow) {
+        if (!in_space) sums = x;
       }
+      const std::int64_t refused = scatter_plane(p, y, from, sums);
       if (refused >= 0) refuse_pool_index("max_pool_backward", from[refused], p.in_count);
+      if (!in_space) continue;
+      for_each_written<V>(p.in_count, streams, [&](std::int64_t i, auto lanes) {
+        store(load<V>(sums + i, kept(lanes)), x + i, lanes);
+      });
     }
+    finish_streams();
   });
 }
 
@@ -101,6 +108,7 @@ template <class T>
 void run_max(const MaxPoolParams& p) {
   const PoolWindows& w = p.windows;
   if (p.inner > 1) return max_channels<T>(p);
+  if (has_narrow_pairs<Vec<compute_t<T>>>(w)) return max_pairs<T>(p);
   if (!has_row_vectors(w)) return max_lines<T>(p);
   GS_FOR_WINDOW(max_rows, T, w, p);
 }
@@ -110,6 +118,7 @@ void run_average(const AvgPoolParams& p) {
   const PoolWindows& w = p.windows;
   if (p.inner > 1) return average_channels<T>(p);
   if (is_whole_plane(w)) return average_planes<T>(p);
+  if (has_narrow_pairs<Vec<compute_t<T>>>(w) && is_short(w)) return average_pairs<T>(p);
   if (!has_row_vectors(w) || !is_short(w)) return average_lines<T>(p);
   GS_FOR_WINDOW(average_rows, T, w, p);
 }
@@ -118,6 +127,7 @@ template <class T>
 void run_average_backward(const AvgPoolParams& p) {
   if (p.inner > 1) return average_channels_backward<T>(p);
   if (is_whole_plane(p.windows)) return spread_planes<T>(p);
+  if (has_narrow_pairs<Vec<compute_t<T>>>(p.windows)) return spread_pairs<T>(p);
   spread_rows<T>(p);
 }
 

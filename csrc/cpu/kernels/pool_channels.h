@@ -18,12 +18,13 @@ struct Vectors {
   static constexpr int kCount = kVectors;
 };
 
-// Calls step(first channel, Vectors<4> or Vectors<1>, lanes) until channels begin..end are done.
-template <class V, class Step>
-GS_INLINE void for_channels(std::int64_t begin, std::int64_t end, const Step& step) {
+// Calls step(first channel, Vectors<4> or Vectors<1>, lanes) until channels begin..end are done;
+// `whole` are the lanes of a whole vector.
+template <class V, class Whole, class Step>
+GS_INLINE void for_channels(std::int64_t begin, std::int64_t end, Whole whole, const Step& step) {
   std::int64_t c = begin;
-  for (; c + 4 * V::kWidth <= end; c += 4 * V::kWidth) step(c, Vectors<4>{}, AllLanes{});
-  for (; c + V::kWidth <= end; c += V::kWidth) step(c, Vectors<1>{}, AllLanes{});
+  for (; c + 4 * V::kWidth <= end; c += 4 * V::kWidth) step(c, Vectors<4>{}, whole);
+  for (; c + V::kWidth <= end; c += V::kWidth) step(c, Vectors<1>{}, whole);
   if (c < end) step(c, Vectors<1>{}, FirstLanes{end - c});
 }
 
@@ -41,7 +42,21 @@ GS_INLINE void for_channel_rows(const std::int64_t* size, std::int64_t outer, st
                    visit(row / (size[0] * size[1]), row / size[1] % size[0], row % size[1], first,
                          smaller(first + kChannelBlock, inner));
                  }
+                 finish_streams();
                });
+}
+
+// Calls write(lanes of a whole vector) for a kernel that reads dy and writes dx: past the cache
+// where both are large.
+template <class T, class Write>
+GS_INLINE void write_channels(const PoolWindows& w, std::int64_t outer, std::int64_t inner,
+                              const void* dx, const Write& write) {
+  const std::int64_t pitch = inner * std::int64_t{sizeof(T)};
+  if (streams_rows<Vec<compute_t<T>>>(gradient_bytes<T>(w, outer * inner),
+                                      static_cast<const T*>(dx), pitch)) {
+    return write(StreamedLanes{});
+  }
+  write(AllLanes{});
 }
 
 // Calls visit(position in the plane) for each element of a window in order.
@@ -181,27 +196,30 @@ void max_channels(const MaxPoolParams& p) {
           const std::int64_t at = (row + t) * p.inner;
           fetcher.fetch(x + begin, windows.at(0, d), windows.at(1, h), windows.at(2, t),
                         end - begin);
-          for_channels<Vec<compute_t<T>>>(begin, end, [&](std::int64_t c, auto group, auto lanes) {
-            constexpr int kVectors = decltype(group)::kCount;
-            const ChannelWindow<T> window{
-                w, windows.at(0, d), windows.at(1, h), windows.at(2, t), p.inner, x + c};
-            T* y = static_cast<T*>(p.y) + at + c;
-            if (indices == nullptr) {
-              if (GS_UNLIKELY((max_values<kVectors, false>(window, y, lanes)))) {
-                max_values<kVectors, true>(window, y, lanes);
-              }
-              return;
-            }
-            std::int32_t* places = indices + at + c;
-            const bool has_nan = max_with_indices<kVectors, false>(window, y, places, lanes);
-            if (GS_UNLIKELY(has_nan)) max_with_indices<kVectors, true>(window, y, places, lanes);
-          });
+          for_channels<Vec<compute_t<T>>>(
+              begin, end, AllLanes{}, [&](std::int64_t c, auto group, auto lanes) {
+                constexpr int kVectors = decltype(group)::kCount;
+                const ChannelWindow<T> window{
+                    w, windows.at(0, d), windows.at(1, h), windows.at(2, t), p.inner, x + c};
+                T* y = static_cast<T*>(p.y) + at + c;
+                if (indices == nullptr) {
+                  if (GS_UNLIKELY((max_values<kVectors, false>(window, y, lanes)))) {
+                    max_values<kVectors, true>(window, y, lanes);
+                  }
+                  return;
+                }
+                std::int32_t* places = indices + at + c;
+                const bool has_nan = max_with_indices<kVectors, false>(window, y, places, lanes);
+                if (GS_UNLIKELY(has_nan)) {
+                  max_with_indices<kVectors, true>(window, y, places, lanes);
+                }
+              });
         }
       });
 }
 
-template <class T>
-void max_channels_backward(const PoolIndexParams& p) {
+template <class T, class Whole>
+void max_channels_backward(const PoolIndexParams& p, Whole whole) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const PoolWindows& w = p.windows;
@@ -217,7 +235,7 @@ void max_channels_backward(const PoolIndexParams& p) {
         for (std::int64_t i = 0; i < w.in[2]; ++i) {
           const V here(static_cast<S>(row + i));
           T* to = dx + (o * p.in_count + row + i) * p.inner;
-          for_channels<V>(begin, end, [&](std::int64_t c, auto group, auto lanes) {
+          for_channels<V>(begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
             constexpr int kVectors = decltype(group)::kCount;
             V sum[kVectors];
             for (V& each : sum) each = V(S(0));
@@ -304,7 +322,7 @@ void average_channels(const AvgPoolParams& p) {
             return {w, windows.at(0, d), windows.at(1, h), windows.at(2, t), p.inner, x + c};
           };
           if (adds_in_type) {
-            for_channels<V>(begin, end, [&](std::int64_t c, auto group, auto lanes) {
+            for_channels<V>(begin, end, AllLanes{}, [&](std::int64_t c, auto group, auto lanes) {
               constexpr int kVectors = decltype(group)::kCount;
               short_average<kVectors>(window(c), inverse, y + c, lanes);
             });
@@ -317,8 +335,8 @@ void average_channels(const AvgPoolParams& p) {
       });
 }
 
-template <class T>
-void average_channels_backward(const AvgPoolParams& p) {
+template <class T, class Whole>
+void average_channels_backward(const AvgPoolParams& p, Whole whole) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const PoolWindows& w = p.windows;
@@ -333,7 +351,7 @@ void average_channels_backward(const AvgPoolParams& p) {
         const std::int64_t row = o * in_count + (d * w.in[1] + h) * w.in[2];
         for (std::int64_t i = 0; i < w.in[2]; ++i) {
           T* to = static_cast<T*>(p.x) + (row + i) * p.inner;
-          for_channels<V>(begin, end, [&](std::int64_t c, auto group, auto lanes) {
+          for_channels<V>(begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
             constexpr int kVectors = decltype(group)::kCount;
             V sum[kVectors];
             for (V& each : sum) each = V(S(0));
@@ -350,6 +368,18 @@ void average_channels_backward(const AvgPoolParams& p) {
           });
         }
       });
+}
+
+template <class T>
+void max_channels_backward(const PoolIndexParams& p) {
+  write_channels<T>(p.windows, p.outer, p.inner, p.x,
+                    [&](auto whole) { max_channels_backward<T>(p, whole); });
+}
+
+template <class T>
+void average_channels_backward(const AvgPoolParams& p) {
+  write_channels<T>(p.windows, p.outer, p.inner, p.x,
+                    [&](auto whole) { average_channels_backward<T>(p, whole); });
 }
 
 }  // namespace

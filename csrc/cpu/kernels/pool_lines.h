@@ -5,13 +5,10 @@
 // with its factor, add up to one line, which spreads over the row.
 #pragma once
 
-#include "cpu/kernels/pool_channels.h"
 #include "cpu/kernels/pool_rows.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
-
-constexpr std::int64_t kLines = 8;  // lines made before they are read, so that stores have settled
 
 GS_INLINE bool is_whole_plane(const PoolWindows& w) {
   for (int d = 0; d < kSpatialDims; ++d) {
@@ -194,6 +191,7 @@ struct SpreadPlan {
   const CoverTable& covers;
   const S* inverse;           // per output column
   std::int64_t front, pitch;  // zeros in front of a line's outputs; elements of a line
+  bool streams;               // rows of x go past the cache
 };
 
 // The line of a row of x: what each output column gives the elements that it covers.
@@ -220,7 +218,7 @@ GS_INLINE void gradient_line(const SpreadPlan<T>& s, const T* dy, std::int64_t d
 // Stride 1 or 2: element i = m * stride + phase is covered by the outputs m + (phase + pad - k) /
 // stride, for each k of the window that leaves no rest; `line` has zeros on both sides.
 template <int kStride, class T>
-GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, T* to) {
+GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, bool streams, T* to) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const auto gather = [&](std::int64_t m, std::int64_t phase) {
@@ -232,8 +230,10 @@ GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, T* to
   };
   const auto write = [&](V value, std::int64_t i) {
     const std::int64_t lanes = w.in[2] - i;
+    if (lanes <= 0) return;
+    if (streams) return store(value, to + i, StreamedLanes{});
     if (lanes >= V::kWidth) return value.store(to + i);
-    if (lanes > 0) value.store_tail(to + i, lanes);
+    value.store_tail(to + i, lanes);
   };
   for (std::int64_t i = 0; i < w.in[2]; i += kStride * V::kWidth) {
     const std::int64_t m = i / kStride;
@@ -250,8 +250,8 @@ GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, T* to
 template <class T>
 GS_INLINE void spread_line(const SpreadPlan<T>& s, const compute_t<T>* line, T* to) {
   const PoolWindows& w = s.windows;
-  if (!w.adaptive && w.stride[2] == 1) return spread_line<1, T>(w, line, to);
-  if (!w.adaptive && w.stride[2] == 2) return spread_line<2, T>(w, line, to);
+  if (!w.adaptive && w.stride[2] == 1) return spread_line<1, T>(w, line, s.streams, to);
+  if (!w.adaptive && w.stride[2] == 2) return spread_line<2, T>(w, line, s.streams, to);
   for (std::int64_t i = 0; i < w.in[2]; ++i) {
     const Cover& cover = s.covers.at(2, i);
     compute_t<T> sum = 0;
@@ -299,13 +299,22 @@ void spread_rows(const AvgPoolParams& p) {
   const bool is_near = !w.adaptive && w.stride[2] <= 2;  // read as whole vectors
   const std::int64_t front = is_near ? w.kernel[2] : 0;
   const std::int64_t behind = is_near ? w.kernel[2] + w.in[2] + kWidth : 0;
-  const SpreadPlan<T> plan{w, inverses, covers, inverse, front, front + w.out[2] + behind};
+  const std::int64_t row_bytes = w.in[2] * std::int64_t{sizeof(T)};
+  const SpreadPlan<T> plan{
+      w,
+      inverses,
+      covers,
+      inverse,
+      front,
+      front + w.out[2] + behind,
+      streams_rows<Vec<S>>(gradient_bytes<T>(w, p.outer), static_cast<const T*>(p.x), row_bytes)};
   parallel_for(p.outer * w.in[0] * w.in[1], kPoolWork / (w.in[2] + 1) + 1,
                [&](std::int64_t begin, std::int64_t end) {
                  const Workspace lines(static_cast<std::size_t>(kLines * plan.pitch) * sizeof(S));
                  for (std::int64_t i = 0; i < kLines * plan.pitch; ++i) lines.as<S>()[i] = 0;
                  spread_range(plan, static_cast<const T*>(p.y), begin, end, lines.as<S>(),
                               static_cast<T*>(p.x));
+                 finish_streams();
                });
 }
 

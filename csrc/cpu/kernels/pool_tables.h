@@ -105,6 +105,12 @@ class CoverTable {
   const Cover* of_[kSpatialDims];
 };
 
+// Bytes of the gradients of x and y of `planes` planes, each touched once on the way back.
+template <class T>
+GS_INLINE std::int64_t gradient_bytes(const PoolWindows& w, std::int64_t planes) {
+  return planes * (volume(w.in) + volume(w.out)) * std::int64_t{sizeof(T)};
+}
+
 template <bool kValue_>
 struct Flag {
   static constexpr bool kValue = kValue_;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cpu/simd/math.h"
-#include "cpu/simd/stream.h"
+#include "cpu/simd/sums.h"
 
 namespace gradsmith::cpu::GS_SIMD {
 
@@ -41,11 +41,11 @@ GS_INLINE Vec<T> exp2_nonpositive(Vec<T> x) {
 // Sum of exp(x[i] - maximum); put(i, lanes, value) is handed each of them.
 template <class V, class T, class Put>
 GS_INLINE double sum_of_exponentials(const T* x, std::int64_t n, V maximum, const Put& put) {
-  return reduce_add(sum_of_vectors<V>(n, [&](std::int64_t i, auto lanes) {
+  return row_sum<V>(n, [&](std::int64_t i, auto lanes) {
     const V value = exp(load<V>(x + i, lanes) - maximum);
     put(i, lanes, value);
     return value;
-  }));
+  });
 }
 
 }  // namespace gradsmith::cpu::GS_SIMD

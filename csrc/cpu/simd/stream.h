@@ -12,6 +12,8 @@ struct FirstLanes {
   std::int64_t count;
 };
 
+struct StreamedLanes {};  // all of them, and stores go past the cache to aligned places
+
 template <class V, class T>
 GS_INLINE V load(const T* from, AllLanes) {
   return V::load(from);
@@ -21,6 +23,18 @@ GS_INLINE V load(const T* from, FirstLanes lanes) {
   return V::load_tail(from, lanes.count);
 }
 template <class V, class T>
+GS_INLINE V load(const T* from, StreamedLanes) {
+  return V::load(from);
+}
+template <class V, class T>
+GS_INLINE void store(V value, T* to, StreamedLanes) {
+  if constexpr (__is_same(T, typename V::Scalar)) {
+    value.stream(to);
+  } else {
+    value.store(to);
+  }
+}
+template <class V, class T>
 GS_INLINE void store(V value, T* to, AllLanes) {
   value.store(to);
 }
@@ -28,6 +42,13 @@ template <class V, class T>
 GS_INLINE void store(V value, T* to, FirstLanes lanes) {
   value.store_tail(to, lanes.count);
 }
+
+// The lanes of a step for what stays in cache.
+template <class Lanes>
+GS_INLINE Lanes kept(Lanes lanes) {
+  return lanes;
+}
+GS_INLINE AllLanes kept(StreamedLanes) { return {}; }
 
 constexpr bool kEveryLane[16] = {true, true, true, true, true, true, true, true,
                                  true, true, true, true, true, true, true, true};
@@ -48,6 +69,25 @@ GS_INLINE void for_each_vector(std::int64_t begin, std::int64_t end, const Step&
   std::int64_t i = begin;
   for (; i + V::kWidth <= end; i += V::kWidth) step(i, AllLanes{});
   if (i < end) step(i, FirstLanes{end - i});
+}
+
+// Arrays that a kernel reads and writes only once are more than caches keep from here on: a result
+// that is stored past them costs no reading of its lines first, and leaves the rest in place.
+constexpr std::int64_t kStreamBytes = std::int64_t{24} << 20;
+
+// Whether rows of T at `first`, `pitch` bytes apart, are worth that and consist of whole vectors.
+template <class V, class T>
+GS_INLINE bool streams_rows(std::int64_t bytes_touched, const T* first, std::int64_t pitch) {
+  return __is_same(T, typename V::Scalar) && bytes_touched >= kStreamBytes &&
+         is_aligned<V>(first) && pitch % static_cast<std::int64_t>(sizeof(V)) == 0;
+}
+
+// Calls step(i, lanes) for each vector of elements 0..n of which `streams` says whether they are
+// whole vectors to be stored past the cache.
+template <class V, class Step>
+GS_INLINE void for_each_written(std::int64_t n, bool streams, const Step& step) {
+  if (!streams) return for_each_vector<V>(0, n, step);
+  for (std::int64_t i = 0; i < n; i += V::kWidth) step(i, StreamedLanes{});
 }
 
 // A sum of term(i, lanes) over the vectors of 0..n, in double, in an order fixed by n and the

@@ -41,6 +41,16 @@ GS_INLINE void add_up(std::int64_t n, Vec<double>* wide, const Add& add) {
   for (int k = 0; k < kSums; ++k) wide[k] = wide[k] + widen_sum(sums[k]);
 }
 
+// Sum of term(i, lanes) over the vectors of 0..n.
+template <class V, class Term>
+GS_INLINE double row_sum(std::int64_t n, const Term& term) {
+  Vec<double> sum(0.0);
+  add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+    sums[0] = sums[0] + keep(term(i, lanes), typename V::Scalar(0), lanes);
+  });
+  return reduce_add(sum);
+}
+
 // Vectors of columns of which three quantities each fit into the registers.
 constexpr int kTileVectors = sizeof(Vec<float>) == 64 ? 8 : 4;
 
