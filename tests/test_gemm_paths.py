@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes and layouts that reach every path of the matrix product: packed by rows and by columns, of
-one and several depth and column blocks, unpacked, matrix times vector; and the fused epilogue."""
+"""Sizes and layouts that reach every path of the matrix product: packed, of one and several blocks
+of rows, columns and depth, unpacked, matrix times vector; and the fused epilogue."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ SIZES = [
     (337, 40, 21),
     (340, 300, 801),
     (341, 3110, 5),
+    (20, 600, 8000),
     (3, 4, 0),
 ]
 DTYPES = list(NUMPY_DTYPES)
