@@ -112,7 +112,8 @@ GS_INLINE void pack_b_panel(const Product<S>& p, std::int64_t column, std::int64
 }
 
 // What a tile calls for between its steps: rows of the panel of B that the next tiles read,
-// `stride` bytes apart, so that they come to L2 while the processor is busy multiplying.
+// `stride` bytes apart, so that they come to L2 while the processor is busy multiplying. A null
+// `row` is nothing.
 struct NextPanel {
   const char* row;
   std::int64_t stride, width;
@@ -154,8 +155,9 @@ GS_INLINE void multiply_slivers(const Cut<T, Form>& cut, std::int64_t first, std
   for (std::int64_t i = 0; i < count; ++i, slivers += stride) {
     const std::int64_t row = cut.row(first + i);
     NextPanel rows = next;
-    rows.row += i * depth / count * next.stride;
-    const FetchingB<typename Form::B> b{typename Form::B{panel}, rows, count, count};
+    if (next.row != nullptr) rows.row += i * depth / count * next.stride;
+    const std::int64_t interval = next.row != nullptr ? count : depth + 1;
+    const FetchingB<typename Form::B> b{typename Form::B{panel}, rows, interval, interval};
     multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers}, b, depth,
                                                  cut.row(first + i + 1) - row, columns,
                                                  out.at(row - cut.row(first), 0));
@@ -176,7 +178,7 @@ GS_INLINE void multiply_and_pack(const Product<S>& p, const Cut<T, Form>& cut, s
   const bool lies_in_rows = p.b_column == 1 && Form::kTerms == 1;
   const NextPanel next = lies_in_rows && column + kColumns < p.n
                              ? next_panel(source + kColumns, p.b_depth, kColumns)
-                             : next_panel(panel, kColumns, kColumns);
+                             : NextPanel{};
   if constexpr (__is_same(typename Form::Element, S)) {
     if (p.b_column == 1 && columns == kColumns) {
       multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers},
@@ -192,7 +194,8 @@ GS_INLINE void multiply_and_pack(const Product<S>& p, const Cut<T, Form>& cut, s
 
 // The columns [first, first + columns) of C on one thread. A block of A at a time is packed and
 // meets every panel of B; the first block packs these, and the others, if any, find them in
-// `packed_b`, by depth blocks. A few panels that stay in L2 meet one sliver at a time, in L1.
+// `packed_b`, by depth blocks. Where the panels stay in L2 and A is long, one sliver at a time
+// meets them, in L1.
 template <class T, class Form, class S>
 void multiply_column_block(const Product<S>& p, const Cut<T, Form>& cut, std::int64_t first,
                            std::int64_t columns) {
@@ -200,8 +203,9 @@ void multiply_column_block(const Product<S>& p, const Cut<T, Form>& cut, std::in
   constexpr int kColumns = kTileColumns<T>;
   constexpr std::int64_t kBlockElements = kBlocking<T>.row_block * kBlocking<T>.product_depth;
   const std::int64_t padded = divide_up(columns, kColumns) * kColumns;
-  const std::int64_t most =
-      padded * cut.steps <= kBlockElements ? 1 : kBlocking<T>.row_block / kTileRows<T>;
+  const std::int64_t block = larger(1, kBlockElements / (kTileRows<T> * cut.depth));
+  const bool panels_stay = padded * cut.steps <= kBlockElements;
+  const std::int64_t most = panels_stay && cut.slivers > block ? 1 : block;
   const std::int64_t limit = divide_up(cut.slivers, divide_up(cut.slivers, most));
   const bool keeps_panels = limit < cut.slivers;
   const Workspace packed_a(bytes_of<T>(limit * cut.sliver_size()));
@@ -225,11 +229,11 @@ void multiply_column_block(const Product<S>& p, const Cut<T, Form>& cut, std::in
         if (i == 0) {
           multiply_and_pack(p, cut, stop, slivers, first + j, start, panel, out.at(0, j));
         } else {
-          const bool is_last = j + kColumns >= columns;
-          const Element* following = is_last ? panel : panel + panel_elements;
+          const bool fetches = !panels_stay && j + kColumns < columns;
+          const NextPanel next =
+              fetches ? next_panel(panel + panel_elements, kColumns, kColumns) : NextPanel{};
           multiply_slivers(cut, i, stop, slivers, cut.sliver_size(), panel, depth,
-                           smaller(kColumns, columns - j),
-                           next_panel(following, kColumns, kColumns), out.at(0, j));
+                           smaller(kColumns, columns - j), next, out.at(0, j));
         }
         if (keeps_panels) panel += panel_elements;
       }
