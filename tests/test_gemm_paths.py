@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes and layouts that reach every path of the matrix product: packed by rows and by columns, of
-one and several depth and column blocks, unpacked, matrix times vector; and the fused epilogue."""
+"""Sizes and layouts that reach every path of the matrix product: packed, of one and several blocks
+of rows, columns and depth, unpacked, matrix times vector; and the fused epilogue."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ SIZES = [
     (341, 3110, 5),
     (70, 40, 2100),
     (650, 20, 801),
+    (20, 600, 8000),
     (3, 4, 0),
 ]
 DTYPES = list(NUMPY_DTYPES)

@@ -297,6 +297,8 @@ int thread_count() {
   return chosen_count.compare_exchange_strong(unset, chosen) ? chosen : unset;
 }
 
+int free_thread_count() { return inside_loop ? 1 : thread_count(); }
+
 void set_thread_count(int count) {
   GS_CHECK(count >= 1 && count <= kMaxThreads, "set_thread_count: count is ", count,
            ", expected 1 to ", kMaxThreads);

@@ -16,6 +16,9 @@ constexpr int kMaxThreads = 1024;
 // integer >= 1; less than asked for if the system refused to start as many.
 int thread_count();
 
+// The same for a loop that begins here: 1 inside a parallel loop.
+int free_thread_count();
+
 // Also beyond the processors at hand. Waits for a running loop of another thread. Throws ValueError
 // unless 1 <= count <= kMaxThreads, and inside a parallel loop.
 void set_thread_count(int count);

@@ -56,9 +56,23 @@ struct Product {
   const S* bias;  // one per column, or null
   bool accumulate;
   Activation activation = Activation::none;
+
+  // Some rows and columns of C.
+  GS_INLINE Product part(std::int64_t row, std::int64_t rows, std::int64_t column,
+                         std::int64_t columns) const {
+    Product some = *this;
+    some.m = rows;
+    some.n = columns;
+    some.a += row * a_row;
+    some.b += column * b_column;
+    some.c += row * c_row + column;
+    if (bias != nullptr) some.bias += column;
+    return some;
+  }
 };
 
-// Rows of B that lie pages apart are fetched this far ahead; the processor does not do it there.
+// Rows of B that lie pages apart are fetched this far ahead, since the processor does not do it,
+// and only into L2: in L1, rows a multiple of 4 KiB apart would push each other out.
 constexpr std::int64_t kPrefetchedSteps = 16;
 
 // Multiplications that pay for waking another thread.

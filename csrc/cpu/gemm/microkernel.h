@@ -76,7 +76,7 @@ struct PackingB {
   T* to;
   GS_INLINE Vec<T> whole(int j) const {
     const T* from = data + j * Vec<T>::kWidth;
-    __builtin_prefetch(from + kPrefetchedSteps * depth_stride);
+    __builtin_prefetch(from + kPrefetchedSteps * depth_stride, 0, 2);
     const Vec<T> value = Vec<T>::load(from);
     value.store(to + j * Vec<T>::kWidth);
     return value;

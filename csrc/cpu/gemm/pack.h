@@ -10,6 +10,9 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+// Elements a thread should at least pack.
+constexpr std::int64_t kPackGrain = 1 << 15;
+
 // Elements from one panel to the next. A panel whose width is no multiple of a vector is written by
 // whole vectors, each over the surplus of the one before; the last surplus needs room.
 template <class T, int kPanel>
@@ -30,7 +33,7 @@ void pack_adjacent_lanes(const S* from, std::int64_t step_stride, std::int64_t l
   for (std::int64_t step = 0; step < depth; ++step, from += step_stride, to += kPanel) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      __builtin_prefetch(from + kPrefetchedSteps * step_stride + j * kWidth);
+      __builtin_prefetch(from + kPrefetchedSteps * step_stride + j * kWidth, 0, 2);
       if (whole) {
         Vec<T>::load(from + j * kWidth).store(to + j * kWidth);
       } else {

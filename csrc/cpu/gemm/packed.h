@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The general product over packed panels (Goto and van de Geijn, "Anatomy of high-performance
-// matrix multiplication", 2008). Two ways round the five loops, each with one parallel phase that
-// packs the shared operand and one that multiplies: by_rows shares B and gives threads rows of A,
-// by_columns shares a short A and gives threads panels of B. The depth is never split among
-// threads, and both ways add an element's terms in the same order. Depth is counted in steps of
-// the form: one term of compute type T, or a pair of bfloat16 (pairs.h).
+// matrix multiplication", 2008). Threads share nothing: each computes a rectangle of C with blocks
+// of A in half of L2 and panels of B that pass by. The depth is never split among threads, and an
+// element's terms are added up in the same order wherever it lies. Depth is counted in steps of the
+// form: one term of compute type T, or a pair of bfloat16 (pairs.h).
 #pragma once
 
 #include "core/allocator.h"
@@ -15,10 +14,8 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-// Workspace for packed B that a product may take, unless one block of columns needs more.
-constexpr std::int64_t kSharedBytes = std::int64_t{64} << 20;
-// Elements a thread should at least pack.
-constexpr std::int64_t kPackGrain = 1 << 15;
+// Packed B that a thread may hold, unless a few panels need more.
+constexpr std::int64_t kPackedBytes = std::int64_t{16} << 20;
 // A product that reads each row of A for no more panels than this does not pack it.
 constexpr std::int64_t kPanelsOfUnpackedA = 2;
 
@@ -114,70 +111,156 @@ GS_INLINE void pack_b_panel(const Product<S>& p, std::int64_t column, std::int64
                                 smaller(depth * Form::kTerms, p.k - term), to);
 }
 
-// Rows of C from one packed panel of B: the slivers [first, end) of A, packed `stride` apart.
-template <class T, class Form, class B, class S>
+// What a tile calls for between its steps: rows of the panel of B that the next tiles read,
+// `stride` bytes apart, so that they come to L2 while the processor is busy multiplying. A null
+// `row` is nothing.
+struct NextPanel {
+  const char* row;
+  std::int64_t stride, width;
+};
+
+template <class Element>
+GS_INLINE NextPanel next_panel(const Element* row, std::int64_t stride, std::int64_t width) {
+  constexpr std::int64_t kBytes = sizeof(Element);
+  return {reinterpret_cast<const char*>(row), stride * kBytes, width * kBytes};
+}
+
+// Reads like B and fetches one row of the next panel every `interval` steps.
+template <class B>
+struct FetchingB {
+  B panel;
+  NextPanel next_rows;
+  std::int64_t interval, left;
+  GS_INLINE auto whole(int j) const { return panel.whole(j); }
+  GS_INLINE auto last(int j, std::int64_t lanes) const { return panel.last(j, lanes); }
+  GS_INLINE void next() {
+    panel.next();
+    if (--left != 0) return;
+    left = interval;
+    __builtin_prefetch(next_rows.row, 0, 2);
+    __builtin_prefetch(next_rows.row + next_rows.width - 1, 0, 2);
+    next_rows.row += next_rows.stride;
+  }
+};
+
+// Rows of C from one packed panel of B: the slivers [first, end) of A, packed `stride` apart. They
+// share the rows of the next panel.
+template <class T, class Form, class S>
 GS_INLINE void multiply_slivers(const Cut<T, Form>& cut, std::int64_t first, std::int64_t end,
                                 const typename Form::Element* slivers, std::int64_t stride,
-                                const B& panel, std::int64_t depth, std::int64_t columns,
+                                const typename Form::Element* panel, std::int64_t depth,
+                                std::int64_t columns, const NextPanel& next,
                                 const Output<T, S>& out) {
-  for (std::int64_t i = first; i < end; ++i, slivers += stride) {
-    const std::int64_t row = cut.row(i);
-    multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers}, panel, depth,
-                                                 cut.row(i + 1) - row, columns,
+  const std::int64_t count = end - first;
+  for (std::int64_t i = 0; i < count; ++i, slivers += stride) {
+    const std::int64_t row = cut.row(first + i);
+    NextPanel rows = next;
+    if (next.row != nullptr) rows.row += i * depth / count * next.stride;
+    const std::int64_t interval = next.row != nullptr ? count : depth + 1;
+    const FetchingB<typename Form::B> b{typename Form::B{panel}, rows, interval, interval};
+    multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers}, b, depth,
+                                                 cut.row(first + i + 1) - row, columns,
                                                  out.at(row - cut.row(first), 0));
   }
 }
 
-// The slivers [begin, end) of A times the panels of columns [first, first + columns), packed by
-// depth blocks. With few columns one sliver at a time, while it is still in L1.
+// The same for the slivers [0, end) and a panel that is not packed yet. The first tile may read B
+// where it lies and pack it on the way, at no cost, because a tile leaves the memory ports idle.
 template <class T, class Form, class S>
-void multiply_rows(const Product<S>& p, const Cut<T, Form>& cut,
-                   const typename Form::Element* packed_b, std::int64_t first, std::int64_t columns,
-                   std::int64_t begin, std::int64_t end) {
+GS_INLINE void multiply_and_pack(const Product<S>& p, const Cut<T, Form>& cut, std::int64_t end,
+                                 const typename Form::Element* slivers, std::int64_t column,
+                                 std::int64_t start, typename Form::Element* panel,
+                                 const Output<T, S>& out) {
+  constexpr int kColumns = kTileColumns<T>;
+  const std::int64_t depth = cut.depth_at(start), stride = cut.sliver_size();
+  const std::int64_t columns = smaller(kColumns, p.n - column);
+  const S* source = p.b + start * Form::kTerms * p.b_depth + column * p.b_column;
+  const bool lies_in_rows = p.b_column == 1 && Form::kTerms == 1;
+  const NextPanel next = lies_in_rows && column + kColumns < p.n
+                             ? next_panel(source + kColumns, p.b_depth, kColumns)
+                             : NextPanel{};
+  if constexpr (__is_same(typename Form::Element, S)) {
+    if (p.b_column == 1 && columns == kColumns) {
+      multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers},
+                                                   PackingB<T>{source, p.b_depth, panel}, depth,
+                                                   cut.row(1), columns, out);
+      return multiply_slivers(cut, 1, end, slivers + stride, stride, panel, depth, columns, next,
+                              out.at(cut.row(1), 0));
+    }
+  }
+  pack_b_panel<T, Form>(p, column, start, depth, panel);
+  multiply_slivers(cut, 0, end, slivers, stride, panel, depth, columns, next, out);
+}
+
+// The columns [first, first + columns) of C on one thread. A block of A at a time is packed and
+// meets every panel of B; the first block packs these, and the others, if any, find them in
+// `packed_b`, by depth blocks. Where the panels stay in L2 and A is long, one sliver at a time
+// meets them, in L1.
+template <class T, class Form, class S>
+void multiply_column_block(const Product<S>& p, const Cut<T, Form>& cut, std::int64_t first,
+                           std::int64_t columns) {
   using Element = typename Form::Element;
   constexpr int kColumns = kTileColumns<T>;
-  const std::int64_t panels = divide_up(columns, kColumns);
-  const std::int64_t padded = panels * kColumns;
-  const std::int64_t most = panels <= 8 ? 1 : kBlocking<T>.row_block / kTileRows<T>;
-  const std::int64_t limit = divide_up(end - begin, divide_up(end - begin, most));
-  const Workspace slivers(bytes_of<T>(limit * cut.sliver_size()));
+  constexpr std::int64_t kBlockElements = kBlocking<T>.row_block * kBlocking<T>.product_depth;
+  const std::int64_t padded = divide_up(columns, kColumns) * kColumns;
+  const std::int64_t block = larger(1, kBlockElements / (kTileRows<T> * cut.depth));
+  const bool panels_stay = padded * cut.steps <= kBlockElements;
+  const std::int64_t most = panels_stay && cut.slivers > block ? 1 : block;
+  const std::int64_t limit = divide_up(cut.slivers, divide_up(cut.slivers, most));
+  const bool keeps_panels = limit < cut.slivers;
+  const Workspace packed_a(bytes_of<T>(limit * cut.sliver_size()));
+  const Workspace packed_b(bytes_of<T>(keeps_panels ? padded * cut.steps : kColumns * cut.depth));
   const Workspace partial(
       bytes_of<T>(cut.template partial_elements<S>(limit * kTileRows<T>, padded)));
-  for (std::int64_t i = begin; i < end; i += limit) {
-    const std::int64_t stop = smaller(i + limit, end);
+  Element* const slivers = packed_a.as<Element>();
+  for (std::int64_t i = 0; i < cut.slivers; i += limit) {
+    const std::int64_t stop = smaller(i + limit, cut.slivers);
     Output<T, S> out = output_of<T>(p, cut.row(i), first, partial.as<T>(), padded);
     for (std::int64_t start = 0; start < cut.steps; start += cut.depth) {
       const std::int64_t depth = cut.depth_at(start);
       out.first = start == 0;
       out.last = start + depth == cut.steps;
       for (std::int64_t j = i; j < stop; ++j) {
-        pack_a_sliver<T, Form>(p, cut.row(j), start, depth,
-                               slivers.as<Element>() + (j - i) * cut.sliver_size());
+        pack_a_sliver<T, Form>(p, cut.row(j), start, depth, slivers + (j - i) * cut.sliver_size());
       }
-      const Element* panel = packed_b + start * padded;
-      for (std::int64_t j = 0; j < columns; j += kColumns, panel += depth * kColumns) {
-        multiply_slivers(cut, i, stop, slivers.as<Element>(), cut.sliver_size(),
-                         typename Form::B{panel}, depth, smaller(kColumns, columns - j),
-                         out.at(0, j));
+      Element* panel = packed_b.as<Element>() + (keeps_panels ? start * padded : 0);
+      const std::int64_t panel_elements = depth * kColumns;
+      for (std::int64_t j = 0; j < columns; j += kColumns) {
+        if (i == 0) {
+          multiply_and_pack(p, cut, stop, slivers, first + j, start, panel, out.at(0, j));
+        } else {
+          const bool fetches = !panels_stay && j + kColumns < columns;
+          const NextPanel next =
+              fetches ? next_panel(panel + panel_elements, kColumns, kColumns) : NextPanel{};
+          multiply_slivers(cut, i, stop, slivers, cut.sliver_size(), panel, depth,
+                           smaller(kColumns, columns - j), next, out.at(0, j));
+        }
+        if (keeps_panels) panel += panel_elements;
       }
     }
   }
 }
 
-// The same without a copy of A, which lies in rows.
+// A few panels of B without a copy of A, which lies in rows.
 template <class T, class Form>
-void multiply_rows_unpacked(const Product<T>& p, const Cut<T, Form>& cut, const T* packed_b,
-                            std::int64_t begin, std::int64_t end) {
+void multiply_unpacked_rows(const Product<T>& p, const Cut<T, Form>& cut) {
   constexpr int kColumns = kTileColumns<T>;
   const std::int64_t padded = divide_up(p.n, kColumns) * kColumns;
-  for (std::int64_t i = begin; i < end; ++i) {
+  const Workspace packed_b(bytes_of<T>(padded * cut.steps));
+  for (std::int64_t start = 0; start < cut.steps; start += cut.depth) {
+    const std::int64_t depth = cut.depth_at(start);
+    for (std::int64_t j = 0; j < p.n; j += kColumns) {
+      pack_b_panel<T, Form>(p, j, start, depth, packed_b.as<T>() + start * padded + depth * j);
+    }
+  }
+  for (std::int64_t i = 0; i < cut.slivers; ++i) {
     Output<T, T> out = output_of<T>(p, cut.row(i), 0, static_cast<T*>(nullptr), padded);
     for (std::int64_t start = 0; start < cut.steps; start += cut.depth) {
       const std::int64_t depth = cut.depth_at(start);
       out.first = start == 0;
       out.last = start + depth == cut.steps;
       const StridedA<T> a{p.a + cut.row(i) * p.a_row + start * p.a_depth, p.a_row, p.a_depth};
-      const T* panel = packed_b + start * padded;
+      const T* panel = packed_b.as<T>() + start * padded;
       for (std::int64_t j = 0; j < p.n; j += kColumns, panel += depth * kColumns) {
         multiply<kTileRows<T>, kBlocking<T>.vectors>(a, PackedB<T>{panel}, depth,
                                                      cut.row(i + 1) - cut.row(i),
@@ -187,102 +270,67 @@ void multiply_rows_unpacked(const Product<T>& p, const Cut<T, Form>& cut, const 
   }
 }
 
+// The whole product on one thread.
 template <class T, class Form, class S>
-void multiply_by_rows(const Product<S>& p) {
-  using Element = typename Form::Element;
+void multiply_rectangle(const Product<S>& p) {
   constexpr int kColumns = kTileColumns<T>;
   const Cut<T, Form> cut(p);
-  const std::int64_t affordable = kSharedBytes / (cut.steps * static_cast<std::int64_t>(sizeof(T)));
-  const std::int64_t column_block =
-      larger(4, smaller(kBlocking<T>.column_block, smaller(p.n, affordable)) / kColumns) * kColumns;
-  const Workspace packed_b(
-      bytes_of<T>(smaller(column_block, divide_up(p.n, kColumns) * kColumns) * cut.steps));
-  for (std::int64_t first = 0; first < p.n; first += column_block) {
-    const std::int64_t columns = smaller(column_block, p.n - first);
-    const std::int64_t panels = divide_up(columns, kColumns);
-    const std::int64_t pack_grain = larger(1, kPackGrain / (kColumns * cut.depth));
-    parallel_for(panels * cut.depth_blocks, pack_grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t start = i / panels * cut.depth;
-        const std::int64_t depth = cut.depth_at(start);
-        const std::int64_t panel = i % panels;
-        pack_b_panel<T, Form>(p, first + panel * kColumns, start, depth,
-                              packed_b.as<Element>() + (start * panels + panel * depth) * kColumns);
-      }
-    });
-    const std::int64_t grain = grain_of(kTileRows<T> * columns * cut.steps);
-    parallel_for(cut.slivers, grain, [&](std::int64_t begin, std::int64_t end) {
-      if constexpr (__is_same(Element, S)) {
-        if (p.a_depth == 1 && divide_up(p.n, kColumns) <= kPanelsOfUnpackedA) {
-          return multiply_rows_unpacked(p, cut, packed_b.as<T>(), begin, end);
-        }
-      }
-      multiply_rows(p, cut, packed_b.as<Element>(), first, columns, begin, end);
-    });
-  }
-}
-
-// One panel of B times all of A. The first tile may read B where it lies and pack it on the way, at
-// no cost, because a tile leaves the memory ports idle.
-template <class T, class Form, class S>
-GS_INLINE void multiply_column(const Product<S>& p, const Cut<T, Form>& cut,
-                               const typename Form::Element* packed_a, std::int64_t column,
-                               std::int64_t start, typename Form::Element* panel,
-                               const Output<T, S>& out) {
-  constexpr int kColumns = kTileColumns<T>;
-  const std::int64_t depth = cut.depth_at(start);
-  const std::int64_t columns = smaller(kColumns, p.n - column);
   if constexpr (__is_same(typename Form::Element, S)) {
-    if (p.b_column == 1 && columns == kColumns) {
-      const PackingB<T> source{p.b + start * p.b_depth + column, p.b_depth, panel};
-      multiply_slivers(cut, 0, 1, packed_a, 0, source, depth, kColumns, out);
-      return multiply_slivers(cut, 1, cut.slivers, packed_a + cut.sliver_size(), cut.sliver_size(),
-                              typename Form::B{panel}, depth, kColumns, out.at(cut.row(1), 0));
+    if (p.a_depth == 1 && p.n <= kPanelsOfUnpackedA * kColumns) {
+      return multiply_unpacked_rows(p, cut);
     }
   }
-  pack_b_panel<T, Form>(p, column, start, depth, panel);
-  multiply_slivers(cut, 0, cut.slivers, packed_a, cut.sliver_size(), typename Form::B{panel}, depth,
-                   columns, out);
+  const std::int64_t affordable = kPackedBytes / (cut.steps * static_cast<std::int64_t>(sizeof(T)));
+  const std::int64_t most = larger(4 * kColumns, smaller(kBlocking<T>.column_block, affordable));
+  const std::int64_t each = divide_up(p.n, divide_up(p.n, most));
+  const std::int64_t column_block = divide_up(each, kColumns) * kColumns;
+  for (std::int64_t first = 0; first < p.n; first += column_block) {
+    multiply_column_block(p, cut, first, smaller(column_block, p.n - first));
+  }
 }
 
-template <class T, class Form, class S>
-void multiply_by_columns(const Product<S>& p) {
-  using Element = typename Form::Element;
+// Threads take rectangles of C, `rows` by `columns` of them, and each packs what it needs: cheaper
+// than to meet after packing and to read what lies in another core's cache.
+struct Grid {
+  std::int64_t rows, columns;
+};
+
+// The grid of at most `threads` rectangles whose largest takes least: its multiplications, and
+// packing, which takes as long as multiplying one panel.
+template <class T>
+Grid grid_of(std::int64_t m, std::int64_t n, std::int64_t threads) {
   constexpr int kColumns = kTileColumns<T>;
-  const Cut<T, Form> cut(p);
-  const std::int64_t block_size = cut.slivers * cut.sliver_size();
-  const Workspace packed_a(bytes_of<T>(block_size * cut.depth_blocks));
-  const std::int64_t pack_grain = larger(1, kPackGrain / (kTileRows<T> * cut.depth));
-  parallel_for(cut.slivers * cut.depth_blocks, pack_grain,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const std::int64_t start = i / cut.slivers * cut.depth;
-                   pack_a_sliver<T, Form>(p, cut.row(i % cut.slivers), start, cut.depth_at(start),
-                                          packed_a.as<Element>() + i * cut.sliver_size());
-                 }
-               });
-  const std::int64_t grain = grain_of(kColumns * p.m * cut.steps);
-  parallel_for(divide_up(p.n, kColumns), grain, [&](std::int64_t begin, std::int64_t end) {
-    const Workspace panel(bytes_of<T>(kColumns * cut.depth));
-    const Workspace partial(bytes_of<T>(cut.template partial_elements<S>(p.m, kColumns)));
-    for (std::int64_t column = begin * kColumns; column < smaller(end * kColumns, p.n);
-         column += kColumns) {
-      Output<T, S> out = output_of<T>(p, 0, column, partial.as<T>(), kColumns);
-      for (std::int64_t block = 0; block < cut.depth_blocks; ++block) {
-        out.first = block == 0;
-        out.last = block + 1 == cut.depth_blocks;
-        multiply_column(p, cut, packed_a.as<Element>() + block * block_size, column,
-                        block * cut.depth, panel.as<Element>(), out);
-      }
-    }
-  });
+  const std::int64_t panels = divide_up(n, kColumns);
+  Grid best{1, 1};
+  std::int64_t least = 0;
+  for (std::int64_t rows = smaller(threads, m); rows >= 1; --rows) {
+    const std::int64_t columns = smaller(threads / rows, panels);
+    const std::int64_t height = divide_up(m, rows), width = divide_up(panels, columns) * kColumns;
+    const std::int64_t cost = height * width + kColumns * (height + width);
+    if (least != 0 && cost >= least) continue;
+    least = cost;
+    best = {rows, columns};
+  }
+  return best;
 }
 
 template <class T, class S, class Form = SingleForm<T, S>>
 void multiply_packed(const Product<S>& p) {
   static_assert(sizeof(typename Form::Element) == sizeof(T), "one step of a lane is one T");
-  if (p.m <= kBlocking<T>.row_block && p.n >= p.m) return multiply_by_columns<T, Form>(p);
-  multiply_by_rows<T, Form>(p);
+  constexpr int kColumns = kTileColumns<T>;
+  const std::int64_t paid = p.m * p.n * divide_up(p.k, Form::kTerms) / kWorkPerThread;
+  const Grid grid = grid_of<T>(p.m, p.n, larger(1, smaller(free_thread_count(), paid)));
+  const std::int64_t panels = divide_up(p.n, kColumns);
+  parallel_for(grid.rows * grid.columns, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t r = i / grid.columns, c = i % grid.columns;
+      const std::int64_t row = p.m * r / grid.rows;
+      const std::int64_t column = panels * c / grid.columns * kColumns;
+      const std::int64_t next_column = panels * (c + 1) / grid.columns * kColumns;
+      multiply_rectangle<T, Form>(
+          p.part(row, p.m * (r + 1) / grid.rows - row, column, smaller(next_column, p.n) - column));
+    }
+  });
 }
 
 }  // namespace
