@@ -19,6 +19,7 @@ constexpr std::int64_t kStepsInL2 = 64;
 constexpr std::int64_t kGroupElements = std::int64_t{1} << 18;
 constexpr std::int64_t kGroupSlivers = 12;
 constexpr std::int64_t kSharedColumns = 3072;
+constexpr std::int64_t kSharedBytes = std::int64_t{64} << 20;  // of packed B
 // Panels packed side by side, so that neighbouring lines of B are read together.
 constexpr std::int64_t kPanelsTogether = 4;
 
