@@ -48,9 +48,11 @@ def test_verbose_prints_op_implementation_problem_and_time() -> None:
 def test_verbose_two_says_why_an_implementation_declined() -> None:
     if len(ISAS) < 2:
         pytest.skip("this machine has the reference only, which declines nothing")
-    code = "import gradsmith as gs; gs.ones(4, dtype='int64') + gs.ones(4, dtype='int64')"
-    result = run_python(code, GRADSMITH_VERBOSE="2")
-    assert "declined: needs is_floating" in result.stderr
+    code = (
+        "import gradsmith as gs; gs.nn.functional.conv2d(gs.ones(1, 1, 4, 4), gs.ones(1, 1, 3, 3))"
+    )
+    result = run_python(code, GRADSMITH_VERBOSE="2", GRADSMITH_WINOGRAD="off")
+    assert ":winograd_4x4 declined: needs p.winograd == kTile" in result.stderr
 
 
 @pytest.mark.parametrize("isa", ISAS)

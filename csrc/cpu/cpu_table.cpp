@@ -20,6 +20,8 @@ void fill(OpTable& table);
 namespace cpu::avx512_bf16 {
 void fill(OpTable& table);
 }
+#endif
+#ifdef GRADSMITH_AMX
 namespace cpu::amx_bf16 {
 void fill(OpTable& table);
 }
@@ -30,8 +32,10 @@ namespace {
 constexpr Isa kIsas[] = {Isa::reference, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx_bf16};
 
 Isa detect() {
-#ifdef GRADSMITH_X86
+#ifdef GRADSMITH_AMX
   if (cpu_has_amx_bf16()) return Isa::amx_bf16;
+#endif
+#ifdef GRADSMITH_X86
   if (cpu_has_avx512_bf16()) return Isa::avx512_bf16;
   if (cpu_has_avx512()) return Isa::avx512;
   if (cpu_has_avx2_fma()) return Isa::avx2;
@@ -96,6 +100,8 @@ OpTable make_table() {
   if (highest_isa() >= Isa::avx2) cpu::avx2::fill(table);
   if (highest_isa() >= Isa::avx512) cpu::avx512::fill(table);
   if (highest_isa() >= Isa::avx512_bf16) cpu::avx512_bf16::fill(table);
+#endif
+#ifdef GRADSMITH_AMX
   if (highest_isa() >= Isa::amx_bf16) cpu::amx_bf16::fill(table);
 #endif
   force_from_environment(table);

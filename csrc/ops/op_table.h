@@ -50,6 +50,7 @@ struct Slot {
 
   // Newest first: an ISA overlay goes in front of what is there.
   GS_INLINE void push_front(const Implementation<Params>& implementation) {
+    if (count == kMaxImplementations) __builtin_trap();  // at import, before anything can run
     for (int i = count; i > 0; --i) implementations[i] = implementations[i - 1];
     implementations[0] = implementation;
     ++count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ops/linear.h"
+#include "ops/gemm_linear.h"
 
 #include <utility>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Linear layers and their gradients. A gradient is up to four kernels behind one call: between
 // kernels that sweep the caches, each return to Python costs more than some of them take.
-#include "ops/linear.h"
+#include "ops/gemm_linear.h"
 
 #include "bindings/array.h"
 #include "bindings/families.h"
