@@ -11,6 +11,7 @@ import pytest
 
 import gradsmith as gs
 from gradsmith import nn
+from gradsmith.ops.gemm import activated_linear
 
 
 def one_by_one(network: Any, x: gs.Tensor) -> gs.Tensor:
@@ -158,6 +159,7 @@ def test_state_is_that_of_the_modules() -> None:
             r"0 \(Linear 5 -> 7\): weight is float32, input is float64",
         ),
         ((nn.BatchNorm2d(3), nn.ReLU()), gs.ones(2, 3), ValueError, r"0 \(BatchNorm2d 3\): input"),
+        ((nn.BatchNorm1d(3), nn.ReLU()), gs.ones(1, 3), ValueError, r"0 .*\): batch_norm: input"),
         ((nn.ReLU(), nn.MaxPool2d(9)), gs.ones(1, 1, 4, 4), ValueError, r"1 \(MaxPool2d\): "),
     ],
 )
@@ -173,3 +175,51 @@ def test_a_changed_result_is_noticed() -> None:
     y.detach().zero_()
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("modules", "shape", "name"),
+    [
+        ((nn.Linear(5, 7), nn.Tanh()), (4, 5), "LinearBackward"),
+        ((nn.BatchNorm1d(5), nn.ReLU()), (4, 5), "BatchNormBackward"),
+        ((nn.ReLU(), nn.MaxPool1d(2)), (1, 2, 4), "ReluBackward"),
+    ],
+)
+def test_pairs_are_one_op_or_exchanged(
+    modules: tuple[nn.Module, nn.Module], shape: tuple[int, ...], name: str
+) -> None:
+    fused = nn.Sequential(*modules)(normal(*shape).requires_grad_())
+    assert type(fused.grad_fn).__name__ == name or name in repr(fused.grad_fn)
+
+
+def test_what_a_pool_gives_may_be_changed_in_place() -> None:
+    network = nn.Sequential(nn.ReLU(), nn.MaxPool1d(2))
+    x = normal(2, 3, 8).requires_grad_()
+    y = network(x)
+    y += 1
+    y.sum().backward()
+    other = normal(2, 3, 8).requires_grad_()
+    one_by_one(network, other).sum().backward()
+    assert x.grad is not None
+    assert other.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), other.grad.numpy())
+
+
+def test_a_forward_that_replaces_the_class_s_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.ReLU, "forward", lambda self, input: input * 3)
+    network = nn.Sequential(nn.Linear(5, 7), nn.ReLU())
+    x = normal(4, 5)
+    np.testing.assert_allclose(
+        network(x).detach().numpy(), 3 * network[0](x).detach().numpy(), rtol=1e-6
+    )
+
+
+def test_a_weight_of_one_dimension() -> None:
+    layer = nn.Linear(3, 1, bias=False)
+    layer.weight = nn.Parameter(gs.ones(3))
+    assert nn.Sequential(layer, nn.ReLU())(gs.ones(2, 3)).tolist() == [3.0, 3.0]
+
+
+def test_activations_whose_slope_needs_more_than_the_result_are_refused() -> None:
+    with pytest.raises(ValueError, match="activation is 'gelu', expected none, relu"):
+        activated_linear(gs.ones(2, 3), gs.ones(2, 3), None, "gelu")

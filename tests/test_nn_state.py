@@ -121,6 +121,26 @@ def test_repr() -> None:
 # ---- containers ----------------------------------------------------------------------------------
 
 
+def test_sequential_with_a_parameter_of_its_own() -> None:
+    class Scaled(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(nn.Linear(2, 2))
+            self.scale = nn.Parameter(gs.full((2,), 3.0))
+
+        def forward(self, input: gs.Tensor) -> gs.Tensor:
+            return super().forward(input) * self.scale
+
+    network = Scaled()
+    assert len(network) == 1
+    assert list(network.state_dict()) == ["0.weight", "0.bias", "scale"]
+    x = gs.ones(1, 2)
+    np.testing.assert_allclose(
+        network(x).detach().numpy(), 3 * network[0](x).detach().numpy(), rtol=1e-6
+    )
+    network.append(nn.ReLU())
+    assert [type(module).__name__ for module in network] == ["Linear", "ReLU"]
+
+
 def test_sequential() -> None:
     a, b, c = nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)
     net = nn.Sequential(a, b, c)

@@ -39,18 +39,21 @@ py::object forward(py::handle x, py::handle weight, py::handle bias,
   if (!bias.is_none()) bias_input = contiguous_input(bias, kOp, "bias");
   const Array* bias_view = bias.is_none() ? nullptr : &bias_input.view;
   check_linear(input.view, weight_view, bias_view);
+  const Activation applied = activation_from_name(kOp, activation);
+  GS_CHECK(applied == Activation::none || has_slope(applied), kOp, ": activation is '", activation,
+           "', expected none, relu, sigmoid or tanh");
   Shape shape = input.view.shape;
   shape[shape.ndim - 1] = weight_view.size(0);
-  return multiplied(rows_of(input.view), transposed(weight_view), bias_view,
-                    activation_from_name(kOp, activation), shape);
+  return multiplied(rows_of(input.view), transposed(weight_view), bias_view, applied, shape);
 }
 
 // dy times the slope of the activation that gave y.
 Input through_activation(const Input& dy, py::handle y, Activation activation) {
   const Array result = view(y, kOp, "out");
-  GS_CHECK(has_slope(activation), kOp, ": the activation's gradient needs more than its result");
   GS_CHECK(result.shape == dy.view.shape, kOp, ": the gradient has shape ",
            to_string(dy.view.shape), ", the result ", to_string(result.shape));
+  GS_CHECK_TYPE(dy.view.dtype == result.dtype, kOp, ": the gradient is ", name_of(dy.view.dtype),
+                ", the result ", name_of(result.dtype));
   Input sloped{empty(result.shape, result.dtype), {}};
   sloped.view = view(sloped.object, kOp, "gradient");
   const Array* inputs[] = {&dy.view, &result};

@@ -42,7 +42,7 @@ struct Implementation {
 
 template <class Params>
 struct Slot {
-  static constexpr int kMaxImplementations = 12;
+  static constexpr int kMaxImplementations = 16;
   const char* op;
   Implementation<Params> implementations[kMaxImplementations] = {};
   int count = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The general product by tiles. As in packed.h the shared operand is packed first and threads take
-// rows or columns of C; but tiles are sixteen times as fast as vectors, and sums that wait in L3
-// for the next depth block would cost more than they. So a panel of B meets a group of rows of A
-// with all the depth that keeps the group in half of L2, in blocks that keep the panel in L1, while
-// the sums of the group stay in L2 beside it.
+// The general product by tiles. One operand is packed for all threads, which then take rows or
+// columns of C. Tiles are sixteen times as fast as vectors, and sums that wait in L3 for the next
+// depth block would cost more than they. So a panel of B meets a group of rows of A with all the
+// depth that keeps the group in half of L2, in blocks that keep the panel in L1, while the sums of
+// the group stay in L2 beside it.
 #pragma once
 
 #include "cpu/gemm/packed.h"
@@ -211,7 +211,7 @@ void multiply_tiles_by_columns(const Product<bfloat16>& p) {
 void multiply_by_tiles(const Product<bfloat16>& p) {
   const std::int64_t slivers = divide_up(p.m, kMicroRows);
   const bool a_fits = slivers * steps_of(p.k) * kStepElements <= kGroupElements;
-  if (p.n >= p.m && (a_fits || slivers < thread_count())) return multiply_tiles_by_columns(p);
+  if (p.n >= p.m && (a_fits || slivers < free_thread_count())) return multiply_tiles_by_columns(p);
   multiply_tiles_by_rows(p);
 }
 

@@ -121,16 +121,22 @@ void list_taps(const Correlation<T, S>& c, const Phase& phase, Region& region) {
   }
 }
 
-// Makes runs of the taps of each kernel row, if they are adjacent.
+// Makes runs of the taps of each kernel row, if all are adjacent. With dilation only the last tap of
+// a row and the first of the next may be: those are no runs of equal length.
 GS_INLINE void merge_taps(Region& region, std::int64_t pitch) {
-  std::int64_t rows = 0;
-  for (std::int64_t i = 0; i < region.taps; ++i) {
-    const bool follows = i > 0 && region.tap[i].at == region.tap[i - 1].at + pitch &&
-                         region.tap[i].index == region.tap[i - 1].index + 1;
-    if (!follows) region.tap[rows++] = region.tap[i];
+  const auto follows = [&](std::int64_t i) {
+    return region.tap[i].at == region.tap[i - 1].at + pitch &&
+           region.tap[i].index == region.tap[i - 1].index + 1;
+  };
+  std::int64_t together = 1;
+  while (together < region.taps && follows(together)) ++together;
+  if (region.taps % together != 0) return;
+  for (std::int64_t i = 1; i < region.taps; ++i) {
+    if (follows(i) != (i % together != 0)) return;
   }
-  if (rows > 0) region.run *= region.taps / rows;
-  region.taps = rows;
+  region.taps /= together;
+  region.run *= together;
+  for (std::int64_t i = 0; i < region.taps; ++i) region.tap[i] = region.tap[i * together];
 }
 
 // Appends the regions of a phase.

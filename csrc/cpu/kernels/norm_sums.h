@@ -101,7 +101,7 @@ class JoinedMoments {
   GS_INLINE void add(const Moments& piece, double count) {
     const double step = piece.mean - mean_, total = count_ + count;
     mean_ += step * (count / total);
-    squares_ += (piece.variance + step * step * (count_ / total)) * count;
+    squares_ += (piece.variance + step * (step * (count_ / total))) * count;  // count_ may be 0
     count_ = total;
   }
   GS_INLINE Moments moments() const { return {mean_, squares_ / count_}; }

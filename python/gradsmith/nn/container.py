@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 
 from gradsmith.nn.fusion import run_in_order
 from gradsmith.nn.module import Module
+from gradsmith.nn.module_tree import MODULE, PARAMETER
 from gradsmith.nn.parameter import Parameter
 from gradsmith.tensor import Tensor
 
@@ -16,13 +17,18 @@ from gradsmith.tensor import Tensor
 class _Numbered(Module):
     """Holds values under the names "0", "1", ...; the base of the list-like containers."""
 
+    _held = MODULE  # what counts as a value; a subclass may have parameters and buffers beside them
+
+    def _names(self) -> list[str]:
+        return [name for name, kind in self._kinds.items() if kind == self._held]
+
     def _values(self) -> list[Any]:
-        return [self.__dict__[name] for name in self._kinds]
+        return [self.__dict__[name] for name in self._names()]
 
     def _replace_all(self, values: list[Any]) -> None:
         for value in values:
             self._check(value)
-        for name in tuple(self._kinds):
+        for name in self._names():
             delattr(self, name)
         for position, value in enumerate(values):
             self._put(position, value)
@@ -50,7 +56,7 @@ class _Numbered(Module):
         return position % size
 
     def __len__(self) -> int:
-        return len(self._kinds)
+        return len(self._names())
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._values())
@@ -72,7 +78,7 @@ class _Numbered(Module):
             self._replace_all(values)
             return
         self._check(value)
-        setattr(self, tuple(self._kinds)[self._position(index)], value)
+        setattr(self, self._names()[self._position(index)], value)
 
     def __delitem__(self, index: Any) -> None:
         values = self._values()
@@ -150,7 +156,7 @@ class Sequential(_Numbered):
             self.extend(args)
 
     def _like(self, values: list[Any], index: slice) -> Any:
-        return type(self)(dict(zip(tuple(self._kinds)[index], values[index], strict=True)))
+        return type(self)(dict(zip(self._names()[index], values[index], strict=True)))
 
     def forward(self, input: Any) -> Any:
         """Return the result of the last module; ``input`` itself if there is none."""
@@ -185,6 +191,8 @@ class ModuleList(_Numbered):
 
 class ParameterList(_Numbered):
     """A list of parameters that are registered; tensors become parameters."""
+
+    _held = PARAMETER
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         """Hold the parameters of an iterable."""

@@ -17,6 +17,7 @@ from gradsmith.nn.module import Module
 from gradsmith.nn.norm_running import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from gradsmith.nn.pool import MaxPool1d, MaxPool2d, MaxPool3d
 from gradsmith.ops.gemm import activated_linear
+from gradsmith.ops.pool import rectified
 
 # Runs two neighbours on an input.
 Pair = Callable[[Any, Any, Any], Any]
@@ -25,14 +26,16 @@ Pair = Callable[[Any, Any, Any], Any]
 def _linear_then(activation: str) -> Pair:
     """The product's last pass writes what the activation gives; its slope follows from that."""
 
-    def run(linear: Linear, _: Module, input: Any) -> Any:
+    def run(linear: Linear, after: Module, input: Any) -> Any:
+        if linear.weight.ndim != 2:  # somebody's own, for a layer with one output and no bias
+            return after(linear(input))
         return activated_linear(input, linear.weight, linear.bias, activation)
 
     return run
 
 
 def _norm_then_relu(norm: Any, _: ReLU, input: Any) -> Any:
-    return norm.then_relu(input)
+    return norm._then_relu(input)
 
 
 def _pool_before_relu(relu: ReLU, pool: Any, input: Any) -> Any:
@@ -43,7 +46,7 @@ def _pool_before_relu(relu: ReLU, pool: Any, input: Any) -> Any:
     """
     if pool.return_indices or pool.dilation != 1:  # a dilated window may hold no element: -inf
         return pool(relu(input))
-    return relu(pool(input))
+    return rectified(pool(input))
 
 
 _FUSED: dict[tuple[type, type], Pair] = {
@@ -56,11 +59,15 @@ _EXCHANGED: dict[tuple[type, type], Pair] = {
     (ReLU, pool): _pool_before_relu for pool in (MaxPool1d, MaxPool2d, MaxPool3d)
 }
 _PAIRS = _FUSED | _EXCHANGED
+_FORWARD = {kind: kind.forward for pair in _PAIRS for kind in pair}
 
 
 def _is_plain(module: Module) -> bool:
-    """Whether calling the module does nothing but what its class defines."""
-    return not (module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
+    """Whether calling the module does nothing but what the library's class defines."""
+    kind = type(module)
+    return kind.forward is _FORWARD[kind] and not (
+        module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__
+    )
 
 
 def _run_pair(pair: Pair, module: Module, after: Module, input: Any) -> Any:

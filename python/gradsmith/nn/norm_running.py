@@ -13,6 +13,7 @@ from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, new_parameter
 from gradsmith.ops.creation import empty, zeros
+from gradsmith.ops.norm import rectified_batch_norm
 from gradsmith.tensor import Tensor, array_of
 
 
@@ -134,9 +135,9 @@ class _BatchNorm(_RunningNorm):
         """Return the input normalised; in training the running statistics change."""
         return self._normalized(input, F.batch_norm)
 
-    def then_relu(self, input: Tensor) -> Tensor:
+    def _then_relu(self, input: Tensor) -> Tensor:
         """Return what `ReLU` makes of the result of `forward`, in one pass over memory."""
-        return self._normalized(input, F.batch_norm_relu)
+        return self._normalized(input, rectified_batch_norm)
 
     def _normalized(self, input: Tensor, function: Callable[..., Tensor]) -> Tensor:
         self._check_rank(input)

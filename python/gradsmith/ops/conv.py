@@ -70,7 +70,8 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options
     bias_array = _bias_array(options, bias)
     extension = EXTENSIONS[type(x_array)]
     y, x_as_read = extension.conv_forward(x_array, weight_array, bias_array, options)
-    return record(_convolution_backward, y, (x, weight, bias), (x, weight, options, x_as_read))
+    kept = x_as_read if weight.requires_grad else x_array  # of the latter only the shape is used
+    return record(_convolution_backward, y, (x, weight, bias), (x, weight, options, kept))
 
 
 def _convolution_input_backward(node: Node, ddx: Tensor) -> Any:

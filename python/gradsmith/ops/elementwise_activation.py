@@ -47,14 +47,14 @@ def _relu_slope(dy: Tensor, y: Tensor) -> Tensor:
     return record(_relu_slope_backward, run_slope("relu_backward", dy, y), (dy, y), (y,))
 
 
-def _relu_backward(node: Node, dy: Tensor) -> Any:
-    (y,) = node.saved
-    return (_relu_slope(dy, y),)
+def relu_backward(node: Node, dy: Tensor) -> Any:
+    """Rule of `relu`, from its result or its input: both are positive at the same places."""
+    return (_relu_slope(dy, node.saved[0]),)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return ``max(input, 0)``."""
-    return record(_relu_backward, run_unary("relu", input), (input,), (OUTPUT,))
+    return record(relu_backward, run_unary("relu", input), (input,), (OUTPUT,))
 
 
 def _gate_backward(node: Node, ddx: Tensor) -> Any:

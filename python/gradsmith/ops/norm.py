@@ -137,6 +137,11 @@ def batch_norm(
     )
 
 
+def rectified_batch_norm(input: Tensor, *options: Any) -> Tensor:
+    """Return ``relu(batch_norm(input, ...))`` for a batch norm that a ReLU follows."""
+    return _batch_norm("batch_norm", input, *options, relu=True)
+
+
 @names_errors
 def batch_norm_relu(
     input: Tensor,

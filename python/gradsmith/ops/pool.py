@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS
+from gradsmith.ops.elementwise_activation import relu_backward, run_unary
 from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -357,3 +358,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OutputSize) -> Tensor:
 def adaptive_avg_pool3d(input: Tensor, output_size: OutputSize) -> Tensor:
     """Return averages per (N, C, D, H, W) or (C, D, H, W); see `adaptive_avg_pool2d`."""
     return _adaptive_average(3, input, output_size)
+
+
+def rectified(pooled: Tensor) -> Tensor:
+    """Return ``relu(pooled)`` of a maximum that nobody else holds.
+
+    The maximum is saved, not the result, which may be changed in place as that of a pool may.
+    """
+    return record(relu_backward, run_unary("relu", pooled), (pooled,), (pooled,))
