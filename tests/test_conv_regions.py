@@ -56,3 +56,15 @@ def test_a_pixel_that_sees_only_padding_is_the_bias(isa: str) -> None:
     np.testing.assert_array_equal(y[0, :, 0, 5], bias)
     np.testing.assert_array_equal(y[0, :, 12, 23], bias)
     np.testing.assert_array_equal(y[0, :, 1, 1], bias + 16)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_an_infinity_reaches_only_the_weights_that_meet_it(isa: str) -> None:
+    x = np.moveaxis(np.ones((1, 20, 20, 16), np.float32), -1, 1)
+    x[0, 3, 5, 0] = np.inf  # in the first column, which no product of the last tap reads
+    weight = Tensor(np.ones((16, 16, 3, 3), np.float32), requires_grad=True)
+    with isa_cap(isa):
+        conv.conv2d(Tensor(x), weight, padding=1).backward(Tensor(np.ones((1, 16, 20, 20), "f")))
+    gradient = weight.grad.numpy()
+    np.testing.assert_array_equal(np.isinf(gradient[:, 3]).any((0, 1)), [True, True, False])
+    assert np.isfinite(gradient[:, 3, :, 2]).all()

@@ -132,7 +132,7 @@ def test_sequential_with_a_parameter_of_its_own() -> None:
 
     network = Scaled()
     assert len(network) == 1
-    assert list(network.state_dict()) == ["0.weight", "0.bias", "scale"]
+    assert list(network.state_dict()) == ["scale", "0.weight", "0.bias"]
     x = gs.ones(1, 2)
     np.testing.assert_allclose(
         network(x).detach().numpy(), 3 * network[0](x).detach().numpy(), rtol=1e-6

@@ -32,6 +32,8 @@ GS_INLINE std::int64_t window_rows(std::int64_t channels, std::int64_t taps) {
 struct SlidingRows {
   PixelBlock block;
   std::int64_t count, pad, lanes;
+
+  GS_INLINE bool holds(std::int64_t at) const { return at >= 0 && at < count; }
 };
 
 // sums[tap][i][lane] (+)= sum over the pixels of x[pixel, i] dy[pixel + pad - tap, lane].
@@ -46,8 +48,11 @@ __attribute__((noinline)) void add_sliding_products(const SlidingRows& rows, con
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) sum[t][i] = Vec<T>(T(0));
   }
+  // The pixels between meet every tap. At the ends a zero would do, but for an infinity in x.
+  const std::int64_t first = smaller(block.width, larger(0, kTaps - 1 - rows.pad));
+  const std::int64_t last = larger(first, smaller(block.width, rows.count - rows.pad));
   const auto pixel_of = [&](const T* row, std::int64_t at) {
-    const bool inside = at >= 0 && at < rows.count;
+    const bool inside = rows.holds(at);
     return Vec<T>::load_tail(row + (inside ? at : 0) * block.dy_step, inside ? rows.lanes : 0);
   };
   for (std::int64_t outer = 0; outer < block.outer; ++outer) {
@@ -57,17 +62,26 @@ __attribute__((noinline)) void add_sliding_products(const SlidingRows& rows, con
       Vec<T> window[kTaps];
 #pragma GCC unroll 8
       for (int t = 0; t < kTaps; ++t) window[t] = pixel_of(gradient, rows.pad - 1 - t);
-      for (std::int64_t w = 0; w < block.width; ++w, pixel += block.x_step) {
+      const auto take = [&](std::int64_t begin, std::int64_t end, bool at_end_of_row)
+                            __attribute__((always_inline)) {
+                              for (std::int64_t w = begin; w < end; ++w, pixel += block.x_step) {
 #pragma GCC unroll 8
-        for (int t = kTaps - 1; t > 0; --t) window[t] = window[t - 1];
-        window[0] = pixel_of(gradient, rows.pad + w);
+                                for (int t = kTaps - 1; t > 0; --t) window[t] = window[t - 1];
+                                window[0] = pixel_of(gradient, rows.pad + w);
 #pragma GCC unroll 8
-        for (int i = 0; i < kRows; ++i) {
-          const Vec<T> seen(pixel[i]);
+                                for (int i = 0; i < kRows; ++i) {
+                                  const Vec<T> seen(pixel[i]);
 #pragma GCC unroll 8
-          for (int t = 0; t < kTaps; ++t) sum[t][i] = fma(seen, window[t], sum[t][i]);
-        }
-      }
+                                  for (int t = 0; t < kTaps; ++t) {
+                                    if (at_end_of_row && !rows.holds(rows.pad + w - t)) continue;
+                                    sum[t][i] = fma(seen, window[t], sum[t][i]);
+                                  }
+                                }
+                              }
+                            };
+      take(0, first, true);
+      take(first, last, false);
+      take(last, block.width, true);
     }
   }
 #pragma GCC unroll 8
