@@ -121,8 +121,8 @@ void list_taps(const Correlation<T, S>& c, const Phase& phase, Region& region) {
   }
 }
 
-// Makes runs of the taps of each kernel row, if all are adjacent. With dilation only the last tap of
-// a row and the first of the next may be: those are no runs of equal length.
+// Makes runs of the taps of each kernel row, if all are adjacent. With dilation only the last tap
+// of a row and the first of the next may be: those are no runs of equal length.
 GS_INLINE void merge_taps(Region& region, std::int64_t pitch) {
   const auto follows = [&](std::int64_t i) {
     return region.tap[i].at == region.tap[i - 1].at + pitch &&

@@ -2,8 +2,8 @@
 // Softmax and its logarithm along the last dimension: a row stays in cache through its passes
 // (maximum, exponentials with their sum, scaling), so memory is read and written once, past the
 // cache where that is more than it keeps. Exponentials in the type's own precision, float for
-// bfloat16; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions go by columns
-// (softmax_columns.h).
+// bfloat16; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions
+// go by columns (softmax_columns.h).
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"

@@ -49,13 +49,13 @@ def _pool_before_relu(relu: ReLU, pool: Any, input: Any) -> Any:
     return rectified(pool(input))
 
 
-_FUSED: dict[tuple[type, type], Pair] = {
+_FUSED: dict[tuple[type[Module], type[Module]], Pair] = {
     (Linear, ReLU): _linear_then("relu"),
     (Linear, Sigmoid): _linear_then("sigmoid"),
     (Linear, Tanh): _linear_then("tanh"),
     **{(norm, ReLU): _norm_then_relu for norm in (BatchNorm1d, BatchNorm2d, BatchNorm3d)},
 }
-_EXCHANGED: dict[tuple[type, type], Pair] = {
+_EXCHANGED: dict[tuple[type[Module], type[Module]], Pair] = {
     (ReLU, pool): _pool_before_relu for pool in (MaxPool1d, MaxPool2d, MaxPool3d)
 }
 _PAIRS = _FUSED | _EXCHANGED

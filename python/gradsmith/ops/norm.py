@@ -139,7 +139,7 @@ def batch_norm(
 
 def rectified_batch_norm(input: Tensor, *options: Any) -> Tensor:
     """Return ``relu(batch_norm(input, ...))`` for a batch norm that a ReLU follows."""
-    return _batch_norm("batch_norm", input, *options, relu=True)
+    return _batch_norm("batch_norm", input, *options, True)
 
 
 @names_errors

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from gradsmith.autograd import Node, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS
-from gradsmith.ops.elementwise_activation import relu_backward, run_unary
+from gradsmith.ops.elementwise_activation import relu_backward
+from gradsmith.ops.elementwise_math import run_unary
 from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
