@@ -137,9 +137,18 @@ def batch_norm(
     )
 
 
-def rectified_batch_norm(input: Tensor, *options: Any) -> Tensor:
+def rectified_batch_norm(
+    input: Tensor,
+    mean: Tensor | None,
+    var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
     """Return ``relu(batch_norm(input, ...))`` for a batch norm that a ReLU follows."""
-    return _batch_norm("batch_norm", input, *options, True)
+    return _batch_norm("batch_norm", input, mean, var, weight, bias, training, momentum, eps, True)
 
 
 @names_errors
