@@ -8,7 +8,7 @@
 namespace gradsmith {
 
 template <class Body>
-GS_INLINE void visit_floating(DType dtype, const Body& body) {
+GS_HOST_INLINE void visit_floating(DType dtype, const Body& body) {
   switch (dtype) {
     case DType::float32:
       return body(float{});
@@ -22,7 +22,7 @@ GS_INLINE void visit_floating(DType dtype, const Body& body) {
 }
 
 template <class Body>
-GS_INLINE void visit_integer(DType dtype, const Body& body) {
+GS_HOST_INLINE void visit_integer(DType dtype, const Body& body) {
   switch (dtype) {
     case DType::uint8:
       return body(std::uint8_t{});
@@ -37,14 +37,14 @@ GS_INLINE void visit_integer(DType dtype, const Body& body) {
 
 // uint8, int32, int64 and the floating types.
 template <class Body>
-GS_INLINE void visit_number(DType dtype, const Body& body) {
+GS_HOST_INLINE void visit_number(DType dtype, const Body& body) {
   if (is_floating(dtype)) return visit_floating(dtype, body);
   return visit_integer(dtype, body);
 }
 
 // Moving elements needs their size alone.
 template <class Body>
-GS_INLINE void visit_size(DType dtype, const Body& body) {
+GS_HOST_INLINE void visit_size(DType dtype, const Body& body) {
   switch (size_of(dtype)) {
     case 1:
       return body(std::uint8_t{});
@@ -58,7 +58,7 @@ GS_INLINE void visit_size(DType dtype, const Body& body) {
 }
 
 template <class Body>
-GS_INLINE void visit_any(DType dtype, const Body& body) {
+GS_HOST_INLINE void visit_any(DType dtype, const Body& body) {
   if (dtype == DType::boolean) return body(bool{});
   return visit_number(dtype, body);
 }

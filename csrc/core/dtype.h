@@ -18,10 +18,16 @@ struct bfloat16 {
   bfloat16() = default;
   // Round to nearest, ties to even; NaN stays NaN (its payload is cut and made quiet).
   GS_INLINE explicit bfloat16(float value) {
+#ifdef __CUDA_ARCH__
+    asm("cvt.rn.bf16.f32 %0, %1;"
+        : "=h"(bits)
+        : "f"(value));  // one instruction; NaN becomes 0x7fff
+#else
     const std::uint32_t word = __builtin_bit_cast(std::uint32_t, value);
     const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
     const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
     bits = static_cast<std::uint16_t>((is_nan ? (word | 0x00400000u) : rounded) >> 16);
+#endif
   }
   GS_INLINE explicit bfloat16(double value) : bfloat16(static_cast<float>(value)) {}
   GS_INLINE operator float() const {

@@ -24,6 +24,9 @@ struct IndexError : Error {
 struct MemoryError : Error {
   using Error::Error;
 };
+struct DeviceError : Error {  // a RuntimeError in Python: what a GPU or its driver reports
+  using Error::Error;
+};
 
 template <class... Parts>
 std::string concatenate(const Parts&... parts) {

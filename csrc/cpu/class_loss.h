@@ -56,7 +56,7 @@ GS_INLINE double position_gradient(const ClassLossBackwardParams& p, std::int64_
   const T* dy = static_cast<const T*>(p.dy);
   if (p.reduction == Reduction::none) return static_cast<double>(dy[position]);
   const double shared = static_cast<double>(dy[0]);
-  return p.reduction == Reduction::mean ? shared / p.total_weight : shared;
+  return p.reduction == Reduction::mean ? shared / *p.total_weight : shared;
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

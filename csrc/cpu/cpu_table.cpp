@@ -6,6 +6,7 @@
 
 #include "core/cpu_features.h"
 #include "cpu/reference/reference.h"
+#include "ops/forced.h"
 #include "ops/run.h"
 
 namespace gradsmith {
@@ -55,41 +56,6 @@ Isa& cap() {
   return value;
 }
 
-template <class Params>
-bool force(Slot<Params>& slot, const std::string& name) {
-  for (int i = 0; i < slot.count; ++i) {
-    if (name == slot.implementations[i].name) {
-      slot.forced = slot.implementations[i].name;
-      return true;
-    }
-  }
-  return false;
-}
-
-void force_one(OpTable& table, const std::string& request) {
-  const std::size_t colon = request.find(':');
-  const std::string op = request.substr(0, colon);
-  const std::string name = colon == std::string::npos ? "" : request.substr(colon + 1);
-  bool found = false;
-#define OP(slot, Params) \
-  if (op == #slot) found = force(table.slot, name);
-#include "ops/op_list.inc"
-#undef OP
-  GS_CHECK(found, "GRADSMITH_IMPL: there is no implementation ", request,
-           " (expected slot:implementation as GRADSMITH_VERBOSE=1 prints them)");
-}
-
-void force_from_environment(OpTable& table) {
-  const char* text = std::getenv("GRADSMITH_IMPL");
-  if (text == nullptr) return;
-  std::string requests = text;
-  while (!requests.empty()) {
-    const std::size_t comma = requests.find(',');
-    force_one(table, requests.substr(0, comma));
-    requests = comma == std::string::npos ? "" : requests.substr(comma + 1);
-  }
-}
-
 OpTable make_table() {
   OpTable table;
 #define OP(name, Params) \
@@ -104,11 +70,14 @@ OpTable make_table() {
 #ifdef GRADSMITH_AMX
   if (highest_isa() >= Isa::amx_bf16) cpu::amx_bf16::fill(table);
 #endif
-  force_from_environment(table);
+  // "sm80:...": those of the CUDA tables.
+  force_from_environment(table, [](const std::string& name) { return name.rfind("sm", 0) != 0; });
   return table;
 }
 
 }  // namespace
+
+const char* device_name() { return "cpu"; }
 
 OpTable& table() {
   static OpTable instance = make_table();

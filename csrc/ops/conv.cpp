@@ -272,17 +272,6 @@ ConvParams conv_backward_weight_params(const ConvOptions& o, const Array& x, con
   return p;
 }
 
-// Channels-last fills its vectors with the channels of a group. bfloat16 has kernels for it alone.
-Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t lanes) {
-  constexpr std::int64_t kLanes = 16;
-  const bool fills_vectors =
-      o.groups >= 1 && lanes / o.groups >= (is_channels_last(read) ? kLanes / 2 : kLanes);
-  const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && is_channels_last(read);
-  const bool is_last =
-      is_batched(o, read) && (fills_vectors || stays_depthwise || read.dtype == DType::bfloat16);
-  return is_last ? Layout::channels_last : Layout::channels_first;
-}
-
 std::int64_t multiplications(const ConvParams& p) {
   double count =
       static_cast<double>(p.batch * p.out_channels) * static_cast<double>(p.in_channels / p.groups);

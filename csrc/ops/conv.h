@@ -67,7 +67,7 @@ ConvParams conv_backward_weight_params(const ConvOptions& options, const Array& 
 
 // The layout in which x and y of a convolution should lie, where `read` (x or dy) lies as it does
 // and the kernel's vectors run over `lanes` channels: those of what it writes, or of dy for the
-// weight gradient. The three functions above leave it to be set.
+// weight gradient. The three functions above leave it to be set. Every device has its own.
 Layout preferred_layout(const ConvOptions& options, const Array& read, std::int64_t lanes);
 
 std::int64_t multiplications(const ConvParams& params);  // saturates

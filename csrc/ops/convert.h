@@ -6,7 +6,7 @@
 
 #include "ops/functors.h"
 
-namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace GS_TARGET_NAMESPACE {
 
 // 2^bits, the first value above the range of an integer.
 template <class T>
@@ -41,4 +41,4 @@ GS_INLINE To convert_value(From value) {
   }
 }
 
-}  // namespace gradsmith::cpu::GRADSMITH_TARGET
+}  // namespace GS_TARGET_NAMESPACE

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/elementwise.h"
 
-#include "core/dispatch.h"
 #include "core/error.h"
 
 namespace gradsmith {
@@ -41,6 +40,7 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
   p.inputs = count;
   p.out = out.data;
   p.count = checked_count(out.shape);
+  for (int i = 0; i < 3; ++i) p.in_is_number[i] = false;
   for (int i = 0; i < count; ++i) p.in[i] = inputs[i]->data;
   // Dimensions are gathered innermost in the output's memory first, then reversed.
   int order[kMaxDims];
@@ -90,30 +90,17 @@ void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inpu
   }
 }
 
-void check_integer_operand(BinaryOp op, const Array& divisor) {
-  if (is_floating(divisor.dtype)) return;
-  const bool divides =
-      op == BinaryOp::floor_divide || op == BinaryOp::remainder || op == BinaryOp::fmod;
-  if (!divides && op != BinaryOp::pow) return;
-  const std::int64_t count = checked_count(divisor.shape);
-  bool refused = false;
-  visit_integer(divisor.dtype, [&](auto t) {
-    using T = decltype(t);
-    for (std::int64_t i = 0; i < count; ++i) {
-      std::int64_t offset = 0;
-      std::int64_t rest = i;
-      for (int d = divisor.ndim() - 1; d >= 0; --d) {
-        offset += (rest % divisor.size(d)) * divisor.stride[d];
-        rest /= divisor.size(d);
-      }
-      const T value = divisor.as<const T>()[offset];
-      refused = refused || (divides ? value == 0 : value < 0);
-    }
-  });
-  GS_CHECK(!refused, kBinaryOps[static_cast<int>(op)].name,
-           divides ? ": integer division by zero"
-                   : ": integers to negative integer powers are not "
-                     "integers (convert to a floating dtype first)");
+IntegerTest refused_integers(BinaryOp op) {
+  switch (op) {
+    case BinaryOp::floor_divide:
+    case BinaryOp::remainder:
+    case BinaryOp::fmod:
+      return IntegerTest::zero;
+    case BinaryOp::pow:
+      return IntegerTest::negative;
+    default:
+      return IntegerTest::none;
+  }
 }
 
 std::string problem(const ElementwiseParams& p) {

@@ -46,6 +46,7 @@ struct ElementwiseParams {
   std::int64_t out_stride[kMaxDims];  // in elements
   const void* in[3];
   std::int64_t in_stride[3][kMaxDims];  // 0 where broadcast
+  bool in_is_number[3];                 // in[i] is one element in host memory, on every device
   double option[2];
 };
 
@@ -91,11 +92,20 @@ void set_default_floating(DType dtype);  // TypeError unless floating
 DType compute_dtype(const OpName& op, DType dtype);
 
 // Sets shape, strides and pointers from the output and its inputs (which broadcast to it), dropping
-// dimensions of size 1 and merging those that are adjacent in every operand.
+// dimensions of size 1 and merging those that are adjacent in every operand. No input counts as a
+// number; callers whose input is one say so afterwards.
 void set_layout(ElementwiseParams& p, const Array& out, const Array* const* inputs, int count);
 
-// Refuses what integers cannot do: division by zero, negative exponents.
-void check_integer_operand(BinaryOp op, const Array& divisor);
+// Which integers a binary op refuses as its second operand: zero in divisions, negative exponents.
+enum class IntegerTest : std::uint8_t { none, zero, negative };
+IntegerTest refused_integers(BinaryOp op);
+constexpr bool is_refused_by(IntegerTest test, std::int64_t value) {
+  return test == IntegerTest::zero ? value == 0 : test == IntegerTest::negative && value < 0;
+}
+
+// Whether the test refuses an element of an integer or bool array. Each device defines it, for it
+// reads the array's memory; csrc/cpu/integer_test.cpp is the CPU's.
+bool any_integer(IntegerTest test, const Array& values);
 
 std::string problem(const ElementwiseParams& params);  // "float32 add 32x100"
 

@@ -2,19 +2,26 @@
 // One body per elementwise function, for scalars (reference, CUDA) and SIMD vectors alike: V is
 // float, double, an integer, or Vec<T>. A functor of name f is `f_of`; p holds the two options of
 // the call. The verbs (exp, select, maximum, ...) are the scalar ones below or, for Vec, those of
-// cpu/simd, found by argument. Everything lives in the namespace of the ISA that compiles it.
+// cpu/simd, found by argument. Everything lives in the namespace of the target that compiles it.
 #pragma once
 
 #include "core/dtype.h"
 #include "core/platform.h"
 
-namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace GS_TARGET_NAMESPACE {
 
 // ---- scalar verbs -----------------------------------------------------------------------------
 
-#define GS_SCALAR_VERB(verb)                                       \
-  GS_INLINE float verb(float x) { return __builtin_##verb##f(x); } \
-  GS_INLINE double verb(double x) { return __builtin_##verb(x); }
+// The C library's functions, or CUDA's.
+#ifdef __CUDACC__
+#define GS_MATH(function) ::function
+#else
+#define GS_MATH(function) __builtin_##function
+#endif
+
+#define GS_SCALAR_VERB(verb)                                    \
+  GS_INLINE float verb(float x) { return GS_MATH(verb##f)(x); } \
+  GS_INLINE double verb(double x) { return GS_MATH(verb)(x); }
 GS_SCALAR_VERB(exp)
 GS_SCALAR_VERB(exp2)
 GS_SCALAR_VERB(expm1)
@@ -40,10 +47,10 @@ GS_SCALAR_VERB(floor)
 GS_SCALAR_VERB(ceil)
 GS_SCALAR_VERB(trunc)
 #undef GS_SCALAR_VERB
-GS_INLINE float round(float x) { return __builtin_nearbyintf(x); }
-GS_INLINE double round(double x) { return __builtin_nearbyint(x); }
-GS_INLINE float abs(float x) { return __builtin_fabsf(x); }
-GS_INLINE double abs(double x) { return __builtin_fabs(x); }
+GS_INLINE float round(float x) { return GS_MATH(nearbyintf)(x); }
+GS_INLINE double round(double x) { return GS_MATH(nearbyint)(x); }
+GS_INLINE float abs(float x) { return GS_MATH(fabsf)(x); }
+GS_INLINE double abs(double x) { return GS_MATH(fabs)(x); }
 
 template <class T>
 GS_INLINE T select(bool mask, T yes, T no) {
@@ -100,9 +107,9 @@ GS_INLINE T scalar_fmod(T a, T b) {
   if constexpr (is_integer<T>) {
     return static_cast<std::int64_t>(b) == -1 ? T(0) : static_cast<T>(a % b);
   } else if constexpr (__is_same(T, float)) {
-    return __builtin_fmodf(a, b);
+    return GS_MATH(fmodf)(a, b);
   } else {
-    return __builtin_fmod(a, b);
+    return GS_MATH(fmod)(a, b);
   }
 }
 
@@ -143,14 +150,14 @@ GS_INLINE T scalar_pow(T base, T exponent) {
     }
     return result;
   } else if constexpr (__is_same(T, float)) {
-    return __builtin_powf(base, exponent);
+    return GS_MATH(powf)(base, exponent);
   } else {
-    return __builtin_pow(base, exponent);
+    return GS_MATH(pow)(base, exponent);
   }
 }
 
-GS_INLINE float atan2(float a, float b) { return __builtin_atan2f(a, b); }
-GS_INLINE double atan2(double a, double b) { return __builtin_atan2(a, b); }
+GS_INLINE float atan2(float a, float b) { return GS_MATH(atan2f)(a, b); }
+GS_INLINE double atan2(double a, double b) { return GS_MATH(atan2)(a, b); }
 
 // The normal distribution's Phi.
 template <class T>
@@ -285,7 +292,8 @@ GS_BINARY(
     const V slope = all<V>(0.79788456080286535588) * (all<V>(1) + all<V>(3 * 0.044715) * square);
     return a * all<V>(0.5) * (all<V>(1) + t + b * (all<V>(1) - t * t) * slope);)
 
+#undef GS_MATH
 #undef GS_UNARY
 #undef GS_BINARY
 
-}  // namespace gradsmith::cpu::GRADSMITH_TARGET
+}  // namespace GS_TARGET_NAMESPACE

@@ -66,7 +66,7 @@ struct ClassLossParams {
   // Written for the backward pass. log softmax(x) = x - maximum - log_sum; two numbers, because
   // their sum loses the digits of log_sum where x is large.
   void *maximum, *log_sum;  // [outer * inner] of the statistics dtype; cross_entropy only
-  double* total_weight;     // what the mean divides by
+  double* total_weight;     // one element: what the mean divides by
 };
 
 struct ClassLossBackwardParams {
@@ -79,7 +79,7 @@ struct ClassLossBackwardParams {
   const std::int64_t* target;
   const void* weight;
   const void *maximum, *log_sum;
-  double total_weight;
+  const double* total_weight;  // one element
   const void* dy;
   void* dx;
 };

@@ -10,7 +10,8 @@
 
 namespace gradsmith {
 
-enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16, amx_bf16 };
+// A CPU table holds those up to amx_bf16, a CUDA table the others.
+enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16, amx_bf16, sm80, sm90 };
 
 // The answer to "can you do this?". Null means yes; otherwise the precondition that does not hold,
 // which GRADSMITH_VERBOSE=2 prints.
@@ -49,7 +50,7 @@ struct Slot {
   const char* forced = nullptr;  // the implementation GRADSMITH_IMPL names for this slot
 
   // Newest first: an ISA overlay goes in front of what is there.
-  GS_INLINE void push_front(const Implementation<Params>& implementation) {
+  GS_HOST_INLINE void push_front(const Implementation<Params>& implementation) {
     if (count == kMaxImplementations) __builtin_trap();  // at import, before anything can run
     for (int i = count; i > 0; --i) implementations[i] = implementations[i - 1];
     implementations[0] = implementation;

@@ -2,6 +2,7 @@
 #include "ops/random.h"
 
 #include <cfloat>
+#include <cmath>
 
 #include "core/error.h"
 
@@ -94,6 +95,25 @@ DropoutParams dropout_params(const char* op, const Array& x, double p, std::int6
   GS_CHECK(group > 0 && count % group == 0, op, ": groups of ", group,
            " elements do not divide shape ", to_string(x.shape));
   return {x.dtype, x.data, nullptr, count, group, p, stream};
+}
+
+void refuse_probability(double probability) {
+  throw ValueError(concatenate("bernoulli: probability ", probability, ", expected 0 to 1"));
+}
+
+void check_weights(const RandomMultinomialParams& p, std::int64_t row, const double* weights) {
+  std::int64_t positive = 0;
+  double total = 0;
+  for (std::int64_t c = 0; c < p.categories; ++c) {
+    GS_CHECK(weights[c] >= 0 && std::isfinite(weights[c]), "multinomial: weight ", weights[c],
+             " in row ", row, ", expected finite and at least 0");
+    total += weights[c];
+    positive += weights[c] > 0;
+  }
+  GS_CHECK(total > 0 && std::isfinite(total), "multinomial: the weights of row ", row,
+           " add up to ", total, ", expected a finite sum above 0");
+  GS_CHECK(p.replacement || positive >= p.samples, "multinomial: row ", row, " has ", positive,
+           " categories of weight above 0, num_samples is ", p.samples, " without replacement");
 }
 
 std::string problem(const RandomParams& p) { return typed_count(p.dtype, p.count); }

@@ -88,6 +88,11 @@ RandomMultinomialParams random_multinomial_params(const Array& weights, std::int
 DropoutParams dropout_params(const char* op, const Array& x, double p, std::int64_t group,
                              RandomStream stream);
 
+// What only the values of an array tell, host memory here; each throws ValueError. `weights` are
+// those of one row.
+[[noreturn]] void refuse_probability(double probability);
+void check_weights(const RandomMultinomialParams& params, std::int64_t row, const double* weights);
+
 std::string problem(const RandomParams& params);
 std::string problem(const RandomIntegerParams& params);
 std::string problem(const RandomBernoulliParams& params);

@@ -14,7 +14,9 @@
 
 namespace gradsmith {
 
-// The CPU's table, filled at first use: references first, then each ISA the machine has.
+// This module's device, "cpu", "cuda" or "cudasim", and its table, filled at first use: the general
+// implementations first, then each ISA the machine has.
+const char* device_name();
 OpTable& table();
 
 Isa isa_cap();              // the highest ISA that slots may use now
@@ -41,7 +43,9 @@ const Implementation<Params>& pick(const Slot<Params>& slot, const Params& param
     if (support.reason == nullptr) return candidate;
     if (verbosity() >= 2) trace_declined(slot.op, candidate.name, support.reason);
   }
-  throw ValueError(concatenate(slot.op, ": no implementation named ", slot.forced));
+  GS_CHECK(slot.forced == nullptr, slot.op, ": no implementation named ", slot.forced);
+  throw ValueError(
+      concatenate(slot.op, ": no implementation on ", device_name(), " for ", problem(params)));
 }
 
 template <class Params>

@@ -6,7 +6,7 @@
 // double and round once, as the reference does.
 #include "core/dispatch.h"
 #include "core/parallel.h"
-#include "cpu/random_range.h"
+#include "core/random_range.h"
 #include "cpu/simd/math.h"
 #include "cpu/simd/philox.h"
 #include "cpu/simd/stream.h"

@@ -9,9 +9,8 @@
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
-#include "core/error.h"
 #include "core/parallel.h"
-#include "cpu/random_range.h"
+#include "core/random_range.h"
 #include "cpu/reference/reference.h"
 
 namespace gradsmith::cpu::reference {
@@ -38,32 +37,19 @@ double precise_uniform(const RandomStream& stream, std::uint64_t position) {
          0x1p-53;
 }
 
-// Weights of one row as doubles, checked; gives their sum and how many are not 0.
+// Weights of one row as doubles, checked.
 template <class T>
-double take_weights(const RandomMultinomialParams& p, std::int64_t row, double* weights,
-                    std::int64_t* positive) {
+void take_weights(const RandomMultinomialParams& p, std::int64_t row, double* weights) {
   const T* source = static_cast<const T*>(p.weights) + row * p.categories;
-  double total = 0;
-  *positive = 0;
-  for (std::int64_t c = 0; c < p.categories; ++c) {
-    weights[c] = static_cast<double>(source[c]);
-    GS_CHECK(weights[c] >= 0 && std::isfinite(weights[c]), "multinomial: weight ", weights[c],
-             " in row ", row, ", expected finite and at least 0");
-    total += weights[c];
-    *positive += weights[c] > 0;
-  }
-  GS_CHECK(total > 0 && std::isfinite(total), "multinomial: the weights of row ", row,
-           " add up to ", total, ", expected a finite sum above 0");
-  GS_CHECK(p.replacement || *positive >= p.samples, "multinomial: row ", row, " has ", *positive,
-           " categories of weight above 0, num_samples is ", p.samples, " without replacement");
-  return total;
+  for (std::int64_t c = 0; c < p.categories; ++c) weights[c] = static_cast<double>(source[c]);
+  check_weights(p, row, weights);
 }
 
-void draw_with_replacement(const RandomMultinomialParams& p, std::int64_t row, double* weights,
-                           double total) {
+void draw_with_replacement(const RandomMultinomialParams& p, std::int64_t row, double* weights) {
   for (std::int64_t c = 1; c < p.categories; ++c) weights[c] += weights[c - 1];
+  const double total = weights[p.categories - 1];
   // Rounding may carry a draw up to the total: the last category with a weight takes it.
-  const double* last = std::lower_bound(weights, weights + p.categories, weights[p.categories - 1]);
+  const double* last = std::lower_bound(weights, weights + p.categories, total);
   for (std::int64_t s = 0; s < p.samples; ++s) {
     const std::int64_t position = row * p.samples + s;
     const double target = precise_uniform(p.stream, static_cast<std::uint64_t>(position)) * total;
@@ -140,8 +126,7 @@ void random_bernoulli(const RandomBernoulliParams& p) {
     T* out = static_cast<T*>(p.out);
     for (std::int64_t i = 0; probabilities != nullptr && i < p.count; ++i) {
       const compute_t<T> probability = probabilities[i];
-      GS_CHECK(probability >= 0 && probability <= 1, "bernoulli: probability ", probability,
-               ", expected 0 to 1");
+      if (!(probability >= 0 && probability <= 1)) refuse_probability(probability);
     }
     parallel_for(p.count, kGrain, [&](std::int64_t begin, std::int64_t end) {
       for_words(p.stream, begin, end, [&](std::int64_t i, const PhiloxBlock& block, int word) {
@@ -168,12 +153,9 @@ void random_multinomial(const RandomMultinomialParams& p) {
   const Workspace order_memory(static_cast<std::size_t>(p.categories) * sizeof(std::int64_t));
   double* weights = weight_memory.as<double>();
   for (std::int64_t row = 0; row < p.rows; ++row) {
-    std::int64_t positive = 0;
-    double total = 0;
-    visit_floating(p.dtype,
-                   [&](auto t) { total = take_weights<decltype(t)>(p, row, weights, &positive); });
+    visit_floating(p.dtype, [&](auto t) { take_weights<decltype(t)>(p, row, weights); });
     if (p.replacement) {
-      draw_with_replacement(p, row, weights, total);
+      draw_with_replacement(p, row, weights);
     } else {
       draw_without_replacement(p, row, weights, order_memory.as<std::int64_t>());
     }

@@ -5,11 +5,11 @@
 
 #include "core/dtype.h"
 
-namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace GS_TARGET_NAMESPACE {
 
-GS_INLINE float largest_below(float x) { return __builtin_nextafterf(x, -__builtin_inff()); }
-GS_INLINE double largest_below(double x) { return __builtin_nextafter(x, -__builtin_inf()); }
-GS_INLINE bfloat16 largest_below(bfloat16 x) {
+GS_HOST_INLINE float largest_below(float x) { return __builtin_nextafterf(x, -__builtin_inff()); }
+GS_HOST_INLINE double largest_below(double x) { return __builtin_nextafter(x, -__builtin_inf()); }
+GS_HOST_INLINE bfloat16 largest_below(bfloat16 x) {
   constexpr std::uint16_t kSmallestNegative = 0x8001;
   const float value = x;
   bfloat16 result = x;
@@ -21,4 +21,4 @@ GS_INLINE bfloat16 largest_below(bfloat16 x) {
   return result;
 }
 
-}  // namespace gradsmith::cpu::GRADSMITH_TARGET
+}  // namespace GS_TARGET_NAMESPACE

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layout that convolutions have on the CPU.
+#include "ops/conv.h"
+
+namespace gradsmith {
+
+// Channels-last fills its vectors with the channels of a group. bfloat16 has kernels for it alone.
+Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t lanes) {
+  constexpr std::int64_t kLanes = 16;
+  const bool fills_vectors =
+      o.groups >= 1 && lanes / o.groups >= (is_channels_last(read) ? kLanes / 2 : kLanes);
+  const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && is_channels_last(read);
+  const bool is_batched = read.ndim() == o.ndim + 2;
+  const bool is_last =
+      is_batched && (fills_vectors || stays_depthwise || read.dtype == DType::bfloat16);
+  return is_last ? Layout::channels_last : Layout::channels_first;
+}
+
+}  // namespace gradsmith
