@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// NumPy arrays in and out of the kernels: views without copies, outputs from our allocator.
+// Arrays in and out of the kernels: views without copies, and new arrays for the outputs.
 #pragma once
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+
+#include <string>
 
 #include "core/shape.h"
 #include "ops/run.h"
@@ -12,31 +14,46 @@ namespace gradsmith::bindings {
 
 namespace py = pybind11;
 
-// To be called at import: both statics take and release the GIL while they are made, so that two
-// threads that need them first at the same time would wait for each other.
-void load_numpy();
+// ---- the array layer, one file per kind of memory: array_numpy.cpp, array_cupy.cpp --------------
 
-bool is_array(py::handle object);
+// To be called at import: statics take and release the GIL while they are made, so that two threads
+// that need them first at the same time would wait for each other.
+void load_arrays();
 
-// A view of a NumPy array. TypeError if it is no array, has a dtype gradsmith lacks, foreign byte
-// order or strides that are no multiple of the item size.
+bool is_array(py::handle object);  // of this module's device
+
+// A view of an array. TypeError if it is none of this device, has a dtype gradsmith lacks, foreign
+// byte order or strides that are no multiple of the item size.
 Array view(py::handle array, const char* op, const char* argument);
 
-Shape shape_from(const py::tuple& sizes, const char* op);  // ValueError for a negative size
+// A writable view for kernels that write into an array they are given.
+Array writable_view(py::handle array, const char* op, const char* argument);
+
 py::object empty(const Shape& shape, DType dtype,
                  Layout layout = Layout::channels_first);  // dense, not initialised
 py::object zeros(const Shape& shape, DType dtype);         // contiguous
 
+// Another view of the memory of `owner`, which it keeps alive.
+py::object read_only_view(py::handle owner, const Array& as);
+
 // Whether an array is dense, writable and no view of memory that another object owns.
 bool owns_memory(py::handle array);
 
+// ---- the same for all of them -------------------------------------------------------------------
+
+void load_dtypes();  // to be called by load_arrays
+
+DType dtype_from(py::handle dtype, const char* op);  // a NumPy dtype object; TypeError otherwise
+py::handle numpy_dtype(DType dtype);                 // held for the life of the process
+
+// TypeError that names the device of an array, or the type of another object.
+[[noreturn]] void refuse_array(py::handle object, const char* op, const char* argument);
+
+std::string text_of(py::handle object);                    // its str()
+Shape shape_from(const py::tuple& sizes, const char* op);  // ValueError for a negative size
+
 py::object as_dtype(py::object array, DType dtype, const char* op, const char* argument);
 py::object as_contiguous(py::object array, const char* op, const char* argument);
-DType dtype_from(py::handle dtype, const char* op);  // a NumPy dtype object; TypeError otherwise
-py::object numpy_dtype(DType dtype);
-
-// A writable view for kernels that write into an array they are given.
-Array writable_view(py::handle array, const char* op, const char* argument);
 
 // A read-only view of x in a larger shape, repeated along `axes`: x has the other dimensions, and
 // either none of these or 1 for each.

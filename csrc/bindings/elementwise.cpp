@@ -37,8 +37,7 @@ struct Operand {
       integer = PyLong_AsLongLongAndOverflow(object, &overflow);
       GS_CHECK(overflow == 0, op, ": ", argument, " does not fit in int64");
     } else {
-      throw TypeError(concatenate(op, ": ", argument, " is a ", Py_TYPE(object)->tp_name,
-                                  ", expected a tensor or a number"));
+      refuse_array(source, op, argument);
     }
     if (view.dtype != DType::float64) floating = static_cast<double>(integer);
   }
@@ -103,6 +102,18 @@ struct Operand {
     integer = static_cast<std::int64_t>(floating);
   }
 };
+
+// Refuses what integers cannot do: division by zero, negative exponents.
+void check_integers(BinaryOp op, const Operand& other) {
+  const IntegerTest test = refused_integers(op);
+  if (test == IntegerTest::none) return;
+  const bool is_refused =
+      other.is_array ? any_integer(test, other.view) : is_refused_by(test, other.integer);
+  GS_CHECK(!is_refused, kBinaryOps[static_cast<int>(op)].name,
+           test == IntegerTest::zero ? ": integer division by zero"
+                                     : ": integers to negative integer powers are not integers "
+                                       "(convert to a floating dtype first)");
+}
 
 // The layout of a result: that of the first operand that has the result's shape.
 Layout result_layout(const Shape& shape, std::initializer_list<const Array*> operands) {
@@ -172,7 +183,7 @@ py::object call_binary(BinaryOp op, py::handle a_object, py::handle b_object, do
   const DType dtype = compute_dtype(info, common);
   a.become(dtype, name, "input");
   b.become(dtype, name, "other");
-  if (!is_floating(dtype)) check_integer_operand(op, b.view);
+  if (!is_floating(dtype)) check_integers(op, b);
   const Shape shape = a.view.shape == b.view.shape
                           ? a.view.shape
                           : broadcast_shapes(name, a.view.shape, b.view.shape);
@@ -189,6 +200,8 @@ py::object call_binary(BinaryOp op, py::handle a_object, py::handle b_object, do
   p.option[0] = option0;
   p.option[1] = option1;
   set_layout(p, target, inputs, 2);
+  p.in_is_number[0] = !a.is_array;
+  p.in_is_number[1] = !b.is_array;
   run_released(compares ? table().compare : table().binary, p, p.count);
   return result;
 }
@@ -213,6 +226,8 @@ py::object call_where(py::handle condition, py::handle a_object, py::handle b_ob
   p.op = 0;
   p.dtype = p.out_dtype = dtype;
   set_layout(p, target, inputs, 3);
+  p.in_is_number[1] = !a.is_array;
+  p.in_is_number[2] = !b.is_array;
   run_released(table().select, p, p.count);
   return result;
 }
@@ -231,6 +246,7 @@ void call_copy(py::handle out, py::handle src) {
   p.dtype = source.view.dtype;
   p.out_dtype = target.dtype;
   set_layout(p, target, inputs, 1);
+  p.in_is_number[0] = !source.is_array;
   run_released(table().convert, p, p.count);
 }
 

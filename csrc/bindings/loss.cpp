@@ -6,9 +6,6 @@
 namespace gradsmith::bindings {
 namespace {
 
-// A wrong reduction is refused by name, whatever its type.
-std::string text_of(const py::object& reduction) { return py::str(reduction).cast<std::string>(); }
-
 Shape result_shape(Reduction reduction, const Shape& values) {
   return reduction == Reduction::none ? values : Shape{};
 }
@@ -141,11 +138,11 @@ py::tuple cross_entropy_forward(py::handle x, py::handle target, py::handle weig
   py::object y = empty(result_shape(p.reduction, positions), p.dtype);
   py::object maximum = empty(positions, statistics_dtype(p.dtype));
   py::object log_sum = empty(positions, statistics_dtype(p.dtype));
-  double total_weight = 0;
+  py::object total_weight = empty({}, DType::float64);
   p.y = view(y, kOp, "out").data;
   p.maximum = view(maximum, kOp, "maximum").data;
   p.log_sum = view(log_sum, kOp, "log_sum").data;
-  p.total_weight = &total_weight;
+  p.total_weight = view(total_weight, kOp, "total_weight").as<double>();
   run_released(table().cross_entropy_forward, p, 4 * p.outer * p.classes * p.inner);
   return py::make_tuple(y, maximum, log_sum, total_weight);
 }
@@ -159,17 +156,29 @@ Input saved_input(py::handle array, const char* op, const char* argument, const 
   return saved;
 }
 
-ClassLossBackwardParams backward_params(const ClassLossParams& p, double total_weight,
+ClassLossBackwardParams backward_params(const ClassLossParams& p, const Input& total_weight,
                                         const Input& dy, const Array& dx) {
-  return {p.dtype,        p.reduction,       p.outer,      p.classes,    p.inner,
-          p.ignore_index, p.label_smoothing, p.x,          p.target,     p.weight,
-          nullptr,        nullptr,           total_weight, dy.view.data, dx.data};
+  return {p.dtype,
+          p.reduction,
+          p.outer,
+          p.classes,
+          p.inner,
+          p.ignore_index,
+          p.label_smoothing,
+          p.x,
+          p.target,
+          p.weight,
+          nullptr,
+          nullptr,
+          total_weight.view.as<const double>(),
+          dy.view.data,
+          dx.data};
 }
 
 py::object cross_entropy_backward(py::handle x, py::handle target, py::handle weight,
                                   std::int64_t ignore_index, const py::object& reduction,
                                   double label_smoothing, py::handle maximum, py::handle log_sum,
-                                  double total_weight, py::handle dy) {
+                                  py::handle total_weight, py::handle dy) {
   constexpr const char* kOp = "cross_entropy";
   const ClassInputs inputs(kOp, x, target, weight, reduction, ignore_index, label_smoothing);
   const DType dtype = inputs.params.dtype;
@@ -180,8 +189,9 @@ py::object cross_entropy_backward(py::handle x, py::handle target, py::handle we
   const Input gradient =
       gradient_input(dy, kOp, result_shape(inputs.params.reduction, positions), dtype);
   py::object dx = empty(inputs.x.view.shape, dtype);
+  const Input divisor = saved_input(total_weight, kOp, "total_weight", {}, DType::float64);
   ClassLossBackwardParams p =
-      backward_params(inputs.params, total_weight, gradient, view(dx, kOp, "dx"));
+      backward_params(inputs.params, divisor, gradient, view(dx, kOp, "dx"));
   p.maximum = maxima.view.data;
   p.log_sum = log_sums.view.data;
   run_released(table().cross_entropy_backward, p, 4 * p.outer * p.classes * p.inner);
@@ -195,24 +205,25 @@ py::tuple nll_loss_forward(py::handle x, py::handle target, py::handle weight,
   ClassInputs inputs(kOp, x, target, weight, reduction, ignore_index, 0);
   ClassLossParams& p = inputs.params;
   py::object y = empty(result_shape(p.reduction, inputs.target.view.shape), p.dtype);
-  double total_weight = 0;
+  py::object total_weight = empty({}, DType::float64);
   p.y = view(y, kOp, "out").data;
-  p.total_weight = &total_weight;
+  p.total_weight = view(total_weight, kOp, "total_weight").as<double>();
   run_released(table().nll_loss_forward, p, p.outer * p.inner);
   return py::make_tuple(y, total_weight);
 }
 
 py::object nll_loss_backward(py::handle x, py::handle target, py::handle weight,
                              std::int64_t ignore_index, const py::object& reduction,
-                             double total_weight, py::handle dy) {
+                             py::handle total_weight, py::handle dy) {
   constexpr const char* kOp = "nll_loss";
   const ClassInputs inputs(kOp, x, target, weight, reduction, ignore_index, 0);
   const ClassLossParams& forward = inputs.params;
   const Input gradient = gradient_input(
       dy, kOp, result_shape(forward.reduction, inputs.target.view.shape), forward.dtype);
   py::object dx = empty(inputs.x.view.shape, forward.dtype);
+  const Input divisor = saved_input(total_weight, kOp, "total_weight", {}, DType::float64);
   const ClassLossBackwardParams p =
-      backward_params(forward, total_weight, gradient, view(dx, kOp, "dx"));
+      backward_params(forward, divisor, gradient, view(dx, kOp, "dx"));
   run_released(table().nll_loss_backward, p, p.outer * p.classes * p.inner);
   return dx;
 }

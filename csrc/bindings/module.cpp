@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The extension module _cpu: every family's functions, the exceptions, and the switches of
-// threads, ISA, trace and memory.
-#include <pybind11/pybind11.h>
+#include "bindings/module.h"
 
 #include "bindings/array.h"
 #include "bindings/families.h"
-#include "core/allocator.h"
-#include "core/cpu_features.h"
 #include "core/error.h"
-#include "core/parallel.h"
 #include "ops/conv.h"
 
 namespace gradsmith::bindings {
@@ -25,19 +20,9 @@ void translate(std::exception_ptr pointer) {
     PyErr_SetString(PyExc_IndexError, error.what());
   } catch (const MemoryError& error) {
     PyErr_SetString(PyExc_MemoryError, error.what());
+  } catch (const DeviceError& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
   }
-}
-
-py::dict stats() {
-  const MemoryStats now = memory_stats();
-  py::dict result;
-  result["in_use"] = now.in_use;
-  result["cached"] = now.cached;
-  result["peak_in_use"] = now.peak_in_use;
-  result["cache_limit"] = now.cache_limit;
-  result["allocations"] = now.allocations;
-  result["cache_hits"] = now.cache_hits;
-  return result;
 }
 
 template <class Params>
@@ -57,8 +42,6 @@ py::dict implementations() {
 }
 
 void bind_switches(py::module_& m) {
-  m.def("thread_count", &thread_count);
-  m.def("set_thread_count", &set_thread_count, py::arg("count"));
   m.def("isa", [] { return name_of(isa_cap()); });
   m.def("highest_isa", [] { return name_of(highest_isa()); });
   m.def(
@@ -66,22 +49,16 @@ void bind_switches(py::module_& m) {
       py::arg("name"));
   m.def("verbosity", &verbosity);
   m.def("set_verbosity", &set_verbosity, py::arg("level"));
-  m.def("cpu_name", [] { return std::string(cpu_name()); });
   m.def("compiler", [] { return "g++ " __VERSION__; });
   m.def("implementations", &implementations);
-  m.def("memory_stats", &stats);
-  m.def("empty_cache", &empty_cache);
-  m.def("set_cache_limit", &set_cache_limit, py::arg("bytes"));
 }
 
 }  // namespace
-}  // namespace gradsmith::bindings
 
-PYBIND11_MODULE(_cpu, m) {
-  using namespace gradsmith::bindings;
-  m.doc() = "gradsmith's CPU kernels";
-  py::register_exception_translator(&translate);
-  load_numpy();
+void bind_module(py::module_& m) {
+  // Local, for each module has exception classes of its own.
+  py::register_local_exception_translator(&translate);
+  load_arrays();
   bind_switches(m);
   bind_elementwise(m);
   bind_reduce(m);
@@ -98,7 +75,8 @@ PYBIND11_MODULE(_cpu, m) {
   bind_indexing(m);
   bind_random(m);
   bind_optim(m);
-  // Wrong values of GRADSMITH_ISA, GRADSMITH_IMPL and GRADSMITH_WINOGRAD are reported at import.
-  gradsmith::table();
-  gradsmith::winograd();
+  table();
+  winograd();
 }
+
+}  // namespace gradsmith::bindings

@@ -110,7 +110,9 @@ void call_adam(const Group& group, double lr, double beta1, double beta2, double
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  py::class_<Group>(m, "OptimTensors", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)));
+  // Local to the module, for the modules of other devices have a class of this name too.
+  py::class_<Group>(m, "OptimTensors", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                    py::module_local());
   m.def(
       "optim_tensors",
       [](std::string op, const py::list& params, const py::list& grads, const py::list& states,

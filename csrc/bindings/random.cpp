@@ -32,7 +32,7 @@ void call_bernoulli(py::handle out, py::handle probability, std::uint64_t seed,
                     std::uint64_t offset) {
   constexpr const char* kOp = "bernoulli";
   const Array target = writable_view(out, kOp, "out");
-  const bool is_number = !is_array(probability);
+  const bool is_number = PyFloat_Check(probability.ptr()) || PyLong_Check(probability.ptr());
   Input probabilities;
   if (!is_number) probabilities = contiguous_input(probability, kOp, "p");
   const RandomBernoulliParams p =
