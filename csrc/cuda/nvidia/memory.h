@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Global and shared memory, and atomics on both, as plain pointers and intrinsics.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "cuda/pack.h"
+
+namespace gradsmith::cuda {
+
+template <class T>
+using Global = T*;
+template <class T>
+using Shared = T*;
+
+// Typed access to a pointer of the Params: Global<const float> x = global<const float>(p.x).
+template <class T>
+__device__ __forceinline__ Global<T> global(const void* pointer) {
+  return static_cast<T*>(pointer);
+}
+template <class T>
+__device__ __forceinline__ Global<T> global(void* pointer) {
+  return static_cast<T*>(pointer);
+}
+
+// The same memory as elements of another type.
+template <class To, class From>
+__device__ __forceinline__ To* memory_cast(From* pointer) {
+  return reinterpret_cast<To*>(pointer);
+}
+
+template <int N, class T>
+__device__ __forceinline__ Pack<T, N> load_pack(const T* pointer) {
+  return *reinterpret_cast<const Pack<T, N>*>(pointer);
+}
+template <class T, int N>
+__device__ __forceinline__ void store_pack(T* pointer, const Pack<T, N>& pack) {
+  *reinterpret_cast<Pack<T, N>*>(pointer) = pack;
+}
+
+// The block's dynamic shared memory, dealt out in order. 1,024 bytes is what the swizzled layouts
+// of the copy engine are aligned to.
+class SharedArena {
+ public:
+  __device__ SharedArena() {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    next_ = memory;
+  }
+  template <class T>
+  __device__ Shared<T> take(int count, int alignment = 16) {
+    const std::uintptr_t mask = static_cast<std::uintptr_t>(alignment) - 1;
+    next_ =
+        reinterpret_cast<unsigned char*>((reinterpret_cast<std::uintptr_t>(next_) + mask) & ~mask);
+    T* const result = reinterpret_cast<T*>(next_);
+    next_ += sizeof(T) * count;
+    return result;
+  }
+
+ private:
+  unsigned char* next_;
+};
+
+// ---- atomics, relaxed
+// ----------------------------------------------------------------------------
+
+template <class T>
+__device__ __forceinline__ T atomic_add(T* pointer, T value) {
+  return atomicAdd(pointer, value);
+}
+template <class T>
+__device__ __forceinline__ T atomic_max(T* pointer, T value) {
+  return atomicMax(pointer, value);
+}
+template <class T>
+__device__ __forceinline__ T atomic_min(T* pointer, T value) {
+  return atomicMin(pointer, value);
+}
+template <class T>
+__device__ __forceinline__ T atomic_exchange(T* pointer, T value) {
+  return atomicExch(pointer, value);
+}
+// Returns what was there; it is `value` now if that was `expected`.
+template <class T>
+__device__ __forceinline__ T atomic_cas(T* pointer, T expected, T value) {
+  return atomicCAS(pointer, expected, value);
+}
+
+// ---- words through which blocks of one cooperative launch meet
+// -----------------------------------
+
+__device__ __forceinline__ std::uint32_t load_acquire(const std::uint32_t* pointer) {
+  std::uint32_t value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(pointer) : "memory");
+  return value;
+}
+__device__ __forceinline__ void store_release(std::uint32_t* pointer, std::uint32_t value) {
+  asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(pointer), "r"(value) : "memory");
+}
+// Adds one; what this thread wrote before is seen by who acquires the new value.
+__device__ __forceinline__ std::uint32_t add_release(std::uint32_t* pointer, std::uint32_t value) {
+  std::uint32_t before;
+  asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(pointer), "r"(value)
+               : "memory");
+  return before;
+}
+__device__ __forceinline__ void spin_until_at_least(const std::uint32_t* pointer,
+                                                    std::uint32_t value) {
+  while (load_acquire(pointer) < value) {
+  }
+}
+
+// As load_pack, but from the level that all multiprocessors share: what another block has written
+// since this one looked there.
+template <int N, class T>
+__device__ __forceinline__ Pack<T, N> load_pack_fresh(const T* pointer) {
+  using Words = std::conditional_t<
+      sizeof(Pack<T, N>) == 16, uint4,
+      std::conditional_t<sizeof(Pack<T, N>) == 8, uint2,
+                         std::conditional_t<sizeof(Pack<T, N>) == 4, unsigned, unsigned short>>>;
+  static_assert(sizeof(Words) == sizeof(Pack<T, N>));
+  const Words words = __ldcg(reinterpret_cast<const Words*>(pointer));
+  Pack<T, N> pack;
+  memcpy(&pack, &words, sizeof(pack));
+  return pack;
+}
+
+// Makes what this thread wrote visible to the whole device before what it writes next.
+__device__ __forceinline__ void fence_device() { __threadfence(); }
+
+}  // namespace gradsmith::cuda
