@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the parts of the family into their slots.
+#pragma once
+
+#include "ops/op_table.h"
+
+namespace gradsmith::cuda {
+
+void fill_arg_reduce(OpTable& table);
+void fill_scan(OpTable& table);
+
+}  // namespace gradsmith::cuda
