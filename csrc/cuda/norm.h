@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the norm family. Batch norm takes any problem that has channels; the others are
+// called for problems with elements.
+#pragma once
+
+#include "ops/norm.h"
+
+namespace gradsmith::cuda {
+
+void batch_norm_forward(const BatchNormParams& p);
+void batch_norm_backward(const BatchNormBackwardParams& p);
+
+// Rows of adjacent elements; backward, with a channel per element.
+void row_norm_of_rows(const RowNormParams& p);
+void row_norm_backward_of_rows(const RowNormBackwardParams& p);
+
+// Rows of several channels, in either layout; forward, channels last.
+void row_norm_of_groups(const RowNormParams& p);
+void row_norm_backward_of_groups(const RowNormBackwardParams& p);
+
+void channel_window_sum(const ChannelWindowParams& p);
+
+}  // namespace gradsmith::cuda
