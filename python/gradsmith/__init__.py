@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradsmith import autograd as autograd
 from gradsmith import backend as _backend
+from gradsmith import cuda as cuda
+from gradsmith import cudasim as cudasim
 from gradsmith import memory as memory
 from gradsmith import random as random
 from gradsmith.autograd import enable_grad as enable_grad
@@ -144,6 +146,7 @@ from gradsmith.ops.indexing import scatter as scatter
 from gradsmith.ops.indexing import scatter_add as scatter_add
 from gradsmith.ops.indexing import take as take
 from gradsmith.ops.indexing import take_along_dim as take_along_dim
+from gradsmith.ops.interchange import from_dlpack as from_dlpack
 from gradsmith.ops.joining import cat as cat
 from gradsmith.ops.joining import concat as concat
 from gradsmith.ops.joining import concatenate as concatenate

@@ -176,7 +176,7 @@ def cross_entropy_backward(
     label_smoothing: float,
     maximum: Any,
     log_sum: Any,
-    total_weight: float,
+    total_weight: _Array,
     dy: _Array,
 ) -> _Array: ...
 def cross_entropy_forward(
@@ -351,7 +351,7 @@ def nll_loss_backward(
     weight: _Array,
     ignore_index: int,
     reduction: Any,
-    total_weight: float,
+    total_weight: _Array,
     dy: _Array,
 ) -> _Array: ...
 def nll_loss_forward(

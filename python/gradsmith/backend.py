@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +27,8 @@ float64 = np.dtype(np.float64)
 DTYPES: tuple[DType, ...] = (bool_, uint8, int32, int64, bfloat16, float32, float64)
 FLOATING: frozenset[DType] = frozenset({bfloat16, float32, float64})
 
-# The one place that knows which module holds the kernels of which array type.
+# The one place that knows which module holds the kernels of which array type. Those of other
+# devices enter when the device is first asked for.
 EXTENSIONS: dict[type, ModuleType] = {np.ndarray: _cpu}
 
 _default_dtype: DType = float32
@@ -49,19 +52,49 @@ class Device:
         self.index = index
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})"
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Device, str)) and str(self) == str(other)
+        if isinstance(other, str):
+            other = Device(*_parts(other))
+        if not isinstance(other, Device):
+            return False
+        return self.type == other.type and (self.index or 0) == (other.index or 0)
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        return hash((self.type, self.index or 0))
+
+
+def _parts(name: str) -> tuple[str, int | None]:
+    """Split ``"cuda:0"`` into its type and index."""
+    kind, _, index = name.partition(":")
+    return (kind, int(index)) if index.isascii() and index.isdigit() else (name, None)
 
 
 CPU = Device("cpu")
+CUDASIM = Device("cudasim")
+CUDA = Device("cuda", 0)
+_DEVICES: dict[type, Device] = {np.ndarray: CPU}
+
+
+class SimulatedArray(np.ndarray[Any, np.dtype[Any]]):
+    """An array of device ``cudasim``: views are NumPy's, everything else needs our kernels.
+
+    NumPy could read its memory, which is the host's, but not that of a GPU; so what would fail on
+    ``cuda`` is refused here too.
+    """
+
+    __array_ufunc__ = None  # type: ignore[assignment]  # arithmetic raises a TypeError
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise TypeError(f"numpy.{func.__name__} got an array on cudasim, expected one on cpu")
+
+    def __repr__(self) -> str:
+        return f"SimulatedArray({on_host(self)})"
 
 
 def as_device(device: Device | str | None) -> Device:
@@ -71,19 +104,181 @@ def as_device(device: Device | str | None) -> Device:
         ValueError: the name is unknown.
         RuntimeError: the device needs something that this machine or build lacks.
     """
-    name = "cpu" if device is None else str(device)
-    if name in ("cpu", "cpu:0"):
+    if device is None or device is CPU:
         return CPU
-    kind = name.partition(":")[0]
-    if kind == "cuda":
+    if isinstance(device, Device):
+        kind, index = device.type, device.index
+    else:
+        kind, index = _parts(str(device))
+    known = {"cpu": CPU, "cudasim": CUDASIM, "cuda": CUDA}.get(kind)
+    if known is None:
+        raise ValueError(f"device '{device}' is unknown (expected 'cpu', 'cuda' or 'cudasim')")
+    if known is not CPU and known not in _DEVICES.values():
+        array_type, extension = _LOADERS[kind]()
+        _register(array_type, extension, known)
+    if index:
+        raise ValueError(f"device '{device}': gradsmith uses one device of a kind, index 0")
+    return known
+
+
+def _register(array_type: type, extension: ModuleType, device: Device) -> None:
+    """Enter a device, with the switches as they are set for the CPU."""
+    extension.set_default_floating(_default_dtype)
+    extension.set_verbosity(_cpu.verbosity())
+    extension.set_winograd(_cpu.winograd())
+    EXTENSIONS[array_type] = extension
+    _DEVICES[array_type] = device
+
+
+def _load_simulator() -> tuple[type, ModuleType]:
+    try:
+        simulator = importlib.import_module("gradsmith._cudasim")
+    except ModuleNotFoundError:
         raise RuntimeError(
-            "device 'cuda': this build of gradsmith has no CUDA extension (_cuda). It needs an "
-            "NVIDIA GPU with its driver, the package cupy-cuda13x (pip install "
-            "'gradsmith[cuda13]') and a build where nvcc is found."
+            "device 'cudasim': this build of gradsmith has no simulator (_cudasim)"
+        ) from None
+    simulator.set_array_type(SimulatedArray)
+    return SimulatedArray, simulator
+
+
+def _load_cuda() -> tuple[type, ModuleType]:
+    if importlib.util.find_spec("gradsmith._cuda") is None:
+        raise RuntimeError(
+            "device 'cuda': this build of gradsmith has no CUDA extension (_cuda). Build it where "
+            "nvcc is found (the CUDA toolkit of https://developer.nvidia.com/cuda-downloads); it "
+            "also needs an NVIDIA GPU with its driver and the package cupy-cuda13x (pip install "
+            "'gradsmith[cuda13]')"
         )
-    if kind == "cudasim":
-        raise RuntimeError("device 'cudasim': this build of gradsmith has no simulator (_cudasim)")
-    raise ValueError(f"device {name!r} is unknown (expected 'cpu', 'cuda' or 'cudasim')")
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise RuntimeError(
+            f"device 'cuda': CuPy cannot be imported ({error}); install the package cupy-cuda13x "
+            "with pip install 'gradsmith[cuda13]'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(
+            f"device 'cuda': the CUDA driver does not answer ({error}); install NVIDIA's driver, "
+            "and look with nvidia-smi whether it sees the GPU"
+        ) from error
+    if count == 0:
+        raise RuntimeError("device 'cuda': the CUDA driver sees no GPU (look with nvidia-smi)")
+    return cupy.ndarray, importlib.import_module("gradsmith._cuda")
+
+
+_LOADERS = {"cudasim": _load_simulator, "cuda": _load_cuda}
+
+
+def is_array(x: Any) -> bool:
+    """Whether ``x`` is an array of some device, and no tensor."""
+    return type(x) in EXTENSIONS or isinstance(x, np.ndarray) or _is_unseen_cupy_array(x)
+
+
+def _is_unseen_cupy_array(x: Any) -> bool:
+    """Whether CuPy made it before anybody asked us for the device; enters the device."""
+    if type(x).__module__ != "cupy" or type(x).__name__ != "ndarray":
+        return False
+    as_device(CUDA)
+    return True
+
+
+def device_of(array: Array) -> Device:
+    """Return the device of an array."""
+    return _DEVICES[type(array)]
+
+
+def extension_of(device: Device | str | None) -> Any:
+    """Return the module with the kernels of a device."""
+    if device is None:
+        return _cpu
+    device = as_device(device)
+    return next(EXTENSIONS[kind] for kind, its_device in _DEVICES.items() if its_device is device)
+
+
+def moved(array: Array, device: Device) -> Array:
+    """Return a copy on a device, with its elements in the same order in memory.
+
+    On the array's own device it returns the array itself.
+    """
+    if device_of(array) is device:
+        return array
+    # Memory moves in C order: other orders are that of a permuted array.
+    order = sorted(range(array.ndim), key=lambda d: -abs(array.strides[d]))
+    permuted = array if array.flags.c_contiguous else array.transpose(order)
+    here = _to_host(permuted)
+    there = here if device is CPU else _from_host(here, device)
+    if permuted is array:
+        return there
+    return there.transpose([order.index(d) for d in range(array.ndim)])
+
+
+def _to_host(array: Array) -> Array:
+    device = device_of(array)
+    if device is CPU:
+        return array
+    if device is CUDASIM:
+        return np.array(array, order="C", subok=False)
+    result: Array = importlib.import_module("cupy").asnumpy(array)
+    return result
+
+
+def _from_host(array: Array, device: Device) -> Array:
+    if device is CUDA:
+        result: Array = importlib.import_module("cupy").asarray(array)
+        return result
+    copy: Array = extension_of(device).empty(array.shape, array.dtype)
+    copy.view(np.ndarray)[...] = array
+    return copy
+
+
+def on_host(array: Array) -> Array:
+    """Return an array as NumPy can read it: itself on the CPU, else a copy."""
+    return array if type(array) is np.ndarray else moved(array, CPU)
+
+
+def like(values: Any, array: Array) -> Array:
+    """Return the values, an array of the host or of that device, on the device of ``array``."""
+    if type(values) is type(array):
+        return values
+    return moved(np.asarray(values), device_of(array))
+
+
+def broadcast_to(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return a read-only view of a larger shape (ValueError where it does not broadcast)."""
+    if type(array) is np.ndarray:
+        return np.broadcast_to(array, shape)
+    if device_of(array) is CUDA:
+        result: Array = importlib.import_module("cupy").broadcast_to(array, shape)
+        return result
+    return np.broadcast_to(array.view(np.ndarray), shape).view(type(array))
+
+
+def address_of(array: Array) -> int:
+    """Return the address of the first element, in the memory of the array's device."""
+    if device_of(array) is CUDA:
+        return int(array.data.ptr)  # type: ignore[attr-defined]
+    return int(array.__array_interface__["data"][0])
+
+
+def may_share_memory(a: Array, b: Array) -> bool:
+    """Whether two arrays may have elements in common."""
+    if type(a) is not type(b):
+        return False
+    if device_of(a) is CUDA:
+        return bool(importlib.import_module("cupy").may_share_memory(a, b))
+    return np.may_share_memory(a.view(np.ndarray), b.view(np.ndarray))
+
+
+def library_for(array: Array) -> tuple[Any, Array]:
+    """Return the library for what has no kernel (sorting, LAPACK), and the array as it takes it.
+
+    NumPy, or CuPy with NumPy's functions; results come back to the device through `like`.
+    """
+    if device_of(array) is CUDA:
+        return importlib.import_module("cupy"), array
+    return np, on_host(array)
 
 
 def as_dtype(dtype: Any) -> DType:
@@ -102,6 +297,18 @@ def as_dtype(dtype: Any) -> DType:
         names = ", ".join(str(known) for known in DTYPES)
         raise TypeError(f"dtype {dtype!r} is unknown (expected one of {names})")
     return DTYPES[DTYPES.index(result)]
+
+
+def check_fits(array: Array, dtype: DType) -> None:
+    """Refuse numbers that an integer dtype would wrap around.
+
+    Raises:
+        ValueError: there is one.
+    """
+    info = np.iinfo(dtype)
+    fits = (array >= info.min) & (array <= info.max)
+    if not fits.all():
+        raise ValueError(f"tensor: {array[~fits].flat[0]} does not fit in {dtype}")
 
 
 def get_default_dtype() -> DType:

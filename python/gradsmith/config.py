@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 
 import gradsmith._cpu as _cpu
+from gradsmith.backend import EXTENSIONS
 
 _MOST_THREADS = 1024
 
@@ -85,11 +86,16 @@ def winograd(tile: str) -> Iterator[None]:
         ValueError: the tile is none of these.
     """
     before = _cpu.winograd()
-    _cpu.set_winograd(tile)
+    _set_winograd(tile)
     try:
         yield
     finally:
-        _cpu.set_winograd(before)
+        _set_winograd(before)
+
+
+def _set_winograd(tile: str) -> None:
+    for extension in EXTENSIONS.values():
+        extension.set_winograd(tile)
 
 
 def implementations() -> dict[str, list[str]]:

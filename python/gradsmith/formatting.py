@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def tensor_text(tensor: Tensor) -> str:
     """Return ``tensor(...)`` with the size of an empty one, an unusual dtype, and the tape."""
-    array = tensor._array
+    array = backend.on_host(tensor._array)
     text = np.array2string(
         array.astype(np.float32) if array.dtype == backend.bfloat16 else array,
         separator=", ",
@@ -29,6 +29,8 @@ def tensor_text(tensor: Tensor) -> str:
     plain = (backend.get_default_dtype(), backend.int64, backend.bool_)
     if array.dtype not in plain or (0 in array.shape and array.dtype != plain[0]):
         text += f", dtype={array.dtype}"
+    if tensor.device != backend.CPU:
+        text += f", device='{tensor.device}'"
     if tensor._node is not None:
         text += f", grad_fn=<{tensor._node.name}>"
     elif tensor.requires_grad:

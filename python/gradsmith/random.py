@@ -12,7 +12,7 @@ import threading
 
 import numpy as np
 
-from gradsmith.backend import Device, as_device
+from gradsmith.backend import Device, as_device, on_host
 from gradsmith.tensor import Tensor, wrap
 
 _BLOCK = 4  # words of a Philox block; draws start at a block of their own
@@ -71,7 +71,7 @@ class Generator:
             raise TypeError("set_state: expected a uint8 tensor, as get_state returns it")
         if state.shape != (16,):
             raise ValueError(f"set_state: the state has shape {state.shape}, expected (16,)")
-        seed, offset = np.ascontiguousarray(state._array).view("<u8")
+        seed, offset = np.ascontiguousarray(on_host(state._array)).view("<u8")
         with self._lock:
             self._seed, self._offset = int(seed), int(offset)
         return self

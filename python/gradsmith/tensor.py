@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradsmith import backend
-from gradsmith.backend import CPU, EXTENSIONS, FLOATING, Array, Device, DType
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, Device, DType
 from gradsmith.formatting import tensor_text
 from gradsmith.hooks import HookHandle
 
@@ -85,7 +85,7 @@ class Tensor(TensorMethods):
     @property
     def device(self) -> Device:
         """Where the memory is."""
-        return CPU
+        return backend.device_of(self._array)
 
     @property
     def itemsize(self) -> int:
@@ -152,8 +152,8 @@ class Tensor(TensorMethods):
         return self._array.dtype in FLOATING
 
     def data_ptr(self) -> int:
-        """Return the address of the first element."""
-        return int(self._array.__array_interface__["data"][0])
+        """Return the address of the first element, in the memory of the device."""
+        return backend.address_of(self._array)
 
     # ---- to Python and NumPy ---------------------------------------------------------------------
 
@@ -161,8 +161,11 @@ class Tensor(TensorMethods):
         """Return the array itself; changes to it are seen by the tensor.
 
         Raises:
+            TypeError: the tensor is not on the CPU (use ``cpu().numpy()``).
             RuntimeError: the tensor requires a gradient (use ``detach().numpy()``).
         """
+        if type(self._array) is not np.ndarray:
+            raise TypeError(f"numpy: the tensor is on {self.device}; use x.cpu().numpy()")
         if self.requires_grad:
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which NumPy would lose; use "
@@ -177,14 +180,14 @@ class Tensor(TensorMethods):
         """Return the only element as a Python number (ValueError if there are others)."""
         if self._array.size != 1:
             raise ValueError(f"item: the tensor has shape {self.shape}, expected one element")
-        value = self._array.item()
+        array = self._array
+        value = (array if type(array) is np.ndarray else backend.on_host(array)).item()
         return value if isinstance(value, (bool, int, float)) else float(value)
 
     def tolist(self) -> Any:
         """Return nested lists of Python numbers."""
-        if self._array.dtype == backend.bfloat16:
-            return self._array.astype(np.float32).tolist()
-        return self._array.tolist()
+        array = backend.on_host(self._array)
+        return (array.astype(np.float32) if array.dtype == backend.bfloat16 else array).tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -221,7 +224,7 @@ class Tensor(TensorMethods):
         if self._node is not None:
             raise RuntimeError("deepcopy: only leaf tensors can be copied; detach it first")
         copy = type(self).__new__(type(self))
-        copy._array = self._array.copy()
+        copy._array = EXTENSIONS[type(self._array)].copy_of(self._array)
         copy.requires_grad = self.requires_grad
         memo[id(self)] = copy
         return copy
@@ -344,10 +347,11 @@ def array_of(op: str, x: Any, argument: str = "input") -> Array:
     raise TypeError(f"{op}: {argument} is a {type(x).__name__}, expected a tensor")
 
 
-def as_array(data: Any, dtype: DType | None = None) -> Array:
+def as_array(data: Any, dtype: DType | None = None, device: Device | None = None) -> Array:
     """Return ``data`` as an array of a dtype gradsmith has, copying only where it must.
 
-    Python floats become the default dtype, ints int64; arrays keep their dtype.
+    Python floats become the default dtype, ints int64; arrays keep their dtype and, unless one is
+    given, their device. Anything else comes to the CPU.
 
     Raises:
         TypeError: the data is no number, or has a dtype gradsmith lacks.
@@ -355,12 +359,14 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
     """
     if isinstance(data, Tensor):
         array = data._array
-    elif isinstance(data, (np.ndarray, np.generic)):
+    elif backend.is_array(data):
+        array = data
+    elif isinstance(data, np.generic):
         array = np.asarray(data)
     else:
         array = _array_of_sequence(data)
         if dtype is not None and dtype.kind in "iu":
-            _check_fits(array, dtype)
+            backend.check_fits(array, dtype)
         if dtype is None and array.dtype == np.float64:
             dtype = backend.get_default_dtype()
     if array.dtype.kind in "iu" and array.dtype not in backend.DTYPES:
@@ -371,19 +377,13 @@ def as_array(data: Any, dtype: DType | None = None) -> Array:
         dtype = backend.as_dtype(array.dtype)
     elif array.dtype not in backend.DTYPES:
         backend.as_dtype(array.dtype)
-    if type(array) is not np.ndarray:
+    if type(array) not in EXTENSIONS:
         array = np.asarray(array, order="C").view(np.ndarray)
     if array.dtype != dtype:
-        array = EXTENSIONS[type(array)].cast(np.asarray(array, order="C"), dtype)
-    return array
-
-
-def _check_fits(array: Array, dtype: DType) -> None:
-    """Refuse numbers that an integer dtype would wrap around."""
-    info = np.iinfo(dtype)
-    fits = (array >= info.min) & (array <= info.max)
-    if not fits.all():
-        raise ValueError(f"tensor: {array[~fits].flat[0]} does not fit in {dtype}")
+        if type(array) is np.ndarray:
+            array = np.asarray(array, order="C")
+        array = EXTENSIONS[type(array)].cast(array, dtype)
+    return array if device is None else backend.moved(array, device)
 
 
 def _array_of_sequence(data: Any) -> Array:

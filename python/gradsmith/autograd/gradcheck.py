@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsmith.autograd.engine import grad
 from gradsmith.autograd.mode import enable_grad, no_grad
-from gradsmith.backend import FLOATING, Array, float64
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, like, on_host
 from gradsmith.tensor import Tensor, wrap
 
 
@@ -24,18 +24,20 @@ def _numeric_jacobian(
     function: Callable[..., Any], inputs: Sequence[Any], chosen: Tensor, eps: float
 ) -> list[Array]:
     """Return d outputs / d chosen by central differences, one matrix (chosen, output) each."""
-    flat = chosen._array.reshape(-1)
-    if flat.size and not np.shares_memory(flat, chosen._array):
+    if not chosen._array.flags.c_contiguous:
         raise ValueError("gradcheck: inputs have to be contiguous")
+    flat = chosen._array.reshape(-1)
+    numbers = np.array(on_host(flat))
+    copy = EXTENSIONS[type(flat)].copy
     columns: list[list[Array]] = []
     with no_grad():
         for i in range(flat.size):
-            kept = flat[i]
-            flat[i] = kept + eps
-            above = [o._array.copy() for o in _outputs(function, inputs)]
-            flat[i] = kept - eps
-            below = [o._array.copy() for o in _outputs(function, inputs)]
-            flat[i] = kept
+            kept = float(numbers[i])
+            copy(flat[i : i + 1], kept + eps)
+            above = [np.array(on_host(o._array)) for o in _outputs(function, inputs)]
+            copy(flat[i : i + 1], kept - eps)
+            below = [np.array(on_host(o._array)) for o in _outputs(function, inputs)]
+            copy(flat[i : i + 1], kept)
             columns.append(
                 [((a - b) / (2 * eps)).reshape(-1) for a, b in zip(above, below, strict=True)]
             )
@@ -49,9 +51,10 @@ def _analytic_jacobian(output: Tensor, chosen: Tensor) -> Array:
     for k in range(output._array.size):
         seed = np.zeros(output._array.shape)
         seed.reshape(-1)[k] = 1.0
-        (result,) = grad(output, chosen, wrap(seed), retain_graph=True, allow_unused=True)
+        dy = wrap(like(seed, output._array))
+        (result,) = grad(output, chosen, dy, retain_graph=True, allow_unused=True)
         if result is not None:
-            jacobian[:, k] = result._array.reshape(-1)
+            jacobian[:, k] = on_host(result._array).reshape(-1)
     return jacobian
 
 
@@ -135,9 +138,9 @@ def gradgradcheck(
         raise ValueError("gradgradcheck: no output requires a gradient")
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        seeds = [wrap(np.asarray(rng.standard_normal(o.shape))) for o in outputs]
+        seeds = [wrap(like(np.asarray(rng.standard_normal(o.shape)), o._array)) for o in outputs]
     else:
-        seeds = [wrap(g._array.copy()) for g in grad_outputs]
+        seeds = [wrap(EXTENSIONS[type(g._array)].copy_of(g._array)) for g in grad_outputs]
     for seed in seeds:
         seed.requires_grad_()
 

@@ -42,7 +42,8 @@ def _demo(options: argparse.Namespace) -> int:
     from gradsmith.recipes import digits_lenet
 
     epochs = digits_lenet.EPOCHS if options.epochs is None else options.epochs
-    return digits_lenet.main(epochs, options.seed, options.device, 0 if options.quiet else "auto")
+    verbose = 0 if options.quiet else "auto"
+    return digits_lenet.main(epochs, options.seed, options.device, verbose, options.digits)
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--epochs", type=_count, help="passes over the training digits")
     demo.add_argument("--seed", type=_seed, default=0, help="fixes weights and orders (0)")
     demo.add_argument("--device", default="cpu", help="where to train (cpu)")
+    demo.add_argument("--digits", type=_count, help="take so many of each split only")
     demo.add_argument("--quiet", action="store_true", help="no progress")
     add("info", _info, "show compiler, instruction set, threads and CUDA", "info")
     summary = add("summary", _summary, "show the layers of a model", "summary lenet5")

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gradsmith.backend import is_array
+from gradsmith.ops.joining import stack
 from gradsmith.tensor import Tensor, as_array, wrap
 
 
@@ -24,7 +26,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if not batch:
         raise ValueError("default_collate: got no samples")
     first = batch[0]
-    if isinstance(first, (Tensor, np.ndarray, np.generic)):
+    if isinstance(first, (Tensor, np.generic)) or is_array(first):
         return _stack([as_array(sample) for sample in batch])
     if isinstance(first, (bool, int, float)):
         return wrap(as_array(list(batch)))
@@ -58,12 +60,14 @@ def _stack(arrays: list[Any]) -> Tensor:
                 f"default_collate: samples have the shapes {arrays[0].shape} and {array.shape}, "
                 "expected equal ones; give DataLoader a collate_fn that pads"
             )
-    return wrap(np.stack(arrays))
+    if type(arrays[0]) is np.ndarray:
+        return wrap(np.stack(arrays))
+    return stack([wrap(array) for array in arrays])
 
 
 def default_convert(sample: Any) -> Any:
     """Return a sample with its arrays and NumPy numbers as tensors; used without batches."""
-    if isinstance(sample, (np.ndarray, np.generic)):
+    if isinstance(sample, np.generic) or is_array(sample):
         return wrap(as_array(sample))
     if isinstance(sample, Mapping):
         return {key: default_convert(value) for key, value in sample.items()}

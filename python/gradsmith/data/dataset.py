@@ -69,6 +69,15 @@ def position(op: str, index: int, length: int) -> int:
     return index + length if index < 0 else index
 
 
+def rows_at(tensor: Tensor, where: Any) -> Tensor:
+    """Return the rows at an index, a slice or an array of indices, off the tape.
+
+    On the CPU NumPy picks them, which copies no index.
+    """
+    array = tensor._array
+    return wrap(np.asarray(array[where])) if type(array) is np.ndarray else tensor.detach()[where]
+
+
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Sample i is ``(tensors[0][i], tensors[1][i], ...)``; arrays are taken as tensors.
 
@@ -95,7 +104,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         """Return the sample at ``index``: views off the tape."""
         where = position("TensorDataset", index, len(self))
-        return tuple(wrap(np.asarray(tensor._array[where])) for tensor in self.tensors)
+        return tuple(rows_at(tensor, where) for tensor in self.tensors)
 
     def __len__(self) -> int:
         """Return N."""
@@ -104,7 +113,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def take(self, indices: Array) -> list[Tensor]:
         """Return the batch of the samples at ``indices``, shape (B,): tensors of (B, ...)."""
         check_indices("TensorDataset", indices, len(self))
-        return [wrap(tensor._array[indices]) for tensor in self.tensors]
+        return [rows_at(tensor, indices) for tensor in self.tensors]
 
 
 class ConcatDataset(Dataset[T_co]):

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from gradsmith.backend import Array
+from gradsmith.backend import Array, on_host
 from gradsmith.data.dataset import dataset_length, index_array
 from gradsmith.data.keyed_random import LazySeed, permutation, uniform
 from gradsmith.tensor import as_array
@@ -161,7 +161,7 @@ class WeightedRandomSampler(KeyedSampler):
         """Keep the weights, of shape (N,)."""
         super().__init__(generator, seed)
         op = "WeightedRandomSampler"
-        self.weights = as_array(weights).astype(np.float64)
+        self.weights = on_host(as_array(weights)).astype(np.float64)
         self.num_samples = _count(op, num_samples, 1)
         self.replacement = replacement
         if self.weights.ndim != 1:

@@ -17,7 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from gradsmith import backend
-from gradsmith.backend import Array, DType
+from gradsmith.backend import Array, Device, DType
 from gradsmith.io.atomic import replace_file
 from gradsmith.io.structure import pack, parse_json, unpack
 from gradsmith.tensor import Tensor, wrap
@@ -71,22 +71,27 @@ def save(obj: Any, path: Path) -> None:
     replace_file(name, safetensors.numpy.save(arrays, metadata))
 
 
-def load(path: Path) -> Any:
+def load(path: Path, map_location: Device | str | None = None) -> Any:
     """Return what `save` wrote, or the tensors of any safetensors file as a dictionary.
 
     float16 tensors of other programs become float32; small integers become int64.
+
+    Args:
+        path: the file.
+        map_location: the device to put tensors on (default CPU, wherever they were saved from).
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is truncated, corrupt, or no safetensors file; the message names it.
     """
     name = os.fspath(path)
+    device = backend.as_device(map_location)
     try:
         with open(name, "rb") as file:
             metadata = _metadata(_header(file))
             file.seek(0)
             arrays = _arrays(file.read())
-        tensors = {key: wrap(array) for key, array in arrays.items()}
+        tensors = {key: wrap(backend.moved(array, device)) for key, array in arrays.items()}
         if not metadata:
             return tensors
         structure = metadata["gradsmith_structure"]

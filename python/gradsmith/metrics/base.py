@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import FLOATING, Array
+from gradsmith.backend import FLOATING, Array, on_host
 from gradsmith.tensor import Tensor, as_array
 
 
 def to_array(value: Any) -> Array:
-    """Return a tensor, array or nested list as a NumPy array; floating ones as float64."""
-    array = value._array if isinstance(value, Tensor) else as_array(value)
+    """Return a tensor, array or nested list as a NumPy array; floating ones as float64.
+
+    Metrics count on the host, wherever the model is: a batch's outputs are few.
+    """
+    array = on_host(value._array if isinstance(value, Tensor) else as_array(value))
     return array.astype(np.float64) if array.dtype in FLOATING else array
 
 

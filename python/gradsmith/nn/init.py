@@ -180,7 +180,7 @@ def eye_(tensor: Tensor) -> Tensor:
         ValueError: the tensor has not 2 dimensions.
     """
     rows, columns = _two_dimensional("eye_", tensor)
-    return tensor.copy_(eye(rows, columns, dtype=tensor.dtype))
+    return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
 
 
 @no_grad()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from gradsmith.backend import int64
+from gradsmith.backend import EXTENSIONS, int64
 from gradsmith.nn import functional as F
 from gradsmith.nn import init
 from gradsmith.nn.module import Module
@@ -157,7 +157,8 @@ class _BatchNorm(_RunningNorm):
             self.eps,
         )
         if counted is not None:
-            counted._array += 1
+            counts = counted._array
+            EXTENSIONS[type(counts)].add(counts, 1, 0.0, 0.0, counts)
             counted._bump()
         return result
 

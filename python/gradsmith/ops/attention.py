@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
-from gradsmith.backend import EXTENSIONS, Array, bool_
+from gradsmith.backend import EXTENSIONS, Array, bool_, like
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
 from gradsmith.ops.gemm import matmul
@@ -55,7 +55,8 @@ def attention_weights(
     if scores.shape[-1] == 0:
         return scores
     if is_causal:
-        scores = where(wrap(np.tri(*scores.shape[-2:], dtype=np.bool_)), scores, -math.inf)
+        visible = like(np.tri(*scores.shape[-2:], dtype=np.bool_), scores._array)
+        scores = where(wrap(visible), scores, -math.inf)
     if attn_mask is not None:
         if attn_mask.dtype == bool_:
             scores = where(attn_mask, scores, -math.inf)

@@ -12,18 +12,20 @@ from gradsmith.backend import (
     EXTENSIONS,
     FLOATING,
     Array,
+    Device,
     DType,
     as_device,
     as_dtype,
+    extension_of,
     get_default_dtype,
     int64,
+    moved,
 )
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.shape import sizes
 from gradsmith.tensor import Tensor, array_of, as_array, wrap
 
-# Arrays on the CPU; a device of another kind is refused by as_device where it is missing.
-_CPU_EXTENSION = EXTENSIONS[np.ndarray]
+Place = Device | str | None
 
 
 def _finished(array: Array, requires_grad: bool) -> Tensor:
@@ -39,15 +41,20 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
         data: number, nested lists, array or tensor. Python floats become the default dtype,
             integers int64; arrays keep their dtype.
         dtype: convert to this dtype.
-        device: where to put it (default CPU).
+        device: where to put it (default: arrays and tensors stay where they are, other data comes
+            to the CPU).
         requires_grad: whether ops on it are recorded.
 
     Raises:
         TypeError: the data is no number, or the dtype is unknown.
-        ValueError: nested lists are ragged.
+        ValueError: nested lists are ragged, or the device is unknown.
+        RuntimeError: the device cannot be used here.
     """
-    as_device(device)
     array = as_array(data, None if dtype is None else as_dtype(dtype))
+    if device is not None:
+        there = moved(array, as_device(device))
+        if there is not array:
+            return _finished(there, requires_grad)
     return _finished(EXTENSIONS[type(array)].copy_of(array), requires_grad)
 
 
@@ -60,12 +67,10 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     Raises:
         TypeError: the data is no number, or the dtype is unknown.
     """
-    as_device(device)
+    place = None if device is None else as_device(device)
     if isinstance(data, Tensor):
-        from gradsmith.ops.elementwise import to
-
-        return data if dtype is None else to(data, dtype)
-    return wrap(as_array(data, None if dtype is None else as_dtype(dtype)))
+        return data.to(device=place, dtype=dtype)
+    return wrap(as_array(data, None if dtype is None else as_dtype(dtype), place))
 
 
 def from_numpy(ndarray: Array) -> Tensor:
@@ -74,6 +79,8 @@ def from_numpy(ndarray: Array) -> Tensor:
     Raises:
         TypeError: it is no array, or has a dtype gradsmith lacks.
     """
+    if type(ndarray) in EXTENSIONS and type(ndarray) is not np.ndarray:
+        raise TypeError("from_numpy: got an array on a device, expected a NumPy array on cpu")
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: got a {type(ndarray).__name__}, expected a NumPy array")
     as_dtype(ndarray.dtype)
@@ -108,24 +115,23 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
         ValueError: a size is negative.
         MemoryError: the tensor would not fit.
     """
-    as_device(device)
     wanted = _dtype(dtype)
-    return _finished(_CPU_EXTENSION.zeros(_shape("zeros", size, wanted), wanted), requires_grad)
+    array = extension_of(device).zeros(_shape("zeros", size, wanted), wanted)
+    return _finished(array, requires_grad)
 
 
 @names_errors
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor of arbitrary content (see `zeros`)."""
-    as_device(device)
     wanted = _dtype(dtype)
-    return _finished(_CPU_EXTENSION.empty(_shape("empty", size, wanted), wanted), requires_grad)
+    array = extension_of(device).empty(_shape("empty", size, wanted), wanted)
+    return _finished(array, requires_grad)
 
 
 @names_errors
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return ones (see `zeros`)."""
-    as_device(device)
-    return _filled("ones", size, 1, _dtype(dtype), requires_grad)
+    return _filled("ones", size, 1, _dtype(dtype), device, requires_grad)
 
 
 @names_errors
@@ -143,29 +149,31 @@ def full(
         ValueError: a size is negative.
         MemoryError: the tensor would not fit.
     """
-    as_device(device)
     if dtype is None:
         dtype = as_array(fill_value).dtype
     value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
-    return _filled("full", (size,), value, as_dtype(dtype), requires_grad)
+    return _filled("full", (size,), value, as_dtype(dtype), device, requires_grad)
 
 
-def _filled(op: str, size: Any, value: Any, dtype: DType, requires_grad: bool) -> Tensor:
-    return _finished(_CPU_EXTENSION.full(_shape(op, size, dtype), value, dtype), requires_grad)
+def _filled(
+    op: str, size: Any, value: Any, dtype: DType, device: Place, requires_grad: bool
+) -> Tensor:
+    array = extension_of(device).full(_shape(op, size, dtype), value, dtype)
+    return _finished(array, requires_grad)
 
 
 def _like(op: str, input: Tensor, dtype: Any, device: Any) -> tuple[Any, tuple[int, ...], DType]:
     array = array_of(op, input)
-    as_device(device)
     wanted = array.dtype if dtype is None else as_dtype(dtype)
-    return EXTENSIONS[type(array)], array.shape, wanted
+    extension = EXTENSIONS[type(array)] if device is None else extension_of(device)
+    return extension, array.shape, wanted
 
 
 @names_errors
 def zeros_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return zeros of the shape and dtype of ``input``."""
+    """Return zeros of the shape and dtype of ``input``, on its device unless one is given."""
     extension, shape, wanted = _like("zeros_like", input, dtype, device)
     return _finished(extension.zeros(shape, wanted), requires_grad)
 
@@ -174,7 +182,7 @@ def zeros_like(
 def ones_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return ones of the shape and dtype of ``input``."""
+    """Return ones of the shape and dtype of ``input``, on its device unless one is given."""
     extension, shape, wanted = _like("ones_like", input, dtype, device)
     return _finished(extension.full(shape, 1, wanted), requires_grad)
 
@@ -220,7 +228,7 @@ def _number(op: str, argument: str, value: Any) -> float:
 
 def _check_room(op: str, count: int, dtype: DType) -> None:
     """Let our allocator refuse what NumPy would try to make and the system end the process for."""
-    _CPU_EXTENSION.empty(_shape(op, (count,), dtype), dtype)
+    extension_of(None).empty(_shape(op, (count,), dtype), dtype)
 
 
 @names_errors
@@ -247,7 +255,6 @@ def arange(
         ValueError: the step is 0 or leads away from the end.
         MemoryError: the tensor would not fit.
     """
-    as_device(device)
     if end is None:
         start, end = 0, start
     start, end = _number("arange", "start", start), _number("arange", "end", end)
@@ -262,7 +269,7 @@ def arange(
     values = np.arange(count, dtype=counting)
     values *= step
     values += start
-    return _finished(_cast(values, wanted), requires_grad)
+    return _finished(_cast(values, wanted, device), requires_grad)
 
 
 def _spaced(op: str, start: float, end: float, steps: int, dtype: Any) -> tuple[Array, DType]:
@@ -292,14 +299,14 @@ def linspace(
         ValueError: ``steps`` is negative.
         MemoryError: the tensor would not fit.
     """
-    as_device(device)
     values, wanted = _spaced("linspace", start, end, steps, dtype)
-    return _finished(_cast(values, wanted), requires_grad)
+    return _finished(_cast(values, wanted, device), requires_grad)
 
 
-def _cast(values: Array, dtype: DType) -> Array:
-    array: Array = _CPU_EXTENSION.cast(values, dtype)
-    return array
+def _cast(values: Array, dtype: DType, device: Place) -> Array:
+    """Return numbers that NumPy made on the host with a dtype and on a device."""
+    array: Array = extension_of(None).cast(values, dtype)
+    return moved(array, as_device(device))
 
 
 @names_errors
@@ -314,11 +321,10 @@ def logspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return ``base`` to the power of evenly spaced exponents (see `linspace`)."""
-    as_device(device)
     exponents, wanted = _spaced("logspace", start, end, steps, dtype)
     with np.errstate(all="ignore"):
         values = np.power(_number("logspace", "base", base), exponents)
-    return _finished(_cast(values, wanted), requires_grad)
+    return _finished(_cast(values, wanted, device), requires_grad)
 
 
 @names_errors
@@ -336,29 +342,29 @@ def eye(
         ValueError: a size is negative.
         MemoryError: the tensor would not fit.
     """
-    out = zeros(n, n if m is None else m, dtype=dtype, device=device)
-    np.fill_diagonal(out._array, 1)
-    return out.requires_grad_() if requires_grad else out
+    wanted = _dtype(dtype)
+    array = extension_of(None).zeros(_shape("eye", (n, n if m is None else m), wanted), wanted)
+    np.fill_diagonal(array, 1)
+    return _finished(moved(array, as_device(device)), requires_grad)
 
 
 @names_errors
 def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
     """Return rows and columns (2, K) of the elements on and below a diagonal, int64."""
-    as_device(device)
-    return _places("tril_indices", row, col, offset, np.tril_indices)
+    return _places("tril_indices", row, col, offset, device, np.tril_indices)
 
 
 @names_errors
 def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
     """Return rows and columns (2, K) of the elements on and above a diagonal, int64."""
-    as_device(device)
-    return _places("triu_indices", row, col, offset, np.triu_indices)
+    return _places("triu_indices", row, col, offset, device, np.triu_indices)
 
 
-def _places(op: str, row: int, col: int, offset: int, indices: Any) -> Tensor:
+def _places(op: str, row: int, col: int, offset: int, device: Place, indices: Any) -> Tensor:
     shape = _shape(op, (row, col), int64)
     check_int(op, "offset", offset)
-    return wrap(np.stack(indices(shape[0], offset, shape[1])).astype(int64))
+    places = np.stack(indices(shape[0], offset, shape[1])).astype(int64)
+    return wrap(moved(places, as_device(device)))
 
 
 def is_tensor(obj: Any) -> bool:

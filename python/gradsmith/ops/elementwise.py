@@ -11,10 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from gradsmith.autograd import Node, is_grad_enabled, record
-from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, as_dtype, get_default_dtype
+from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, as_dtype, get_default_dtype, is_array
 from gradsmith.ops.elementwise_compare import constant_of
 from gradsmith.ops.elementwise_compare import eq as eq
 from gradsmith.ops.elementwise_compare import ge as ge
@@ -62,7 +60,7 @@ def _as_recorded(x: Any, result: Any) -> Any:
         if x.requires_grad and x._array.dtype is not result.dtype and x.dtype != result.dtype:
             return to(x, result.dtype)
         return x
-    return wrap(x) if isinstance(x, np.ndarray) else x
+    return wrap(x) if type(x) in EXTENSIONS else x
 
 
 def _shape(x: Any) -> tuple[int, ...]:
@@ -86,7 +84,7 @@ def _add_broadcast_backward(node: Node, dy: Tensor) -> Any:
 def scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     """Return ``alpha * other`` of a tensor or a number, a tensor in the dtype of the sum."""
     check_number(name, "alpha", alpha)
-    if isinstance(other, np.ndarray):
+    if is_array(other):
         other = Tensor(other)
     if not isinstance(other, Tensor):
         return constant_of(name, other) * alpha

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import DTYPES, FLOATING, Array
+from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, Array, on_host
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
@@ -126,12 +126,17 @@ def isclose(
     return logical_or(close, logical_and(isnan(x), isnan(y))) if equal_nan else close
 
 
+def _all(input: Tensor) -> bool:
+    array = input._array
+    return bool(on_host(EXTENSIONS[type(array)].all(array)))
+
+
 @names_errors
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Return whether all elements are close (see `isclose`)."""
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+    return _all(isclose(input, other, rtol, atol, equal_nan))
 
 
 @names_errors
@@ -139,4 +144,4 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Return whether two tensors have the same shape and elements."""
     if array_of("equal", input).shape != array_of("equal", other, "other").shape:
         return False
-    return bool(eq(input, other)._array.all())
+    return _all(eq(input, other))

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import EXTENSIONS
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.backend import EXTENSIONS, is_array
+from gradsmith.tensor import Tensor, array_of, as_array, wrap
 
 
 def constant_of(name: str, value: Any) -> Any:
     """Return what the kernels take for an operand that is no tensor."""
-    if isinstance(value, (bool, int, float, np.ndarray)):
+    if isinstance(value, (bool, int, float)) or type(value) in EXTENSIONS:
         return value
+    if is_array(value):
+        return as_array(value)
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{name}: got a {type(value).__name__}, expected a tensor or a number")

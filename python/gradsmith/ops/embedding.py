@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import EXTENSIONS, Array, int64
+from gradsmith.backend import EXTENSIONS, Array, int64, like, on_host
 from gradsmith.ops.indexing import index_tensor
 from gradsmith.ops.options import check_flag, check_int, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -36,16 +36,17 @@ def _gradient_backward(node: Node, ddweight: Tensor) -> Any:
     return (ddy,)
 
 
-def _weights(like: Tensor, ids: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:
+def _weights(gradient: Tensor, ids: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:
     """Return the factor dy of each id has in the gradient, of shape (*ids.shape, 1)."""
-    array = ids._array
+    array = on_host(ids._array)
     factors = np.ones(array.shape)
     if by_frequency:
         _, inverse, counts = np.unique(array, return_inverse=True, return_counts=True)
         factors = 1 / counts[inverse.reshape(array.shape)]
     if padding_idx >= 0:
         factors = np.where(array == padding_idx, 0.0, factors)
-    return wrap(np.ascontiguousarray(factors[..., None]).astype(like.dtype))
+    factors = np.ascontiguousarray(factors[..., None]).astype(gradient.dtype)
+    return wrap(like(factors, gradient._array))
 
 
 def _lookup(ids: Tensor, weight: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:
@@ -124,7 +125,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         ValueError: an integer lies outside [0, C), or C is 0.
     """
     ids = index_tensor("one_hot", tensor, "tensor")._array
-    low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, -1)
+    extension = EXTENSIONS[type(ids)]
+    low, high = 0, -1
+    if ids.size:
+        low, high = (int(on_host(find(ids))) for find in (extension.amin, extension.amax))
     if num_classes == -1:
         if ids.size == 0:
             raise ValueError("one_hot: an empty tensor needs num_classes")
@@ -134,8 +138,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if low < 0 or high >= num_classes:
         wrong = low if low < 0 else high
         raise ValueError(f"one_hot: class {wrong} is out of range for {num_classes} classes")
-    extension = EXTENSIONS[type(ids)]
     out: Array = extension.zeros((*ids.shape, num_classes), int64)
     one = extension.full((), 1, int64)
-    extension.scatter(out, ids.ndim, np.expand_dims(ids, -1), one)
+    extension.scatter(out, ids.ndim, ids[..., None], one)
     return wrap(out)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
-from gradsmith.backend import EXTENSIONS, FLOATING, Array
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, library_for, like
 from gradsmith.ops.elementwise import add, gt, mul, sub, where
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum, sum_to
@@ -77,7 +77,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             f"columns, the second {b.shape[-2 if b.ndim > 1 else 0]} rows"
         )
     if a.dtype not in FLOATING and b.dtype not in FLOATING:
-        return wrap(np.asarray(np.matmul(a, b)))
+        library, left = library_for(a)
+        return wrap(like(library.asarray(library.matmul(left, library_for(b)[1])), a))
     if a.ndim == 1:
         product = matmul(unsqueeze(input, 0), other)
         return reshape(product, product.shape[:-2] + product.shape[-1:] if b.ndim > 1 else ())

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import EXTENSIONS, FLOATING, Array, DType, bfloat16, bool_, float32, int64
+from gradsmith.backend import (
+    EXTENSIONS,
+    FLOATING,
+    Array,
+    DType,
+    bfloat16,
+    bool_,
+    broadcast_to,
+    float32,
+    int64,
+)
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import axis_of, expand, reshape
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -379,4 +389,4 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
             f"masked_select: input of shape {array.shape} and mask of shape {chosen.shape} do not "
             "broadcast"
         ) from None
-    return getitem(expand(input, shape), wrap(np.broadcast_to(chosen, shape)))
+    return getitem(expand(input, shape), wrap(broadcast_to(chosen, shape)))

@@ -15,7 +15,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import EXTENSIONS, Array, DType
+from gradsmith.backend import (
+    EXTENSIONS,
+    Array,
+    DType,
+    broadcast_to,
+    is_array,
+    library_for,
+    like,
+    may_share_memory,
+)
 from gradsmith.ops.indexing import accumulated, number_of
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.shape import _view
@@ -55,13 +64,14 @@ class Plan:
 # ---- from the index to basic indexing or a plan --------------------------------------------------
 
 
-def parse(op: str, shape: tuple[int, ...], index: Any) -> Basic | Plan:
-    """Return what an index means for a tensor of this shape.
+def parse(op: str, array: Array, index: Any) -> Basic | Plan:
+    """Return what an index means for this array.
 
     Raises:
         IndexError: it has too many dimensions, more than one Ellipsis, a mask of another shape, or
             something that is no index.
     """
+    shape = array.shape
     given = index if type(index) is tuple else (index,)
     if all(type(item) in _PLAIN for item in given):
         items = list(given)
@@ -77,8 +87,8 @@ def parse(op: str, shape: tuple[int, ...], index: Any) -> Basic | Plan:
         raise IndexError(
             f"{op}: the index has {used} dimensions, the tensor of shape {shape} has {len(shape)}"
         )
-    if any(isinstance(item, np.ndarray) for item in items):
-        return _plan(op, shape, items, len(shape) - used)
+    if any(is_array(item) for item in items):
+        return _plan(op, array, items, len(shape) - used)
     return tuple(items)
 
 
@@ -91,9 +101,11 @@ def _item(op: str, item: Any) -> Any:
     if isinstance(item, (bool, np.bool_)):
         return np.asarray(item)
     if isinstance(item, Tensor):
-        array = item._array
+        array = library_for(item._array)[1]
     elif isinstance(item, (np.ndarray, np.integer, list, tuple)):
         array = _array_of_items(op, item)
+    elif is_array(item):
+        array = item
     elif hasattr(type(item), "__index__"):
         return item.__index__()
     else:
@@ -123,10 +135,11 @@ def _dimensions(item: Any) -> int:
     """Return how many dimensions of the tensor an item of an index takes up."""
     if item is None or item is Ellipsis:
         return 0
-    return item.ndim if isinstance(item, np.ndarray) and item.dtype == np.bool_ else 1
+    return item.ndim if is_array(item) and item.dtype == np.bool_ else 1
 
 
-def _plan(op: str, shape: tuple[int, ...], items: list[Any], missing: int) -> Plan:
+def _plan(op: str, array: Array, items: list[Any], missing: int) -> Plan:
+    shape = array.shape
     basic: list[Any] = []
     indexed: list[tuple[int, Array]] = []  # dimension of the view, positions in it
     places: list[int] = []  # which items are arrays; integers beside arrays count as such
@@ -143,18 +156,19 @@ def _plan(op: str, shape: tuple[int, ...], items: list[Any], missing: int) -> Pl
         else:
             places.append(place)
             arrays = _positions(op, shape, item, dim)
-            indexed += [(len(basic) + i, array) for i, array in enumerate(arrays)]
+            indexed += [(len(basic) + i, each) for i, each in enumerate(arrays)]
             takes = _dimensions(item)
             basic += [_ALL] * takes or [None]
             dim += takes
     dims = [each for each, _ in indexed]
+    library = library_for(array)[0]
     try:
-        broadcast = np.broadcast_arrays(*(array for _, array in indexed))
+        broadcast = library.broadcast_arrays(*(library.asarray(each) for _, each in indexed))
     except ValueError:
-        shapes = ", ".join(str(array.shape) for _, array in indexed)
+        shapes = ", ".join(str(each.shape) for _, each in indexed)
         raise IndexError(f"{op}: index arrays of shapes {shapes} do not broadcast") from None
-    # np.array copies: the index may change before the backward pass reads it.
-    positions = tuple(np.array(array).reshape(-1) for array in broadcast)
+    # array() copies: the index may change before the backward pass reads it.
+    positions = tuple(like(library.array(each).reshape(-1), array) for each in broadcast)
     side_by_side = places[-1] - places[0] == len(places) - 1
     if side_by_side:
         return Plan(tuple(basic), None, dims[0], positions, broadcast[0].shape)
@@ -197,7 +211,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     Raises:
         IndexError: an index is out of range, or no index.
     """
-    return _read("getitem", input, parse("getitem", input._array.shape, index))
+    return _read("getitem", input, parse("getitem", input._array, index))
 
 
 def _read(op: str, input: Tensor, place: Basic | Plan) -> Tensor:
@@ -232,7 +246,8 @@ def _spread(dy: Tensor, shape: tuple[int, ...], place: Basic | Plan) -> Tensor:
 
     def add(array: Array, dtype: DType) -> None:
         target = place.target(array)
-        values = extension.cast(rows, dtype).reshape(place.shapes(target)[1])
+        values = extension.contiguous(extension.cast(rows, dtype))
+        values = values.reshape(place.shapes(target)[1])
         positions = list(place.positions)
         extension.index_add(target, place.dim, positions, values, 1.0, True, "getitem")
 
@@ -254,7 +269,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         ValueError: the value does not broadcast to the place, or a number does not fit the dtype.
         RuntimeError: the change cannot be recorded.
     """
-    assign("setitem", input, parse("setitem", input._array.shape, index), value)
+    assign("setitem", input, parse("setitem", input._array, index), value)
 
 
 def assign(op: str, input: Tensor, place: Basic | Plan, value: Any) -> None:
@@ -271,12 +286,12 @@ def assign(op: str, input: Tensor, place: Basic | Plan, value: Any) -> None:
     rebase(input, record(_setitem_backward, input._array, (input, source), saved))
 
 
-def _values(op: str, value: Any, like: Array) -> Array:
+def _values(op: str, value: Any, target: Array) -> Array:
     if isinstance(value, (bool, int, float, np.generic)):
-        number = number_of(op, value, like.dtype)
-        filled: Array = EXTENSIONS[type(like)].full((), number, like.dtype)
+        number = number_of(op, value, target.dtype)
+        filled: Array = EXTENSIONS[type(target)].full((), number, target.dtype)
         return filled
-    return as_array(value)
+    return like(as_array(value), target)
 
 
 def _write(op: str, array: Array, place: Basic | Plan, source: Array) -> None:
@@ -288,7 +303,7 @@ def _write(op: str, array: Array, place: Basic | Plan, source: Array) -> None:
     target = place.target(array)
     shape, row_shape = place.shapes(target)
     values = extension.cast(_fitted(op, source, shape, array), array.dtype)
-    rows = np.broadcast_to(values, shape).reshape(row_shape)
+    rows = extension.contiguous(broadcast_to(values, shape)).reshape(row_shape)
     extension.index_put(target, place.dim, list(place.positions), rows, True, op)
 
 
@@ -301,7 +316,7 @@ def _fitted(op: str, source: Array, shape: tuple[int, ...], target: Array) -> Ar
     pairs = zip(reversed(source.shape), reversed(shape), strict=False)
     if source.ndim > len(shape) or any(a not in (1, b) for a, b in pairs):
         raise ValueError(f"{op}: a value of shape {wanted} does not fit into shape {shape}")
-    if np.may_share_memory(source, target):
+    if may_share_memory(source, target):
         copy: Array = EXTENSIONS[type(source)].copy_of(source)
         return copy
     return source

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import is_grad_enabled, no_grad
-from gradsmith.backend import EXTENSIONS, FLOATING, Array
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, address_of, may_share_memory
 from gradsmith.ops import elementwise, elementwise_activation, elementwise_math, indexing
 from gradsmith.ops.indexing_items import assign
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import expand
+from gradsmith.ops.shape_copy import to_device
 from gradsmith.random import Generator
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -124,9 +125,9 @@ def _apart(other: Any, target: Array) -> Any:
     if not isinstance(other, Tensor):
         return other.item() if isinstance(other, np.generic) else other
     array = other._array
-    if array is target or not np.may_share_memory(array, target):
+    if array is target or not may_share_memory(array, target):
         return array
-    same_start = array.__array_interface__["data"] == target.__array_interface__["data"]
+    same_start = address_of(array) == address_of(target)
     if same_start and array.shape == target.shape and array.strides == target.strides:
         return array
     return EXTENSIONS[type(array)].copy_of(array)
@@ -222,12 +223,14 @@ def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @names_errors
 def copy_(input: Tensor, src: Any) -> Tensor:
-    """Write ``src``, broadcast and converted, over the tensor.
+    """Write ``src``, broadcast and converted, over the tensor; it may be on another device.
 
     Raises:
         ValueError: ``src`` does not broadcast to the tensor's shape.
     """
-    array_of("copy_", input)
+    array = array_of("copy_", input)
+    if isinstance(src, Tensor) and type(src._array) is not type(array):
+        src = to_device(src, input.device)
     assign("copy_", input, (Ellipsis,), src)
     return input
 
@@ -240,8 +243,11 @@ def fill_(input: Tensor, value: Any) -> Tensor:
         ValueError: the tensor's dtype cannot hold the value.
     """
     array_of("fill_", input)
-    if isinstance(value, Tensor) and value.ndim:
-        raise ValueError(f"fill_: value has shape {value.shape}, expected a number or 0-d tensor")
+    if isinstance(value, Tensor):
+        if value.ndim:
+            shape = value.shape
+            raise ValueError(f"fill_: value has shape {shape}, expected a number or 0-d tensor")
+        value = to_device(value, input.device)
     assign("fill_", input, (Ellipsis,), value)
     return input
 

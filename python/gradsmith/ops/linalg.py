@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, record
-from gradsmith.backend import EXTENSIONS, Array, bfloat16
+from gradsmith.backend import EXTENSIONS, Array, bfloat16, like, on_host
 from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, neg, pow, to, where
 from gradsmith.ops.elementwise_math import sqrt, square
 from gradsmith.ops.elementwise_round import abs, sign
@@ -199,8 +199,7 @@ def _triangle(op: str, input: Tensor, offset: int) -> Array:
     if array.ndim < 2:
         raise ValueError(f"{op}: input has shape {array.shape}, expected 2 dimensions or more")
     edge = _offset(op, "diagonal", offset, max(array.shape) + 1)
-    mask: Array = np.tri(array.shape[-2], array.shape[-1], edge, dtype=np.bool_)
-    return mask
+    return like(np.tri(array.shape[-2], array.shape[-1], edge, dtype=np.bool_), array)
 
 
 @names_errors
@@ -219,17 +218,21 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def _lapack(op: str, input: Tensor, compute: Callable[[Array], Any]) -> Array:
-    """Run a NumPy function on square matrices, bfloat16 ones in float32."""
+    """Run a NumPy function on square matrices, bfloat16 ones in float32.
+
+    On the host for every device: there are no kernels of ours for it.
+    """
     array = array_of(op, input)
     if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
         raise ValueError(f"{op}: input has shape {array.shape}, expected square matrices")
-    wide = array.astype(np.float32) if array.dtype == bfloat16 else array
+    numbers = on_host(array)
+    wide = numbers.astype(np.float32) if array.dtype == bfloat16 else numbers
     try:
         with np.errstate(all="ignore"):  # matrices that hold NaN or infinity
             result = np.asarray(compute(wide))
     except np.linalg.LinAlgError as error:
         raise ValueError(f"{op}: {error}") from None
-    return result.astype(array.dtype)
+    return like(result.astype(array.dtype), array)
 
 
 def _inv_backward(node: Node, dy: Tensor) -> Any:
@@ -294,7 +297,7 @@ def solve(A: Tensor, B: Tensor) -> Tensor:
         raise TypeError(f"solve: A is {a.dtype} and B is {b.dtype}, expected the same dtype")
     if a.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(f"solve: shapes {a.shape} and {b.shape} do not match")
-    result = _lapack("solve", a, lambda array: np.linalg.solve(array, b._array))
+    result = _lapack("solve", a, lambda array: np.linalg.solve(array, on_host(b._array)))
     return record(_solve_backward, result, (a, b), (a, b.shape, OUTPUT))
 
 
@@ -310,7 +313,7 @@ def _cholesky_backward(node: Node, dy: Tensor) -> Any:
     (lower,) = node.saved
     inverse = inv(lower)
     inner = tril(matmul(transpose(lower, -1, -2), dy))
-    eye = wrap(np.eye(lower.shape[-1], dtype=lower.dtype))
+    eye = wrap(like(np.eye(lower.shape[-1], dtype=lower.dtype), lower._array))
     halved = mul(inner, 1.0 - 0.5 * eye)
     full = matmul(matmul(transpose(inverse, -1, -2), halved), inverse)
     return (mul(full + transpose(full, -1, -2), 0.5),)

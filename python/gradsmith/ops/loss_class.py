@@ -50,7 +50,7 @@ def _class_shares(
     axis = _class_axis(x)
     classes = x.shape[axis]
     labels = unsqueeze(target, axis)
-    numbers = reshape(arange(classes), (classes,) + (1,) * (x.ndim - axis - 1))
+    numbers = reshape(arange(classes, device=x.device), (classes,) + (1,) * (x.ndim - axis - 1))
     hits = to(eq(labels, numbers), x.dtype)
     shares = add(mul(hits, 1 - label_smoothing), label_smoothing / classes if classes else 0.0)
     if weight is not None:
@@ -79,7 +79,9 @@ def _cross_entropy_backward(node: Node, dy: Tensor) -> Any:
     if reduction == "none":
         return (mul(slope, unsqueeze(dy, axis)),)
     if reduction == "mean":
-        dy = div(dy, total_weight) if total_weight else mul(dy, 0.0)
+        divisor = wrap(total_weight)
+        # Without a position that counts, all shares are 0; 0 / 0 would not leave them that.
+        dy = to(div(dy, where(eq(divisor, 0.0), 1.0, divisor)), dy.dtype)
     return (mul(slope, dy),)
 
 

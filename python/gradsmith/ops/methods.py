@@ -12,7 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import Device, as_device, as_dtype, bfloat16, float32, float64, int32, int64
+from gradsmith.backend import (
+    Device,
+    as_device,
+    as_dtype,
+    bfloat16,
+    float32,
+    float64,
+    int32,
+    int64,
+    is_array,
+    library_for,
+    like,
+)
 from gradsmith.backend import bool_ as bool_dtype
 from gradsmith.ops import (
     creation,
@@ -25,6 +37,7 @@ from gradsmith.ops import (
     indexing,
     indexing_items,
     inplace,
+    interchange,
     linalg,
     reduce,
     reduce_moments,
@@ -34,7 +47,7 @@ from gradsmith.ops import (
     shape_pieces,
     softmax,
 )
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, wrap
 
 # Module: the functions whose first argument is the tensor itself.
 METHODS: tuple[tuple[ModuleType, str], ...] = (
@@ -117,7 +130,7 @@ OPERATORS: dict[str, Any] = {
 
 
 def _is_operand(x: Any) -> bool:
-    return isinstance(x, (Tensor, int, float, np.ndarray, np.generic))
+    return isinstance(x, (Tensor, int, float, np.generic)) or is_array(x)
 
 
 def _eq(self: Tensor, other: Any) -> Any:
@@ -146,16 +159,20 @@ def _pos(self: Tensor) -> Tensor:
 
 
 def _bitwise(name: str, symbol: str, logical: Any) -> Any:
-    """Return the operator: logic on bool, bits on integers (by NumPy)."""
+    """Return the operator: logic on bool, bits on integers (by NumPy or CuPy)."""
 
     def operator(self: Tensor, other: Any) -> Tensor:
-        right = other if isinstance(other, Tensor) else creation.as_tensor(other)
+        right = (
+            other if isinstance(other, Tensor) else creation.as_tensor(other, device=self.device)
+        )
         for operand in (self, right):
             if operand.is_floating_point():
                 raise TypeError(f"{symbol}: got {operand.dtype}, expected bool or integers")
         if self.dtype == right.dtype == bool_dtype:
             return logical(self, right)  # type: ignore[no-any-return]
-        return Tensor(np.asarray(getattr(np, name)(self._array, right._array)))
+        library, left_array = library_for(self._array)
+        bits = getattr(library, name)(left_array, library_for(right._array)[1])
+        return wrap(like(library.asarray(bits), self._array))
 
     operator.__name__ = name
     operator.__doc__ = f"Return ``input {symbol} other`` of bool or integer tensors."
@@ -167,7 +184,8 @@ def _invert(self: Tensor) -> Tensor:
         return elementwise.logical_not(self)
     if self.is_floating_point():
         raise TypeError(f"~: got {self.dtype}, expected bool or integers")
-    return Tensor(np.asarray(np.invert(self._array)))
+    library, array = library_for(self._array)
+    return wrap(like(library.asarray(library.invert(array)), self._array))
 
 
 # ---- conversion ----------------------------------------------------------------------------------
@@ -187,6 +205,7 @@ def _to(
     Raises:
         TypeError: the dtype is unknown.
         ValueError: the device is unknown.
+        RuntimeError: the device cannot be used here.
     """
     for arg in args:
         if isinstance(arg, Tensor):
@@ -197,8 +216,9 @@ def _to(
             device = arg
         else:
             dtype = arg
-    as_device(device)
     out = self if dtype is None else elementwise.to(self, dtype)
+    if device is not None:
+        out = shape_copy.to_device(out, as_device(device))
     return shape_copy.clone(out) if copy and out is self else out
 
 
@@ -232,7 +252,14 @@ def _conversion(name: str, dtype: Any) -> Any:
     return method
 
 
-# ---- new tensors of the same dtype ---------------------------------------------------------------
+# ---- new tensors of the same kind ----------------------------------------------------------------
+
+
+def _place(self: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
+    return {
+        "dtype": self.dtype if dtype is None else dtype,
+        "device": self.device if device is None else device,
+    }
 
 
 def _creator(name: str) -> Any:
@@ -245,11 +272,11 @@ def _creator(name: str) -> Any:
         device: Any = None,
         requires_grad: bool = False,
     ) -> Tensor:
-        wanted = self.dtype if dtype is None else dtype
-        return create(*size, dtype=wanted, device=device, requires_grad=requires_grad)  # type: ignore[no-any-return]
+        options = {"requires_grad": requires_grad, **_place(self, dtype, device)}
+        return create(*size, **options)  # type: ignore[no-any-return]
 
     method.__name__ = f"new_{name}"
-    method.__doc__ = f"As `{name}`, with the dtype of this tensor by default."
+    method.__doc__ = f"As `{name}`, with dtype and device of this tensor by default."
     return method
 
 
@@ -261,17 +288,16 @@ def _new_full(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """As `full`, with the dtype of this tensor by default."""
-    wanted = self.dtype if dtype is None else dtype
-    return creation.full(size, fill_value, dtype=wanted, device=device, requires_grad=requires_grad)
+    """As `full`, with dtype and device of this tensor by default."""
+    place = _place(self, dtype, device)
+    return creation.full(size, fill_value, requires_grad=requires_grad, **place)
 
 
 def _new_tensor(
     self: Tensor, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """As `tensor`, with the dtype of this tensor by default."""
-    wanted = self.dtype if dtype is None else dtype
-    return creation.tensor(data, wanted, device, requires_grad)
+    """As `tensor`, with dtype and device of this tensor by default."""
+    return creation.tensor(data, requires_grad=requires_grad, **_place(self, dtype, device))
 
 
 def _transposed(self: Tensor) -> Tensor:
@@ -310,7 +336,7 @@ def bind() -> None:
     for module, names in METHODS:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
-    for name, function in {**OPERATORS, **SPECIAL}.items():
+    for name, function in {**OPERATORS, **SPECIAL, **interchange.METHODS}.items():
         setattr(Tensor, name, function)
     for name, symbol, logical in (
         ("and", "&", elementwise.logical_and),

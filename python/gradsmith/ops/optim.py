@@ -53,7 +53,10 @@ class Work:
         self.states = list(zip(*columns, strict=True)) if columns else [()] * len(self.params)
 
     def take_counts(self) -> None:
-        """Gather the parameters' counts of steps in one array, of which they become views."""
+        """Gather the parameters' counts of steps in one array, of which they become views.
+
+        Counts stay on the host for every device: the host computes with them before each step.
+        """
         counts = np.array([float(entry["step"]._array) for entry in self.entries], np.float32)
         for i, entry in enumerate(self.entries):
             entry["step"] = wrap(counts[i : i + 1].reshape(()))

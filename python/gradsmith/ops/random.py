@@ -16,10 +16,12 @@ from gradsmith.backend import (
     Array,
     Device,
     DType,
-    as_device,
     as_dtype,
+    extension_of,
     get_default_dtype,
     int64,
+    is_array,
+    on_host,
 )
 from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
 from gradsmith.ops.random_dropout import alpha_dropout as alpha_dropout
@@ -46,11 +48,6 @@ def source(op: str, generator: Generator | None) -> Generator:
     raise TypeError(f"{op}: generator is a {type(generator).__name__}, expected a Generator")
 
 
-def _extension(device: Device | str | None) -> Any:
-    as_device(device)
-    return EXTENSIONS[np.ndarray]
-
-
 def fill_uniform(
     op: str, array: Array, low: float, high: float, generator: Generator | None
 ) -> None:
@@ -69,7 +66,7 @@ def fill_normal(
 
 def _new(shape: tuple[int, ...], dtype: Any, device: Device | str | None) -> Array:
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    array: Array = _extension(device).empty(shape, kind)
+    array: Array = extension_of(device).empty(shape, kind)
     return array
 
 
@@ -175,7 +172,7 @@ def _integers(
     for each in shape:
         count *= each
     seed, offset = source(op, generator).take_integers(max(count, 0))
-    extension = _extension(device)
+    extension = extension_of(device)
     array = extension.random_integers(shape, seed, offset, low, high, op)
     return wrap(array if kind == int64 else extension.cast(array, kind))
 
@@ -220,7 +217,7 @@ def randperm(
     kind = int64 if dtype is None else as_dtype(dtype)
     _check_fits("randperm", kind, 0, max(n - 1, 0))
     seed, offset = source("randperm", generator).take_integers(n)
-    extension = _extension(device)
+    extension = extension_of(device)
     array = extension.random_permutation(n, seed, offset)
     return wrap(array if kind == int64 else extension.cast(array, kind))
 
@@ -233,10 +230,11 @@ def normal(
     *,
     generator: Generator | None = None,
     dtype: Any = None,
+    device: Device | str | None = None,
 ) -> Tensor:
     """Return normal numbers of means and standard deviations that are tensors or numbers.
 
-    ``size`` is for two numbers; tensors broadcast.
+    ``size``, ``dtype`` and ``device`` are for two numbers; tensors broadcast.
 
     Raises:
         ValueError: a standard deviation is negative, or the size is missing.
@@ -249,7 +247,7 @@ def normal(
         raise ValueError(f"normal: std is {std}, expected at least 0")
     if size is None:
         raise ValueError("normal: size is missing (mean and std are numbers)")
-    array = _new(sizes("normal", (size,)), dtype, None)
+    array = _new(sizes("normal", (size,)), dtype, device)
     fill_normal("normal", array, mean, std, generator)
     return wrap(array)
 
@@ -264,7 +262,7 @@ def _normal_around(
     for name, each in (("mean", mean), ("std", std)):
         if not isinstance(each, Tensor):
             check_number("normal", name, each)
-    lowest = np.min(std._array, initial=0) if isinstance(std, Tensor) else std
+    lowest = np.min(on_host(std._array), initial=0) if isinstance(std, Tensor) else std
     if lowest < 0:
         raise ValueError(f"normal: std holds {lowest}, expected at least 0")
     try:
@@ -300,7 +298,7 @@ def bernoulli(
 def bernoulli_into(out: Array, p: Array | float, generator: Generator | None) -> None:
     """Fill an array in C order with 1 of probability ``p`` (one, or one per element), or 0."""
     seed, offset = source("bernoulli", generator).take(out.size)
-    probability = p if isinstance(p, np.ndarray) else check_number("bernoulli", "p", p)
+    probability = p if is_array(p) else check_number("bernoulli", "p", p)
     EXTENSIONS[type(out)].random_bernoulli(out, probability, seed, offset)
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Order and search: sort, topk, median, quantile, unique, bincount, nonzero.
 
-NumPy finds the order; values are then gathered, so that gradients go to where they came from.
+NumPy (or CuPy on a GPU) finds the order, for sorting has no kernels of ours; values are then
+gathered, so that gradients go to where they came from.
 NaN counts as larger than every number.
 """
 
@@ -11,11 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import FLOATING, Array, bfloat16, int64
+from gradsmith.backend import (
+    EXTENSIONS,
+    FLOATING,
+    Array,
+    bfloat16,
+    float32,
+    int64,
+    library_for,
+    like,
+    on_host,
+)
 from gradsmith.ops.elementwise import as_floating, isnan, where
 from gradsmith.ops.elementwise_combine import lerp
 from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
-from gradsmith.ops.reduce import ValuesAndIndices
+from gradsmith.ops.reduce import ValuesAndIndices, any, argmax
 from gradsmith.ops.shape import axis_of, flatten, reshape, squeeze
 from gradsmith.ops.shape_pieces import select
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -23,20 +34,38 @@ from gradsmith.tensor import Tensor, array_of, wrap
 
 def _order(array: Array, axis: int, descending: bool) -> Array:
     """Return the stable order of the elements along an axis, NaN as the largest."""
-    keys = array.astype(np.float32) if array.dtype == bfloat16 else array
+    library, keys = library_for(_comparable(array))
     if not descending:
-        order: Array = np.argsort(keys, axis=axis, kind="stable")
-        return order
+        return _indices(library.argsort(keys, axis=axis, kind="stable"), array)
     # Reversed before and after, so that equal elements keep their order.
-    backwards = np.flip(np.argsort(np.flip(keys, axis), axis=axis, kind="stable"), axis)
-    reversed_order: Array = array.shape[axis] - 1 - backwards
-    return reversed_order
+    order = library.argsort(library.flip(keys, axis), axis=axis, kind="stable")
+    return _indices(array.shape[axis] - 1 - library.flip(order, axis), array)
+
+
+def _comparable(array: Array) -> Array:
+    """Return keys in a dtype that NumPy and CuPy order: bfloat16 is foreign to them."""
+    if array.dtype != bfloat16:
+        return array
+    keys: Array = EXTENSIONS[type(array)].cast(array, float32)
+    return keys
+
+
+def _indices(places: Any, array: Array) -> Array:
+    """Return indices as the kernels of the array's device take them."""
+    there = like(places, array)
+    indices: Array = EXTENSIONS[type(there)].contiguous(there)
+    return indices
+
+
+def _first_index(input: Tensor) -> Tensor:
+    """Return where the only element of a 0-d tensor is."""
+    return wrap(EXTENSIONS[type(input._array)].zeros((), int64))
 
 
 def _gathered(input: Tensor, axis: int, order: Array) -> ValuesAndIndices:
     from gradsmith.ops.indexing import gather
 
-    indices = wrap(np.ascontiguousarray(order, dtype=int64))
+    indices = wrap(EXTENSIONS[type(order)].contiguous(order))
     return ValuesAndIndices(gather(input, axis, indices), indices)
 
 
@@ -53,7 +82,7 @@ def sort(
     check_flag("sort", "descending", descending)
     axis = axis_of("sort", dim, array.ndim)
     if array.ndim == 0:
-        return ValuesAndIndices(input, wrap(np.zeros((), int64)))
+        return ValuesAndIndices(input, _first_index(input))
     return _gathered(input, axis, _order(array, axis, descending))
 
 
@@ -64,8 +93,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     check_flag("argsort", "descending", descending)
     axis = axis_of("argsort", dim, array.ndim)
     if array.ndim == 0:
-        return wrap(np.zeros((), int64))
-    return wrap(np.ascontiguousarray(_order(array, axis, descending), dtype=int64))
+        return _first_index(input)
+    return wrap(_order(array, axis, descending))
 
 
 @names_errors
@@ -105,7 +134,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return median(flatten(input), 0).values
     axis = axis_of("median", dim, array.ndim)
     if array.ndim == 0:
-        return ValuesAndIndices(input, wrap(np.zeros((), int64)))
+        return ValuesAndIndices(input, _first_index(input))
     size = array.shape[axis]
     if size == 0:
         raise ValueError(f"median: dim {dim} of shape {array.shape} has no element")
@@ -114,9 +143,9 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     middle = (size - 1) // 2
     index = order[(*lead, slice(middle, middle + 1))]
     if array.dtype in FLOATING:
-        missing = array != array
-        first_nan = np.argmax(missing, axis=axis, keepdims=True)
-        index = np.where(missing.any(axis=axis, keepdims=True), first_nan, index)
+        missing = isnan(input)
+        first_nan = argmax(missing, axis, keepdim=True)
+        index = where(any(missing, axis, keepdim=True), first_nan, wrap(index))._array
     values, indices = _gathered(input, axis, index)
     if keepdim:
         return ValuesAndIndices(values, indices)
@@ -178,15 +207,16 @@ def unique(
     """
     array = array_of("unique", input)
     axis = None if dim is None else axis_of("unique", dim, array.ndim)
-    keys = array.astype(np.float32) if array.dtype == bfloat16 else array
+    keys = on_host(_comparable(array))
     values, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True, axis=axis)
     shape = array.shape if axis is None else (array.shape[axis],)
-    results = [wrap(values.astype(array.dtype))]
+    results = [values.astype(array.dtype)]
     if check_flag("unique", "return_inverse", return_inverse):
-        results.append(wrap(inverse.reshape(shape).astype(int64)))
+        results.append(inverse.reshape(shape).astype(int64))
     if check_flag("unique", "return_counts", return_counts):
-        results.append(wrap(counts.astype(int64)))
-    return results[0] if len(results) == 1 else tuple(results)
+        results.append(counts.astype(int64))
+    tensors = tuple(wrap(like(result, array)) for result in results)
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 @names_errors
@@ -200,19 +230,21 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     array = array_of("bincount", input)
     if array.dtype.kind not in "iu":
         raise TypeError(f"bincount: got {array.dtype}, expected an integer dtype")
-    if array.ndim != 1 or (array < 0).any():
+    numbers = on_host(array)
+    if array.ndim != 1 or (numbers < 0).any():
         raise ValueError(
             f"bincount: got shape {array.shape}, expected a 1-d tensor of numbers >= 0"
         )
     if check_int("bincount", "minlength", minlength) < 0:
         raise ValueError(f"bincount: minlength is {minlength}, expected a number >= 0")
     if weights is None:
-        return wrap(np.bincount(array, minlength=minlength).astype(int64))
+        return wrap(like(np.bincount(numbers, minlength=minlength).astype(int64), array))
     given = array_of("bincount", weights, "weights")
     if given.shape != array.shape:
         raise ValueError(f"bincount: weights has shape {given.shape}, expected {array.shape}")
-    counts = np.bincount(array, given.astype(np.float64), minlength)
-    return wrap(counts.astype(given.dtype if given.dtype in FLOATING else np.float64))
+    counts = np.bincount(numbers, on_host(given).astype(np.float64), minlength)
+    sums = counts.astype(given.dtype if given.dtype in FLOATING else np.float64)
+    return wrap(like(sums, array))
 
 
 @names_errors
@@ -223,7 +255,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         Positions (K, ndim), int64; with ``as_tuple`` one (K,) tensor for each dimension.
     """
     array = array_of("nonzero", input)
-    places = np.nonzero(np.atleast_1d(array))
+    library, values = library_for(_comparable(array))
+    places = library.nonzero(library.atleast_1d(values))
     if as_tuple:
-        return tuple(wrap(place.astype(int64)) for place in places)
-    return wrap(np.stack(places, axis=1).astype(int64)[:, : array.ndim])
+        return tuple(wrap(_indices(place, array)) for place in places)
+    return wrap(_indices(library.stack(places, axis=1)[:, : array.ndim], array))

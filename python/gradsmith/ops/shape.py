@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsmith import backend
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, is_channels_last
 from gradsmith.ops.options import names_errors
@@ -110,6 +111,9 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     base = result.base  # of a view the array itself, or the one that this is a view of
     if array is input._array and base is not None and (base is array or base is array.base):
         return _view(_reshape_backward, result, input, (array.shape,))
+    if type(array) is not np.ndarray and not array.flags.c_contiguous:
+        # NumPy's copy does not lie in the device's memory.
+        result = EXTENSIONS[type(array)].contiguous(array).reshape(wanted)
     return record(backward, result, (input,), (array.shape,))
 
 
@@ -183,7 +187,7 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
         old[d - extra] if size == -1 and d >= extra else size for d, size in enumerate(wanted)
     )
     try:
-        result = np.broadcast_to(array, full)
+        result = backend.broadcast_to(array, full)
     except ValueError:
         raise ValueError(f"expand: shape {old} cannot be expanded to {wanted}") from None
     return _view(_expand_backward, result, input, (old,))

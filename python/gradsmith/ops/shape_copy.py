@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import EXTENSIONS, Array
+from gradsmith.backend import EXTENSIONS, Array, Device, device_of, like, moved, on_host
 from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, expand, flatten, reshape, sizes, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -34,6 +34,20 @@ def contiguous(input: Tensor) -> Tensor:
     return record(_clone_backward, EXTENSIONS[type(array)].contiguous(array), (input,))
 
 
+def _to_device_backward(node: Node, dy: Tensor) -> Any:
+    (source,) = node.saved
+    return (to_device(dy, source),)
+
+
+def to_device(input: Tensor, device: Device) -> Tensor:
+    """Return a copy on a device, on the tape; the tensor itself if it is there already."""
+    array = array_of("to", input)
+    there = moved(array, device)
+    if there is array:
+        return input
+    return record(_to_device_backward, there, (input,), (device_of(array),))
+
+
 def _flip_backward(node: Node, dy: Tensor) -> Any:
     (dims,) = node.saved
     return (flip(dy, dims),)
@@ -52,8 +66,8 @@ def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     axes = tuple(axis_of("flip", dim, array.ndim) for dim in given)
     if len(set(axes)) != len(axes):
         raise ValueError(f"flip: dims {given} name a dimension twice")
-    turned = np.flip(array, axes) if array.ndim else array
-    copy = EXTENSIONS[type(array)].copy_of(turned)
+    steps = tuple(slice(None, None, -1 if d in axes else None) for d in range(array.ndim))
+    copy = EXTENSIONS[type(array)].copy_of(array[steps] if array.ndim else array)
     return record(_flip_backward, copy, (input,), (axes,))
 
 
@@ -178,7 +192,8 @@ def repeat_interleave(
         return repeat_interleave(flatten(input), repeats, 0)
     axis = axis_of("repeat_interleave", dim, array.ndim)
     length = array.shape[axis] if array.ndim else 1
-    counts = np.asarray(repeats._array if isinstance(repeats, Tensor) else repeats)
+    # The counts decide the shape of the result, which the host has to know.
+    counts = np.asarray(on_host(repeats._array) if isinstance(repeats, Tensor) else repeats)
     if counts.dtype.kind not in "iu" or counts.ndim > 1 or counts.size not in (1, length):
         raise ValueError(
             f"repeat_interleave: repeats has shape {counts.shape} and dtype {counts.dtype}, "
@@ -192,7 +207,7 @@ def repeat_interleave(
         return flatten(expand(unsqueeze(input, axis + 1), shape), axis, axis + 1)
     from gradsmith.ops.indexing import index_select
 
-    return index_select(input, axis, wrap(np.repeat(np.arange(length), counts)))
+    return index_select(input, axis, wrap(like(np.repeat(np.arange(length), counts), array)))
 
 
 # ---- padding -------------------------------------------------------------------------------------
@@ -286,5 +301,5 @@ def pad(
             continue
         _check_padding(mode, dim, array.shape[dim], before, after)
         positions = _padded_positions(mode, array.shape[dim], before, after)
-        out = index_select(out, dim, wrap(positions))
+        out = index_select(out, dim, wrap(like(positions, array)))
     return out

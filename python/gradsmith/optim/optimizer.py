@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradsmith.autograd import enable_grad
-from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32
+from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, like, on_host
 from gradsmith.ops.optim import Work
 from gradsmith.tensor import Tensor, wrap
 
@@ -336,7 +336,7 @@ class Optimizer:
         """Return a copy of a saved value in the dtype in which the optimiser keeps it."""
         if value is None:
             return None
-        array = np.asarray(value._array if isinstance(value, Tensor) else value)
+        array = np.asarray(on_host(value._array) if isinstance(value, Tensor) else value)
         expected = () if key == "step" else param.shape
         if array.shape != expected:
             raise ValueError(
@@ -345,5 +345,5 @@ class Optimizer:
         if key == "step":
             return wrap(np.array(float(array), dtype=np.float32))
         state = self._zeros(param)
-        EXTENSIONS[type(param._array)].copy(state._array, array)
+        EXTENSIONS[type(param._array)].copy(state._array, like(array, param._array))
         return state

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype
+from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype, is_array
 from gradsmith.data import DataLoader, Dataset, IterableDataset
-from gradsmith.data.dataset import check_indices, position
+from gradsmith.data.dataset import check_indices, position, rows_at
 from gradsmith.nn import Module
 from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor, as_array, wrap
@@ -61,7 +61,7 @@ def _map(function: Any, tree: Any) -> Any:
 
 
 def _rows(tree: Any, where: Any) -> Any:
-    return _map(lambda tensor: wrap(np.asarray(tensor._array[where])), tree)
+    return _map(lambda tensor: rows_at(tensor, where), tree)
 
 
 def _first(tree: Any) -> Any:
@@ -97,7 +97,7 @@ def _to_tensors(op: str, name: str, data: Any, dtype: DType) -> Any:
     if isinstance(data, Mapping):
         return {key: _to_tensors(op, f"{name}[{key!r}]", data[key], dtype) for key in data}
     several = isinstance(data, (list, tuple)) and any(
-        isinstance(each, (Tensor, np.ndarray)) and each.ndim for each in data
+        (isinstance(each, Tensor) or is_array(each)) and each.ndim for each in data
     )
     if several:
         return [_to_tensors(op, f"{name}[{i}]", each, dtype) for i, each in enumerate(data)]
@@ -142,8 +142,10 @@ def is_dataset(x: Any) -> bool:
     """Whether ``x`` yields samples by itself, rather than being arrays of them."""
     if isinstance(x, (DataLoader, Dataset)):
         return True
-    arrays = (Tensor, np.ndarray, Sequence, Mapping)
-    return hasattr(x, "__getitem__") and hasattr(x, "__len__") and not isinstance(x, arrays)
+    arrays = (Tensor, Sequence, Mapping)
+    if isinstance(x, arrays) or is_array(x):
+        return False
+    return hasattr(x, "__getitem__") and hasattr(x, "__len__")
 
 
 def loader_for(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import no_grad
+from gradsmith.backend import is_array
 from gradsmith.nn import Module
 from gradsmith.tensor import Tensor, as_array, wrap
 from gradsmith.train.feed import call, parameter_dtype, to_device
@@ -118,6 +119,6 @@ def summary(
     if input_size is not None:
         shapes = _output_shapes(model, _zeros(model, input_size))
     elif input_data is not None:
-        data = wrap(input_data) if isinstance(input_data, np.ndarray) else input_data
+        data = wrap(input_data) if is_array(input_data) else input_data
         shapes = _output_shapes(model, data)
     print_fn("\n".join([*_table(_rows(model, shapes)), *_totals(model)]))
