@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE \
            $(shell find csrc python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
-CXX_FILES := $(shell find csrc bench -name '*.h' -o -name '*.cpp' 2>/dev/null)
+CXX_FILES := $(shell find csrc bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \
+               2>/dev/null)
 ASAN_SITE := build/asan-site
 
 .PHONY: demo test test-all lint format bench asan clean
@@ -26,7 +27,8 @@ lint: $(VENV)/installed $(VENV)/test-tools $(VENV)/lint-tools
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
 	$(BIN)/python -m mypy
-	$(BIN)/python -m mypy.stubtest gradsmith._cpu --mypy-config-file pyproject.toml
+	$(BIN)/python -m mypy.stubtest gradsmith._cpu --mypy-config-file pyproject.toml \
+	  --allowlist tests/stubtest_allowlist.txt --ignore-unused-allowlist
 
 format: $(VENV)/lint-tools
 	$(BIN)/ruff check --fix .
@@ -44,7 +46,7 @@ asan: $(VENV)/installed $(VENV)/test-tools
 	PYTHONPATH=$(ASAN_SITE) ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so.6)" \
 	  $(BIN)/python -m pytest -q -n auto -p no:cacheprovider \
-	  -k "TestCases and (forward or backward or layouts or threads) or test_large_problems or \
+	  -k "TestCases and (forward or backward or layouts or threads or schedules) or test_large_problems or \
 	  test_gemm_paths or test_rnn_shapes or test_attention_blocks or test_pool_layouts or \
 	  test_pool_gradients or test_norm_long or test_elementwise_layout"
 

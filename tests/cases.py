@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Case per op yields every test of it: parity with the NumPy definition on every ISA and dtype,
-backward, gradcheck and gradgradcheck, layouts, thread counts, inputs left alone.
+"""One Case per op yields every test of it: parity with the NumPy definition on every ISA, dtype and
+device, backward, gradcheck and gradgradcheck, layouts, thread counts, the simulator's schedules,
+inputs left alone. Gradients on a device are compared with the CPU's where no definition has them.
 
 A test module lists its ``CASES`` and declares ``class TestCases(CaseTests)``; conftest.py spreads
 the cases over the tests.
@@ -8,9 +9,13 @@ the cases over the tests.
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -18,13 +23,16 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from gradsmith import _cpu
+from gradsmith import _cpu, cudasim
 from gradsmith.autograd import grad, gradcheck, gradgradcheck
-from gradsmith.tensor import Tensor
+from gradsmith.backend import CPU, Device, as_device, extension_of, moved
+from gradsmith.tensor import Tensor, wrap
 from tests.tolerance import assert_close
 
 _ORDER = ("reference", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 ISAS = _ORDER[: _ORDER.index(_cpu.highest_isa()) + 1]
+HAS_SIMULATOR = importlib.util.find_spec("gradsmith._cudasim") is not None
+SCHEDULES = ("in_order", "reversed", "random")
 NUMPY_DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
 
 
@@ -39,7 +47,8 @@ class Case:
         make_inputs: takes a generator, returns arrays; float64 ones become the dtype under test.
             Stays away from kinks, and small: gradcheck runs the op twice per element.
         backward: the definition of the gradients: (*dy, *inputs) -> one gradient per floating
-            input (None where there is none); without it only gradcheck judges the gradients.
+            input (None where there is none); without it only gradcheck judges the CPU's gradients,
+            and these those of the other devices.
         tolerance: class of tests/tolerance.py.
         depth: number of terms that are added up per element.
         dtypes: dtypes of forward parity; backward parity leaves out bfloat16, where rules that
@@ -47,7 +56,7 @@ class Case:
         differentiable: whether gradients are checked at all.
         second_order: whether gradgradcheck applies.
         layouts: whether the op takes any strides.
-        threads: whether one, two and seven threads must agree to the bit.
+        threads: whether one, two and seven threads must agree to the bit, and all schedules.
     """
 
     name: str
@@ -92,18 +101,31 @@ def is_floating(array: np.ndarray) -> bool:
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().numpy()
+    return tensor.detach().cpu().numpy()
+
+
+@contextmanager
+def backend(isa: str) -> Iterator[Device]:
+    """Run the block with kernels of this ISA or below, ``avx2`` or ``cudasim:sm80``.
+
+    Yields the device that has it.
+    """
+    place, _, name = isa.rpartition(":")
+    device = as_device(place or "cpu")
+    extension = extension_of(device)
+    before = extension.isa()
+    extension.set_isa(name)
+    try:
+        yield device
+    finally:
+        extension.set_isa(before)
 
 
 @contextmanager
 def isa_cap(name: str) -> Iterator[None]:
-    """Run the block with kernels of this ISA or below."""
-    before = _cpu.isa()
-    _cpu.set_isa(name)
-    try:
+    """Run the block with the CPU's kernels of this ISA or below."""
+    with backend(name):
         yield
-    finally:
-        _cpu.set_isa(before)
 
 
 @contextmanager
@@ -117,17 +139,24 @@ def threads(count: int) -> Iterator[None]:
         _cpu.set_thread_count(before)
 
 
-def tensors_of(arrays: list[Any], requires_grad: bool) -> list[Tensor]:
-    return [Tensor(each, requires_grad=requires_grad and is_floating(each)) for each in arrays]
+def tensors_of(arrays: list[Any], requires_grad: bool, device: Device = CPU) -> list[Tensor]:
+    return [
+        Tensor(moved(np.asarray(each), device), requires_grad=requires_grad and is_floating(each))
+        for each in arrays
+    ]
 
 
-def run_with_gradients(case: Case, arrays: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return outputs, the dys fed in, and the gradients of the floating inputs (or None)."""
-    tensors = tensors_of(arrays, requires_grad=True)
+def run_with_gradients(
+    case: Case, arrays: list[Any], device: Device = CPU, dys: list[Any] | None = None
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return outputs, the dys fed in (noise if None), and the inputs' gradients (or None)."""
+    tensors = tensors_of(arrays, True, device)
     outputs = as_tuple(case.call(*tensors))
     floating = [out for out in outputs if is_floating(out._array) and out.requires_grad]
     rng = np.random.default_rng(1)
-    seeds = [Tensor(np.asarray(rng.standard_normal(o.shape)).astype(o.dtype)) for o in floating]
+    seeds = [_noise(rng, out) for out in floating]
+    if dys is not None:
+        seeds = tensors_of(dys, False, device)
     wanted = [x for x in tensors if x.requires_grad]
     gradients = grad(floating, wanted, seeds, allow_unused=True)
     return (
@@ -137,20 +166,71 @@ def run_with_gradients(case: Case, arrays: list[Any]) -> tuple[list[Any], list[A
     )
 
 
-# Each takes an array and returns one with equal elements and other strides.
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "transposed": lambda x: np.asfortranarray(x) if x.ndim else x,
+def _noise(rng: np.random.Generator, like: Tensor) -> Tensor:
+    noise = np.asarray(rng.standard_normal(like.shape)).astype(like.dtype)
+    return wrap(moved(noise, like.device))
+
+
+def second_gradients(case: Case, arrays: list[Any], device: Device = CPU) -> list[Any]:
+    """Return the gradients (or None) of the sum of the first ones, each times noise."""
+    tensors = tensors_of(arrays, True, device)
+    outputs = [out for out in as_tuple(case.call(*tensors)) if out.requires_grad]
+    rng = np.random.default_rng(1)
+    seeds = [_noise(rng, out).requires_grad_() for out in outputs]
+    wanted = [x for x in tensors if x.requires_grad]
+    first = grad(outputs, wanted, seeds, create_graph=True, allow_unused=True)
+    again = [each for each in first if each is not None and each.requires_grad]
+    if not again:
+        return []
+    noises = [_noise(rng, each) for each in again]
+    second = grad(again, [*wanted, *seeds], noises, allow_unused=True)
+    return [None if each is None else to_array(each) for each in second]
+
+
+def assert_gradients(
+    case: Case, got: list[Any], expected: list[Any], dtype: str, depth: int, label: str
+) -> None:
+    """Compare gradients; one that is missing is the same as zeros."""
+    # Those of exact ops may be sums, which the CPU formed in float64.
+    tolerance = "pointwise" if case.tolerance == "exact" else case.tolerance
+    assert len(got) == len(expected), f"{case.name}: {len(expected)} {label}s expected"
+    for index, (each, want) in enumerate(zip(got, expected, strict=True)):
+        name = f"{case.name} {label} {index}"
+        if want is None or each is None:
+            zero = want if each is None else each
+            assert zero is None or not np.any(zero), name
+            continue
+        assert each.dtype == NUMPY_DTYPES[dtype], f"{name}: dtype {each.dtype}"
+        assert_close(each, want, dtype, tolerance, depth, name)
+
+
+# Each takes an array and returns one to move to the device, and the function that gives a view of
+# it with the elements of the array and other strides.
+Rearranged = tuple[np.ndarray, Callable[[Any], Any]]
+LAYOUTS: dict[str, Callable[[np.ndarray], Rearranged]] = {
+    "transposed": lambda x: (np.array(x.T, order="C"), lambda array: array.T),
     "sliced": lambda x: _embedded(x, step=2),
-    "reversed": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x,
+    "reversed": lambda x: _reversed(x),
 }
 
 
-def _embedded(x: np.ndarray, step: int) -> np.ndarray:
+def _reversed(x: np.ndarray) -> Rearranged:
+    if x.ndim == 0:
+        return x, lambda array: array
+    return np.ascontiguousarray(x[..., ::-1]), lambda array: array[..., ::-1]
+
+
+def _embedded(x: np.ndarray, step: int) -> Rearranged:
     """Return x as every second element, from offset 1, of a larger array."""
     big = np.zeros(tuple(size * step + 1 for size in x.shape), dtype=x.dtype)
-    view = big[(*(slice(1, 1 + size * step, step) for size in x.shape), ...)]
-    view[...] = x
-    return view
+    places = (*(slice(1, 1 + size * step, step) for size in x.shape), ...)
+    big[places] = x
+    return big, lambda array: array[places]
+
+
+def strided_tensors(arrays: list[Any], layout: str, device: Device) -> list[Tensor]:
+    pairs = [LAYOUTS[layout](np.asarray(each)) for each in arrays]
+    return [wrap(view(moved(base, device))) for base, view in pairs]
 
 
 class CaseTests:
@@ -158,13 +238,14 @@ class CaseTests:
 
     def test_forward(self, case: Case, dtype: str, isa: str) -> None:
         arrays = case.inputs(dtype)
-        copies = [each.copy() for each in arrays]
-        with isa_cap(isa):
-            outputs = as_tuple(case.call(*tensors_of(arrays, requires_grad=False)))
+        with backend(isa) as device:
+            inputs = tensors_of([each.copy() for each in arrays], False, device)
+            outputs = as_tuple(case.call(*inputs))
         expected = case.expected(arrays)
         assert len(outputs) == len(expected)
         for index, (got, want) in enumerate(zip(outputs, expected, strict=True)):
             _check_trust(np.asarray(want), f"{case.name} output {index}")
+            assert got.device == device, f"{case.name} output {index} is on {got.device}"
             array = to_array(got)
             if is_floating(array):
                 assert array.dtype == NUMPY_DTYPES[dtype], f"{case.name}: dtype {array.dtype}"
@@ -172,28 +253,26 @@ class CaseTests:
                 assert_close(array, want, dtype, case.tolerance, case.depth, label)
             else:
                 np.testing.assert_array_equal(array, want, err_msg=case.name)
-        for before, after in zip(copies, arrays, strict=True):
-            np.testing.assert_array_equal(before, after, err_msg=f"{case.name} changed an input")
+        for before, after in zip(arrays, inputs, strict=True):
+            message = f"{case.name} changed an input"
+            np.testing.assert_array_equal(before, to_array(after), err_msg=message)
 
     def test_backward(self, case: Case, dtype: str, isa: str) -> None:
-        if not case.differentiable or case.backward is None or dtype == "bfloat16":
+        if not case.differentiable or dtype == "bfloat16":
             return
+        if case.backward is None and ":" not in isa:
+            return  # gradcheck judges these
         arrays = case.inputs(dtype)
-        with isa_cap(isa):
-            _, seeds, gradients = run_with_gradients(case, arrays)
-        with np.errstate(all="ignore"):
-            expected = as_tuple(
-                case.backward(*(widened(s) for s in seeds), *(widened(a) for a in arrays))
-            )
-        assert len(gradients) == len(expected), f"{case.name}: {len(expected)} gradients expected"
-        for index, (got, want) in enumerate(zip(gradients, expected, strict=True)):
-            label = f"{case.name} gradient {index}"
-            if want is None or got is None:
-                zero = want if got is None else got
-                assert zero is None or not np.any(zero), label
-                continue
-            assert got.dtype == NUMPY_DTYPES[dtype], f"{label}: dtype {got.dtype}"
-            assert_close(got, want, dtype, case.tolerance, 4 * case.depth, label)
+        with backend(isa) as device:
+            _, seeds, gradients = run_with_gradients(case, arrays, device)
+        wide = [widened(each) for each in arrays]
+        if case.backward is None:
+            dys = [widened(each) for each in seeds]
+            _, _, expected = run_with_gradients(case, wide, dys=dys)
+        else:
+            with np.errstate(all="ignore"):
+                expected = list(as_tuple(case.backward(*map(widened, seeds), *wide)))
+        assert_gradients(case, gradients, expected, dtype, 4 * case.depth, "gradient")
 
     def test_gradcheck(self, case: Case) -> None:
         if case.differentiable:
@@ -203,14 +282,22 @@ class CaseTests:
         if case.differentiable and case.second_order:
             assert gradgradcheck(case.call, tensors_of(case.inputs("float64"), requires_grad=True))
 
+    def test_second_order(self, case: Case, device_isa: str) -> None:
+        if not (case.differentiable and case.second_order):
+            return
+        arrays = case.inputs("float64")
+        with backend(device_isa) as device:
+            got = second_gradients(case, arrays, device)
+        expected = second_gradients(case, arrays)
+        assert_gradients(case, got, expected, "float64", 64 * case.depth, "second gradient")
+
     def test_layouts(self, case: Case, isa: str) -> None:
         if not case.layouts:
             return
         arrays = case.inputs("float32")
-        for name, rearranged in LAYOUTS.items():
-            strided = [rearranged(each) for each in arrays]
-            with isa_cap(isa):
-                outputs = as_tuple(case.call(*tensors_of(strided, requires_grad=False)))
+        for name in LAYOUTS:
+            with backend(isa) as device:
+                outputs = as_tuple(case.call(*strided_tensors(arrays, name, device)))
             for got, want in zip(outputs, case.expected(arrays), strict=True):
                 label = f"{case.name} {name}"
                 if is_floating(to_array(got)):
@@ -222,19 +309,36 @@ class CaseTests:
     def test_threads(self, case: Case) -> None:
         if not case.threads:
             return
-        arrays = case.inputs("float32")
         runs = []
         for count in (1, 2, 7):
             with threads(count):
-                if case.differentiable:
-                    outputs, _, gradients = run_with_gradients(case, arrays)
-                    runs.append([*outputs, *(g for g in gradients if g is not None)])
-                else:
-                    outputs = as_tuple(case.call(*tensors_of(arrays, requires_grad=False)))
-                    runs.append([to_array(each) for each in outputs])
-        for other in runs[1:]:
-            for first, second in zip(runs[0], other, strict=True):
-                assert first.tobytes() == second.tobytes(), f"{case.name}: bits differ by threads"
+                runs.append(_everything(case, CPU))
+        _assert_same_bits(case, runs, "threads")
+
+    def test_schedules(self, case: Case, simulator_isa: str) -> None:
+        if not case.threads:
+            return
+        runs = []
+        for name in SCHEDULES:
+            with backend(simulator_isa) as device, cudasim.schedule(name, seed=1):
+                runs.append(_everything(case, device))
+        _assert_same_bits(case, runs, "schedules")
+
+
+def _everything(case: Case, device: Device) -> list[np.ndarray]:
+    """Return the outputs and gradients of a float32 run."""
+    arrays = case.inputs("float32")
+    if not case.differentiable:
+        outputs = as_tuple(case.call(*tensors_of(arrays, False, device)))
+        return [to_array(each) for each in outputs]
+    outputs, _, gradients = run_with_gradients(case, arrays, device)
+    return [*outputs, *(g for g in gradients if g is not None)]
+
+
+def _assert_same_bits(case: Case, runs: list[list[np.ndarray]], by: str) -> None:
+    for other in runs[1:]:
+        for first, second in zip(runs[0], other, strict=True):
+            assert first.tobytes() == second.tobytes(), f"{case.name}: bits differ by {by}"
 
 
 def _check_trust(expected: np.ndarray, label: str) -> None:
@@ -248,6 +352,10 @@ def _check_trust(expected: np.ndarray, label: str) -> None:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Spread the module's cases over a test function by the arguments it takes."""
     names = metafunc.fixturenames
+    simulated = simulated_isas(metafunc.module.__name__)
+    on_gpu = [pytest.param("cuda:sm90", marks=pytest.mark.gpu)] if wants_gpu(metafunc) else []
+    if "device_isa" in names:
+        metafunc.parametrize("device_isa", [*simulated, *on_gpu])
     if "case" not in names:
         return
     cases = metafunc.module.CASES
@@ -258,4 +366,32 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     else:
         metafunc.parametrize("case", cases, ids=[case.name for case in cases])
     if "isa" in names:
-        metafunc.parametrize("isa", ISAS)
+        metafunc.parametrize("isa", [*ISAS, *simulated, *on_gpu])
+    if "simulator_isa" in names:
+        metafunc.parametrize("simulator_isa", simulated)
+
+
+def wants_gpu(metafunc: pytest.Metafunc) -> bool:
+    """Whether the command line asks for the tests marked gpu; without, none are made."""
+    expression = metafunc.config.option.markexpr
+    return "gpu" in expression and "not gpu" not in expression
+
+
+def simulated_isas(module: str) -> list[str]:
+    """Return the simulator's ISAs to test a module's cases under: sm90 where its slots have it."""
+    if not HAS_SIMULATOR:
+        return []
+    family = module.rpartition(".")[2].split("_")[1]
+    implementations = extension_of("cudasim").implementations()
+    names = [name for slot in slots_of(family) for name in implementations[slot]]
+    has_sm90 = any(name.startswith("sm90") for name in names)
+    return ["cudasim:sm80", "cudasim:sm90"] if has_sm90 else ["cudasim:sm80"]
+
+
+@cache
+def slots_of(family: str) -> list[str]:
+    """Return the kernel slots below the family's heading in the op list."""
+    path = Path(__file__).resolve().parent.parent / "csrc" / "ops" / "op_list.inc"
+    sections = re.split(r"^// (?=[a-z]+$)", path.read_text(), flags=re.M)
+    (section,) = [each for each in sections if each.startswith(f"{family}\n")] or [""]
+    return re.findall(r"OP\((\w+),", section)

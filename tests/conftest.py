@@ -7,6 +7,7 @@ import importlib.util
 
 import pytest
 
+from gradsmith.backend import as_device
 from tests.cases import parametrize
 
 
@@ -19,8 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {}
     if importlib.util.find_spec("torch") is None:
         missing["torch"] = "PyTorch is not installed (pip install torch==2.13.0)"
-    if importlib.util.find_spec("cupy") is None:
-        missing["gpu"] = "CuPy is not installed, so no GPU can be used"
+    if any(item.get_closest_marker("gpu") for item in items):
+        try:
+            as_device("cuda")
+        except RuntimeError as error:
+            missing["gpu"] = str(error)
     if importlib.util.find_spec("mpi4py") is None:
         missing["mpi"] = "mpi4py is not installed"
     for item in items:

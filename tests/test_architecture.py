@@ -33,8 +33,8 @@ FLOORS = [
     {"ops", "random"},
     {"autograd", "tensor", "tensor_methods"},
     {"hooks", "formatting"},
-    {"backend", "config", "memory"},
-    {"_cpu"},
+    {"backend", "config", "memory", "cuda", "cudasim"},
+    {"_cpu", "_cuda", "_cudasim"},
 ]
 
 # Directory of csrc: the directories its files may include from.
@@ -42,7 +42,17 @@ INCLUDES = {
     "core": {"core"},
     "ops": {"core", "ops"},
     "cpu": {"core", "ops", "cpu"},
+    "cuda": {"core", "ops", "cuda"},
+    "cudasim": {"core", "ops", "cuda", "cudasim"},
     "bindings": {"core", "ops", "bindings"},
+}
+
+# The files that choose a device, and the directory they may include from besides.
+CHOOSE_DEVICE = {
+    "cuda/device.h": "cudasim",
+    "bindings/module_cudasim.cpp": "cudasim",
+    "bindings/module_cuda.cpp": "cuda",
+    "bindings/array_cupy.cpp": "cuda",
 }
 
 SOFT_LIMIT = 400
@@ -107,12 +117,20 @@ def test_python_imports_point_down(path: Path) -> None:
 @pytest.mark.parametrize("folder", sorted(INCLUDES))
 def test_csrc_includes_point_down(folder: str) -> None:
     for path in (CSRC / folder).rglob("*"):
-        if path.suffix not in (".h", ".cpp", ".inc"):
+        if path.suffix not in (".h", ".cpp", ".inc", ".cu", ".cuh"):
             continue
+        allowed = INCLUDES[folder] | {CHOOSE_DEVICE.get(str(path.relative_to(CSRC)), folder)}
         for included in re.findall(r'#include "([^"]+)"', path.read_text()):
-            assert included.split("/")[0] in INCLUDES[folder], (
+            assert included.split("/")[0] in allowed, (
                 f"{path.relative_to(ROOT)} includes {included}"
             )
+
+
+def test_kernel_files_leave_the_device_to_its_header() -> None:
+    words = r"\basm\b|<<<|__shared__|GRADSMITH_CUDASIM|\bcuda[A-Z]\w*\(|#include <cuda"
+    for path in [*(CSRC / "cuda").glob("*.cu"), *(CSRC / "cuda").glob("*.cuh")]:
+        found = re.search(words, path.read_text())
+        assert found is None, f"{path.relative_to(ROOT)} says {found.group()}"
 
 
 def test_families_stand_on_every_floor() -> None:

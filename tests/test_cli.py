@@ -114,6 +114,16 @@ def test_demo_without_the_device(capsys: pytest.CaptureFixture[str]) -> None:
     assert "device 'tpu' is unknown" in capsys.readouterr().err
 
 
+def test_demo_on_the_simulator(capsys: pytest.CaptureFixture[str]) -> None:
+    on_simulator = ["demo", "--epochs", "1", "--quiet", "--digits", "20", "--device", "cudasim"]
+    assert cli.main(on_simulator) == 1
+    simulated = capsys.readouterr().out.splitlines()
+    assert cli.main(on_simulator[:-2]) == 1
+    # The same steps, so the same answers, on 20 digits of which one is 5 %.
+    assert simulated[0] == capsys.readouterr().out.splitlines()[0]
+    assert "on 20 digits" in simulated[0]
+
+
 def test_demo_that_misses_the_goal(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", "--epochs", "1"]) == 1
     out, err = capsys.readouterr()

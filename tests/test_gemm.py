@@ -43,7 +43,7 @@ def quadratic(x: np.ndarray) -> np.ndarray:
 
 
 def tensor_quadratic(x: gs.Tensor) -> gs.Tensor:
-    return x @ x.mT + 3 * gs.eye(x.shape[-1], dtype=x.dtype)
+    return x @ x.mT + 3 * gs.eye(x.shape[-1], dtype=x.dtype, device=x.device)
 
 
 def linalg(name: str, call: Any, definition: Any, *shapes: tuple[int, ...]) -> Case:

@@ -36,7 +36,7 @@ SIZES = [
     (3, 4, 0),
 ]
 DTYPES = list(NUMPY_DTYPES)
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Any] = {
     "none": lambda x: x,
     "relu": functions.relu,
     "gelu": functions.gelu,

@@ -54,7 +54,7 @@ def _pointwise(
 
 
 def _constant(x: Tensor, values: np.ndarray) -> Tensor:
-    return Tensor(values.astype(x.dtype))
+    return Tensor(values.astype(x.dtype)).to(x.device)
 
 
 def _labels(shape: tuple[int, ...], classes: int, ignored: int) -> Callable[..., Any]:

@@ -33,7 +33,7 @@ def inputs(shape: tuple[int, ...], *parameters: tuple[int, ...]) -> Callable[...
 
 
 def like(x: Tensor, values: np.ndarray) -> Tensor:
-    return Tensor(values.astype(x.dtype))
+    return Tensor(values.astype(x.dtype)).to(x.device)
 
 
 def _train(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:

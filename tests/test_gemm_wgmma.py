@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products of bfloat16 on Hopper's warpgroup instructions: orders of the operands, tiles that stick
+out, batches, what is done to the result, and that the order of the threads does not matter."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import gradsmith as gs
+from gradsmith.backend import Device, extension_of
+from tests.cases import SCHEDULES, backend
+from tests.tolerance import assert_close
+
+try:
+    extension_of("cudasim")
+except RuntimeError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+ISA = "cudasim:sm90"
+
+# Less than a tile, several tiles and stages, parts of tiles, both widths of tiles.
+SIZES = [(64, 64, 64), (256, 512, 256), (130, 264, 72), (200, 136, 136), (129, 776, 320)]
+
+
+def matrix(rng: np.random.Generator, shape: tuple[int, ...], is_transposed: bool) -> np.ndarray:
+    """Return a random array, its last two dimensions by columns if asked for."""
+    if not is_transposed:
+        return rng.standard_normal(shape).astype(ml_dtypes.bfloat16)
+    return np.swapaxes(matrix(rng, (*shape[:-2], shape[-1], shape[-2]), False), -1, -2)
+
+
+def product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Return the product of the arrays as they lie in memory, and the kernels that ran."""
+
+    def on_device(x: np.ndarray, device: Device) -> gs.Tensor:
+        if x.flags.c_contiguous:
+            return gs.from_numpy(x).to(device)
+        return gs.from_numpy(np.swapaxes(x, -1, -2)).to(device).mT
+
+    with backend(ISA) as device:
+        gs.cudasim.reset()
+        y = on_device(a, device) @ on_device(b, device)
+        return y.cpu().numpy(), list(gs.cudasim.report())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("is_a_transposed", [False, True])
+@pytest.mark.parametrize("is_b_transposed", [False, True])
+def test_orders_and_sizes(
+    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool
+) -> None:
+    m, n, k = size
+    if is_a_transposed:
+        m = (m + 7) // 8 * 8  # rows of 16 bytes
+    rng = np.random.default_rng(0)
+    a, b = matrix(rng, (m, k), is_a_transposed), matrix(rng, (k, n), is_b_transposed)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    assert_close(y, expected, "bfloat16", "matmul", depth=k)
+
+
+@pytest.mark.parametrize("shapes", [((3, 72, 64), (3, 64, 136)), ((3, 72, 64), (64, 136))])
+def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    rng = np.random.default_rng(1)
+    a, b = (matrix(rng, shape, False) for shape in shapes)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), "bfloat16", "matmul", depth=64)
+
+
+def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:
+    arrays = [gs.from_numpy(x).to(device)._array for x in (a, b, bias)]
+    return np.asarray(extension_of(device).gemm(*arrays, name)).astype(np.float64)
+
+
+@pytest.mark.parametrize("activation", ["none", "relu", "gelu", "gelu_tanh", "sigmoid", "tanh"])
+def test_bias_and_activation(activation: str) -> None:
+    rng = np.random.default_rng(2)
+    a, b = matrix(rng, (136, 64), False), matrix(rng, (64, 200), False)
+    bias = rng.standard_normal(200).astype(ml_dtypes.bfloat16)
+    expected = gemm("cpu", a, b, bias, activation)
+    with backend(ISA):
+        got = gemm("cudasim", a, b, bias, activation)
+    np.testing.assert_allclose(got, expected, rtol=0.01, atol=0.02)
+
+
+def test_nan_stays_in_its_row() -> None:
+    rng = np.random.default_rng(3)
+    a, b = matrix(rng, (70, 64), False), matrix(rng, (64, 72), False)
+    a[69, 5] = np.nan
+    y, _ = product(a, b)
+    assert np.isnan(y[69].astype(float)).all()
+    assert np.isfinite(y[:69].astype(float)).all()
+
+
+def test_every_schedule_gives_the_same_bits() -> None:
+    rng = np.random.default_rng(4)
+    a, b = matrix(rng, (200, 328), False), matrix(rng, (328, 264), False)
+    results = []
+    for schedule in SCHEDULES:
+        with gs.cudasim.schedule(schedule, seed=1):
+            results.append(product(a, b)[0].view(np.uint16))
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
