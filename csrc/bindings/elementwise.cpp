@@ -157,15 +157,19 @@ py::object call_unary(UnaryOp op, py::handle x, double option0, double option1, 
   return result;
 }
 
-// bool arithmetic is logic, as in PyTorch: + is or, * is and.
+// bool arithmetic is logic, as in PyTorch: + is or, * is and; so are operations on its bits.
 BinaryOp for_bool(BinaryOp op) {
   switch (op) {
     case BinaryOp::add:
     case BinaryOp::maximum:
+    case BinaryOp::bitwise_or:
       return BinaryOp::logical_or;
     case BinaryOp::mul:
     case BinaryOp::minimum:
+    case BinaryOp::bitwise_and:
       return BinaryOp::logical_and;
+    case BinaryOp::bitwise_xor:
+      return BinaryOp::logical_xor;
     default:
       return op;
   }
@@ -204,6 +208,16 @@ py::object call_binary(BinaryOp op, py::handle a_object, py::handle b_object, do
   p.in_is_number[1] = !b.is_array;
   run_released(compares ? table().compare : table().binary, p, p.count);
   return result;
+}
+
+// The dtype of a sum of the two, arrays or numbers.
+py::handle result_type(py::handle a_object, py::handle b_object) {
+  constexpr const char* kName = "result_type";
+  const Operand a(a_object, kName, "tensor1");
+  const Operand b(b_object, kName, "tensor2");
+  const DType dtype = promote_operands(a.promotion(), b.promotion());
+  const bool numbers = !a.is_array && !b.is_array;
+  return numpy_dtype(numbers && is_floating(dtype) ? default_floating() : dtype);
 }
 
 py::object call_where(py::handle condition, py::handle a_object, py::handle b_object) {
@@ -295,6 +309,7 @@ void bind_elementwise(py::module_& m) {
         py::arg("a"), py::arg("b"), py::arg("option0") = 0.0, py::arg("option1") = 0.0,
         py::arg("out") = py::none());
   }
+  m.def("result_type", &result_type, py::arg("a"), py::arg("b"));
   m.def("where", &call_where, py::arg("condition"), py::arg("a"), py::arg("b"));
   m.def("copy", &call_copy, py::arg("out"), py::arg("src"));
   m.def(

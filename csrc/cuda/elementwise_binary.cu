@@ -19,6 +19,9 @@ void binary(const ElementwiseParams& p) {
 #define NUMBER(name)   \
   case BinaryOp::name: \
     return visit_number(p.dtype, [&](auto t) { run_binary<functors::name##_of, decltype(t)>(p); });
+#define INTEGER(name)  \
+  case BinaryOp::name: \
+    return visit_integer(p.dtype, [&](auto t) { run_binary<functors::name##_of, decltype(t)>(p); });
 #define FLOAT(name)                \
   case BinaryOp::name:             \
     return visit_floating(p.dtype, \
@@ -28,6 +31,7 @@ void binary(const ElementwiseParams& p) {
     break;
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
   }

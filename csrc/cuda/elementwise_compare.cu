@@ -11,6 +11,7 @@ void compare(const ElementwiseParams& p) {
 #define NUMBER(name)   \
   case BinaryOp::name: \
     break;
+#define INTEGER(name) NUMBER(name)
 #define FLOAT(name) NUMBER(name)
 #define COMPARE(name)                                                                       \
   case BinaryOp::name:                                                                      \
@@ -19,6 +20,7 @@ void compare(const ElementwiseParams& p) {
     });
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
   }

@@ -31,6 +31,8 @@ DType promote_operands(const PromotionOperand& a, const PromotionOperand& b) {
 DType compute_dtype(const OpName& op, DType dtype) {
   if (op.category == Category::floating && !is_floating(dtype)) return default_dtype;
   if (op.category == Category::comparison && dtype == DType::boolean) return DType::uint8;
+  GS_CHECK_TYPE(op.category != Category::integer || !is_floating(dtype), op.name, ": got ",
+                name_of(dtype), ", expected bool or integers");
   GS_CHECK_TYPE(dtype != DType::boolean, op.name,
                 ": not defined for bool (expected a number; convert with .to(dtype))");
   return dtype;

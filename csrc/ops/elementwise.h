@@ -21,10 +21,12 @@ enum class UnaryOp : std::uint8_t {
 
 enum class BinaryOp : std::uint8_t {
 #define NUMBER(name) name,
+#define INTEGER(name) name,
 #define FLOAT(name) name,
 #define COMPARE(name) name,
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
 };
@@ -51,7 +53,7 @@ struct ElementwiseParams {
 };
 
 // What an op of the lists takes and gives.
-enum class Category : std::uint8_t { number, floating, comparison };
+enum class Category : std::uint8_t { number, integer, floating, comparison };
 struct OpName {
   const char* name;
   Category category;
@@ -65,10 +67,12 @@ constexpr OpName kUnaryOps[] = {
 };
 constexpr OpName kBinaryOps[] = {
 #define NUMBER(name) {#name, Category::number},
+#define INTEGER(name) {#name, Category::integer},
 #define FLOAT(name) {#name, Category::floating},
 #define COMPARE(name) {#name, Category::comparison},
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
 };

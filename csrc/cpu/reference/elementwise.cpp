@@ -84,6 +84,10 @@ void binary(const ElementwiseParams& p) {
   case BinaryOp::name:           \
     return visit_number(p.dtype, \
                         [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
+#define INTEGER(name)             \
+  case BinaryOp::name:            \
+    return visit_integer(p.dtype, \
+                         [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
 #define FLOAT(name)                \
   case BinaryOp::name:             \
     return visit_floating(p.dtype, \
@@ -93,6 +97,7 @@ void binary(const ElementwiseParams& p) {
     break;
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
   }
@@ -103,12 +108,14 @@ void compare(const ElementwiseParams& p) {
 #define NUMBER(name)   \
   case BinaryOp::name: \
     break;
+#define INTEGER(name) NUMBER(name)
 #define FLOAT(name) NUMBER(name)
 #define COMPARE(name)  \
   case BinaryOp::name: \
     return visit_number(p.dtype, [&](auto t) { run_binary<name##_of, decltype(t), bool>(p); });
 #include "ops/binary_list.inc"
 #undef NUMBER
+#undef INTEGER
 #undef FLOAT
 #undef COMPARE
   }
