@@ -200,6 +200,21 @@ def test_no_grad_as_decorator() -> None:
     assert not double(leaf(1.0)).requires_grad
 
 
+def test_set_grad_enabled_by_call_block_and_decorator() -> None:
+    gs.set_grad_enabled(False)
+    assert not gs.is_grad_enabled()
+    with gs.set_grad_enabled(True):
+        assert gs.is_grad_enabled()
+    assert not gs.is_grad_enabled()
+    gs.set_grad_enabled(True)
+    double = gs.set_grad_enabled(False)(lambda x: x * 2)
+    assert gs.is_grad_enabled()
+    assert not double(leaf(1.0)).requires_grad
+    with pytest.raises(TypeError, match="set_grad_enabled: enabled is a int, expected a bool"):
+        gs.set_grad_enabled(1)
+    assert gs.is_grad_enabled()
+
+
 def test_mode_belongs_to_the_thread() -> None:
     seen = []
     with gs.no_grad():

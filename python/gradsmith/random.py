@@ -116,10 +116,10 @@ def get_rng_state() -> Tensor:
     return default_generator.get_state()
 
 
-def set_rng_state(state: Tensor) -> None:
+def set_rng_state(new_state: Tensor) -> None:
     """Put the default generator back where `get_rng_state` was called.
 
     Raises:
         TypeError, ValueError: as `Generator.set_state`.
     """
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from sys import getrefcount
 from typing import Any, cast
 
-from gradsmith.autograd.mode import mode
+from gradsmith.autograd.mode import casting_off, mode
 from gradsmith.autograd.tape import Hook, Node
 from gradsmith.autograd.tape import wanted as wanted_targets
 from gradsmith.backend import EXTENSIONS
@@ -71,30 +71,53 @@ class _Queue:
         return self.pending.pop(heappop(self.heap))
 
 
-def _run(
+def run(
     roots: Iterable[tuple[Tensor, Tensor]],
     keep: bool,
     capture: dict[tuple[int, int], Tensor | None] | None,
+    first: int = 0,
 ) -> list[_Pending]:
-    """Propagate gradients in reverse order of recording; return what arrived at the leaves."""
+    """Propagate gradients in reverse order of recording; return what arrived at the leaves.
+
+    The pass ends at nodes before ``first``; their hooks, and those of the leaves, belong to the
+    pass around it then. Rules compute in the dtypes that the ops had: autocast is off meanwhile.
+    """
+    with casting_off():
+        return _propagate(roots, keep, capture, first)
+
+
+def _propagate(
+    roots: Iterable[tuple[Tensor, Tensor]],
+    keep: bool,
+    capture: dict[tuple[int, int], Tensor | None] | None,
+    first: int,
+) -> list[_Pending]:
     queue = _Queue()
     send = queue.send
+    watcher = mode.watcher
     for root, grad in roots:
         send(root if root._node is None else root._node, root._index, grad)
     while queue.heap:
         entry = queue.pop()
         node: Node = entry.target
         grads = entry.grads
+        if node.sequence < first:
+            assert capture is not None
+            _captured(node, grads, capture, None)
+            continue
         if node.hooks is not None:
             for index, hook in node.hooks:
                 if index in grads:
                     grads[index] = _after_hook(hook, grads[index])
         if capture is not None and _captured(node, grads, capture, queue.wanted):
             continue
+        given: tuple[Tensor | None, ...]
         if len(grads) == 1 and 0 in grads:
-            results = node.backward(node, grads[0])
+            given = (grads[0],)
         else:
-            results = node.backward(node, *(grads.get(i) for i in range(max(grads) + 1)))
+            given = tuple([grads.get(i) for i in range(max(grads) + 1)])
+        rule = node.backward if watcher is None else watcher.backward
+        results = rule(node, *given)
         if not keep and node.saved_values is not None:
             node.free()
         indices = node.indices
@@ -105,7 +128,7 @@ def _run(
             if result is not None:
                 send(target, 0 if indices is None else indices[position], result)
     leaves = list(queue.leaves.values())
-    for entry in leaves:
+    for entry in leaves if not first else ():
         for hook in entry.target._hooks or ():
             entry.grads[0] = _after_hook(hook, entry.grads[0])
     return leaves
@@ -137,7 +160,7 @@ def _after_hook(hook: Hook, grad: Tensor) -> Tensor:
     return result
 
 
-def _tensors(name: str, argument: str, value: Any) -> tuple[Tensor, ...]:
+def tensors_of(name: str, argument: str, value: Any) -> tuple[Tensor, ...]:
     """Return one tensor or several as a tuple.
 
     Raises:
@@ -239,11 +262,11 @@ def backward(
         TypeError: an argument holds something else than tensors.
         ValueError: a gradient's shape differs from its output's, or an input is no leaf.
     """
-    roots = _roots("backward", _tensors("backward", "tensors", tensors), grad_tensors)
+    roots = _roots("backward", tensors_of("backward", "tensors", tensors), grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     only = None
     if inputs is not None:
-        chosen = _tensors("backward", "inputs", inputs)
+        chosen = tensors_of("backward", "inputs", inputs)
         for position, x in enumerate(chosen):
             if x._node is not None or not x.requires_grad:
                 raise ValueError(
@@ -253,21 +276,23 @@ def backward(
         only = {id(x) for x in chosen}
     previous, mode.enabled = mode.enabled, create_graph
     try:
-        for entry in _run(roots, keep, None):
+        for entry in run(roots, keep, None):
             leaf = entry.target
             if only is None or id(leaf) in only:
                 _store(leaf, entry.grads, create_graph)
+                for hook in tuple(leaf._post_hooks or ()):
+                    hook(leaf)
     finally:
         mode.enabled = previous
 
 
-def _targets_leading_to(roots: Iterable[Tensor], ends: set[int]) -> set[int]:
-    """Ids of the nodes and leaves from which a tensor of ``ends`` (ids) can be reached."""
+def targets_leading_to(roots: Iterable[Tensor], ends: set[int], first: int = 0) -> set[int]:
+    """Ids of the nodes since ``first`` and leaves from which one of ``ends`` (ids) is reached."""
     seen: dict[int, Any] = {}
     stack = [root._node for root in roots if root._node is not None]
     while stack:
         node = stack.pop()
-        if id(node) in seen:
+        if id(node) in seen or node.sequence < first:
             continue
         seen[id(node)] = node
         stack.extend(edge for edge in node.edges if type(edge) is Node)
@@ -278,21 +303,16 @@ def _targets_leading_to(roots: Iterable[Tensor], ends: set[int]) -> set[int]:
     return wanted
 
 
-def grad(
+def gradients(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
+    grad_outputs: Tensor | Sequence[Tensor | None] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    allow_unused: bool | None,
 ) -> tuple[Tensor, ...]:
-    """Return the gradients of ``outputs`` with respect to ``inputs``; ``.grad`` stays as it is.
-
-    Only the part of the graph between the two is computed. With ``create_graph`` the results can
-    be differentiated again. An input that the outputs do not depend on raises RuntimeError, or
-    gives None with ``allow_unused``.
-    """
-    outs, ins = _tensors("grad", "outputs", outputs), _tensors("grad", "inputs", inputs)
+    """Return one pass's gradients of ``inputs``; see `autograd.grad`."""
+    outs, ins = tensors_of("grad", "outputs", outputs), tensors_of("grad", "inputs", inputs)
     for position, x in enumerate(ins):
         if not x.requires_grad:
             raise RuntimeError(f"grad: input {position} does not require a gradient")
@@ -303,9 +323,9 @@ def grad(
     }
     ends = {id(x) if x._node is None else id(x._node) for x in ins}
     previous_mode, mode.enabled = mode.enabled, create_graph
-    previous_wanted, wanted_targets.ids = wanted_targets.ids, _targets_leading_to(outs, ends)
+    previous_wanted, wanted_targets.ids = wanted_targets.ids, targets_leading_to(outs, ends)
     try:
-        leaves = {id(entry.target): entry.grads[0] for entry in _run(roots, keep, capture)}
+        leaves = {id(entry.target): entry.grads[0] for entry in run(roots, keep, capture)}
     finally:
         mode.enabled = previous_mode
         wanted_targets.ids = previous_wanted

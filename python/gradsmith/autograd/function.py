@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from gradsmith.autograd.mode import is_grad_enabled, no_grad
-from gradsmith.autograd.tape import Gradients, Node, Output, record_many
+from gradsmith.autograd.tape import Gradients, Node, Output, record, record_many
 from gradsmith.tensor import Tensor
 
 
@@ -133,3 +135,39 @@ def _rule(cls: type[Function]) -> Any:
 
     rule.__name__ = cls.__name__
     return rule
+
+
+def _differentiated_twice_backward(node: Node, dy: Tensor) -> Gradients:
+    raise RuntimeError(
+        "a gradient was differentiated whose Function's backward is marked with once_differentiable"
+    )
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark the backward of a `Function` that is not written in differentiable ops.
+
+    It runs off the tape, and differentiating its results again raises RuntimeError instead of
+    giving wrong numbers::
+
+        class Double(Function):
+            @staticmethod
+            @once_differentiable
+            def backward(ctx, grad): ...
+    """
+
+    @wraps(function)
+    def once(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            results = function(ctx, *grads)
+        if not is_grad_enabled():
+            return results
+        inputs = (*grads, *ctx.saved_tensors)
+
+        def closed(result: Any) -> Any:
+            if not isinstance(result, Tensor):
+                return result
+            return record(_differentiated_twice_backward, result._array, inputs)
+
+        return tuple(map(closed, results)) if isinstance(results, tuple) else closed(results)
+
+    return once

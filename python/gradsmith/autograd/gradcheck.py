@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd.engine import grad
+from gradsmith.autograd.gradients import grad
 from gradsmith.autograd.mode import enable_grad, no_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, like, on_host
 from gradsmith.tensor import Tensor, wrap

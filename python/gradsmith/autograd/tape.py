@@ -23,6 +23,16 @@ Hook: TypeAlias = Callable[[Tensor], "Tensor | None"]
 _sequence = itertools.count(1)
 
 
+def next_sequence() -> int:
+    """Return a number above those of all nodes so far and below those of later ones."""
+    return next(_sequence)
+
+
+def op_name(backward: Backward) -> str:
+    """Return the name of the op that a rule belongs to, as ``"max_pool"``."""
+    return backward.__name__.strip("_").removesuffix("_backward")
+
+
 class Output:
     """Stands in ``saved`` for output number ``index`` of the node itself."""
 
@@ -49,6 +59,7 @@ class Node:
         "freed",
         "hooks",
         "indices",
+        "origin",
         "outputs",
         "saved_values",
         "sequence",
@@ -70,7 +81,7 @@ class Node:
     @property
     def name(self) -> str:
         """The op's name, as ``grad_fn`` shows it: ``AddBackward``."""
-        words = self.backward.__name__.strip("_").removesuffix("_backward").split("_")
+        words = op_name(self.backward).split("_")
         return "".join(word.capitalize() for word in words) + "Backward"
 
     def __repr__(self) -> str:
@@ -163,6 +174,8 @@ def record(
             if isinstance(x, Tensor) and x.requires_grad:
                 _attach(backward, (out,), inputs, saved)
                 break
+    if mode.watcher is not None:
+        mode.watcher.forward(op_name(backward), (out,), inputs)
     return out
 
 
@@ -181,6 +194,8 @@ def record_many(
     outs = tuple(wrap(array) for array in arrays)
     if mode.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
         _attach(_many(backward, outs, materialize), outs, inputs, saved)
+    if mode.watcher is not None:
+        mode.watcher.forward(op_name(backward), outs, inputs)
     return outs
 
 
