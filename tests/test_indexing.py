@@ -9,6 +9,7 @@ import pytest
 from gradsmith import _cpu
 from gradsmith.autograd import grad
 from gradsmith.ops import indexing
+from gradsmith.ops import indexing_mask as masks
 from gradsmith.ops.indexing_items import getitem, setitem
 from gradsmith.ops.shape_copy import clone
 from gradsmith.tensor import Tensor
@@ -151,7 +152,7 @@ CASES = [
     ),
     Case(
         "masked_fill",
-        lambda x, mask: indexing.masked_fill(x, mask, -2.0),
+        lambda x, mask: masks.masked_fill(x, mask, -2.0),
         lambda x, mask: ref.masked_fill(x, mask, -2.0),
         lambda rng: (floats(rng, 3, 4, 1), rng.random((4, 2)) < 0.5),
         lambda dy, x, mask: ref.masked_fill_backward(dy, x, mask)[0],
@@ -159,7 +160,7 @@ CASES = [
     ),
     Case(
         "masked_fill_tensor",
-        lambda x, mask, value: indexing.masked_fill(x, mask, value),
+        lambda x, mask, value: masks.masked_fill(x, mask, value),
         lambda x, mask, value: ref.masked_fill(x, mask, value),
         lambda rng: (floats(rng, 3, 4), MASK, floats(rng)),
         lambda dy, x, mask, value: ref.masked_fill_backward(dy, x, mask),
@@ -168,7 +169,7 @@ CASES = [
     ),
     Case(
         "masked_select",
-        lambda x, mask: indexing.masked_select(x, mask),
+        lambda x, mask: masks.masked_select(x, mask),
         lambda x, mask: np.broadcast_to(x, (2, 3, 4))[np.broadcast_to(mask, (2, 3, 4))],
         lambda rng: (floats(rng, 2, 1, 4), MASK),
         tolerance="reduce",
@@ -330,10 +331,14 @@ OUT = Tensor(np.array([0, 7]))
         (lambda: indexing.index_add(X, 0, OUT, IDS), TypeError, "source is int64"),
         (lambda: indexing.take(X, Tensor(np.array([12]))), IndexError, "take: index 12 .* size 12"),
         (lambda: indexing.take_along_dim(X, OUT, 0), ValueError, "expected 2 dimensions"),
-        (lambda: indexing.masked_fill(X, IDS, 1.0), TypeError, "mask is int64"),
-        (lambda: indexing.masked_fill(X, Tensor(np.ones(3, bool)), 1.0), ValueError, "broadcast"),
-        (lambda: indexing.masked_fill(X, Tensor(np.ones(4, bool)), "a"), TypeError, "a str"),
-        (lambda: indexing.masked_select(X, Tensor(np.ones(3, bool))), ValueError, "broadcast"),
+        (lambda: masks.masked_fill(X, IDS, 1.0), TypeError, "mask is int64"),
+        (
+            lambda: masks.masked_fill(X, Tensor(np.ones(3, bool)), 1.0),
+            ValueError,
+            "broadcast",
+        ),
+        (lambda: masks.masked_fill(X, Tensor(np.ones(4, bool)), "a"), TypeError, "a str"),
+        (lambda: masks.masked_select(X, Tensor(np.ones(3, bool))), ValueError, "broadcast"),
         (lambda: getitem(X, 3), IndexError, "getitem: index 3 is out of bounds .* size 3"),
         (lambda: getitem(X, (0, 0, 0)), IndexError, "3 dimensions"),
         (lambda: getitem(X, (..., ...)), IndexError, "2 Ellipsis"),

@@ -197,6 +197,7 @@ def test_padding_values_and_dtypes() -> None:
 def test_other_names_and_ranks() -> None:
     x = gs.arange(6).reshape(2, 3)
     assert gs.swapaxes(x, 0, 1).shape == gs.moveaxis(x, 0, 1).shape == (3, 2)
+    assert gs.swapdims(x, 0, 1).tolist() == gs.swapaxes(x, 0, 1).tolist()
     assert x.t().shape == (3, 2)
     assert gs.atleast_1d(gs.tensor(1)).shape == (1,)
     assert gs.atleast_2d(gs.ones(3)).shape == (1, 3)

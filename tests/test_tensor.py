@@ -19,7 +19,7 @@ import gradsmith as gs
 from gradsmith.ops import methods
 from gradsmith.tensor import Tensor
 
-DECLARATIONS = Path(gs.__file__).resolve().parent / "tensor_methods.pyi"
+DECLARATIONS = sorted(Path(gs.__file__).resolve().parent.glob("tensor_methods*.pyi"))
 
 
 def test_attributes() -> None:
@@ -34,7 +34,9 @@ def test_attributes() -> None:
     assert x.is_floating_point()
     assert gs.is_tensor(x)
     assert not gs.is_floating_point(gs.tensor(1))
-    assert gs.numel(x) == 24
+    assert gs.numel(x) == x.nelement() == 24
+    assert x.ndimension() == 3
+    assert (x.mH.shape, x[0].H.shape) == ((2, 4, 3), (4, 3))
 
 
 def test_python_numbers() -> None:
@@ -57,11 +59,11 @@ def test_numpy_shares_memory() -> None:
 
 
 PRINTED = [
-    (gs.tensor([1.0, 2.5]), "tensor([1. , 2.5])"),
+    (gs.tensor([1.0, 2.5]), "tensor([1.0000, 2.5000])"),
     (gs.tensor([1, 2]), "tensor([1, 2])"),
     (gs.tensor(True), "tensor(True)"),
     (gs.tensor([1.0], dtype=gs.float64), "tensor([1.], dtype=float64)"),
-    (gs.tensor([1.5], dtype=gs.bfloat16), "tensor([1.5], dtype=bfloat16)"),
+    (gs.tensor([1.5], dtype=gs.bfloat16), "tensor([1.5000], dtype=bfloat16)"),
     (gs.tensor([1.0], requires_grad=True), "tensor([1.], requires_grad=True)"),
     (gs.tensor([1.0], requires_grad=True) * 2, "tensor([2.], grad_fn=<MulBackward>)"),
     (gs.tensor([1.0], requires_grad=True).tanh().sum(), "tensor(0.7616, grad_fn=<SumBackward>)"),
@@ -167,10 +169,12 @@ def test_errors(call: Callable[[], Any], error: type[Exception], message: str) -
 
 
 def declared() -> dict[str, list[str]]:
-    """Return the declared methods of `TensorMethods` and the names of their arguments."""
-    tree = ast.parse(DECLARATIONS.read_text())
-    body = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
-    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    """Return the declared methods of tensors and the names of their arguments."""
+    trees = [ast.parse(path.read_text()) for path in DECLARATIONS]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    functions = [
+        node for each in classes for node in each.body if isinstance(node, ast.FunctionDef)
+    ]
     return {
         node.name: [
             each.arg
@@ -185,11 +189,13 @@ def declared() -> dict[str, list[str]]:
 
 
 def bound() -> dict[str, Any]:
-    """Return what `ops.methods` sets on the class: all that tensor.py does not define itself."""
+    """Return what `ops.methods` sets on the class: all that tensor.py does not define."""
     return {
         name: member
         for name, member in vars(Tensor).items()
-        if getattr(getattr(member, "fget", member), "__module__", "").startswith("gradsmith.ops")
+        if getattr(getattr(member, "fget", member), "__module__", "").startswith(
+            ("gradsmith.ops", "gradsmith.autograd")
+        )
     }
 
 

@@ -6,7 +6,6 @@ Its arithmetic lives in `gradsmith.ops`, whose functions are set as methods by `
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ import numpy as np
 from gradsmith import backend
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, Device, DType
 from gradsmith.formatting import tensor_text
-from gradsmith.hooks import HookHandle
 
 if TYPE_CHECKING:
     from gradsmith.autograd import Node
@@ -55,6 +53,7 @@ class Tensor(TensorMethods):
     _version: Version | None = None  # made when somebody saves or shares the memory
     _view_of: int | None = None  # Version.rebased at the time this view was made
     _hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+    _post_hooks: list[Callable[[Tensor], Any]] | None = None  # once a leaf's gradient is stored
     __hash__ = object.__hash__  # beside an elementwise ==
     __array_ufunc__ = None  # NumPy's operators leave `array + tensor` to the tensor
 
@@ -135,6 +134,8 @@ class Tensor(TensorMethods):
         """Return the number of elements."""
         return self._array.size
 
+    ndimension, nelement = dim, numel
+
     def element_size(self) -> int:
         """Return the bytes of an element."""
         return self._array.itemsize
@@ -157,13 +158,17 @@ class Tensor(TensorMethods):
 
     # ---- to Python and NumPy ---------------------------------------------------------------------
 
-    def numpy(self) -> Array:
+    def numpy(self, *, force: bool = False) -> Array:
         """Return the array itself; changes to it are seen by the tensor.
+
+        With ``force``, that of ``detach().cpu()``, which may be a copy.
 
         Raises:
             TypeError: the tensor is not on the CPU (use ``cpu().numpy()``).
             RuntimeError: the tensor requires a gradient (use ``detach().numpy()``).
         """
+        if force:
+            return backend.on_host(self._array)
         if type(self._array) is not np.ndarray:
             raise TypeError(f"numpy: the tensor is on {self.device}; use x.cpu().numpy()")
         if self.requires_grad:
@@ -172,9 +177,6 @@ class Tensor(TensorMethods):
                 "x.detach().numpy()"
             )
         return self._array
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
         """Return the only element as a Python number (ValueError if there are others)."""
@@ -208,26 +210,19 @@ class Tensor(TensorMethods):
         return bool(self.item())
 
     def __len__(self) -> int:
+        """Return the size of dimension 0 (TypeError without dimensions)."""
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
         return int(self._array.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
+        """Return the parts along dimension 0 in turn (TypeError without dimensions)."""
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(self._array.shape[0]))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("tensors are not pickled; write them with gradsmith.save")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._node is not None:
-            raise RuntimeError("deepcopy: only leaf tensors can be copied; detach it first")
-        copy = type(self).__new__(type(self))
-        copy._array = EXTENSIONS[type(self._array)].copy_of(self._array)
-        copy.requires_grad = self.requires_grad
-        memo[id(self)] = copy
-        return copy
 
     def __repr__(self) -> str:
         return tensor_text(self)
@@ -265,39 +260,6 @@ class Tensor(TensorMethods):
         from gradsmith import autograd
 
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
-
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
-        """Call ``hook(grad)`` when this tensor's gradient is known; a result replaces it.
-
-        Raises:
-            RuntimeError: the tensor requires no gradient.
-        """
-        if not self.requires_grad:
-            raise RuntimeError("register_hook: the tensor does not require a gradient")
-        hooks: list[Any]
-        entry: Any
-        if self._node is None:
-            hooks = self._hooks = self._hooks or []
-            entry = hook
-        else:
-            hooks = self._node.hooks = self._node.hooks or []
-            entry = (self._index, hook)
-        hooks.append(entry)
-        return HookHandle(hooks, entry)
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is no leaf in its ``.grad``."""
-        if self._node is None:
-            return
-        # A strong reference would close a cycle tensor -> node -> hook -> tensor.
-        reference = weakref.ref(self)
-
-        def keep(grad: Tensor) -> None:
-            tensor = reference()
-            if tensor is not None:
-                tensor.grad = grad if tensor.grad is None else tensor.grad + grad
-
-        self.register_hook(keep)
 
     # ---- in-place bookkeeping --------------------------------------------------------------------
 

@@ -66,3 +66,41 @@ def scaled_dot_product_attention_backward(
     if mask is None or mask.dtype == bool:
         return dq, dk, dv, None
     return dq, dk, dv, sum_to(dscores, mask.shape)
+
+
+def additive_attention(
+    q: Array, k: Array, v: Array, weight: Array, mask: Mask | None = None
+) -> tuple[Array, Array]:
+    """Scores weight . tanh(q + k), q (N, L, E), k (N, S, E) (Bahdanau 2015)."""
+    scores = np.tanh(q[:, :, None] + k[:, None]) @ weight
+    return _attend(scores, v, mask)
+
+
+def dot_attention(q: Array, k: Array, v: Array, mask: Mask | None = None) -> tuple[Array, Array]:
+    """Scores q . k (Luong 2015)."""
+    return _attend(np.einsum("nle,nse->nls", q, k), v, mask)
+
+
+def _attend(scores: Array, v: Array, mask: Mask | None) -> tuple[Array, Array]:
+    """Softmax over the keys that the mask keeps, zeros where it keeps none."""
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    if mask is not None:
+        weights = weights * (mask if mask.ndim == 3 else mask[:, None])
+    total = weights.sum(axis=-1, keepdims=True)
+    weights = weights / np.where(total == 0, 1, total)
+    return weights @ v, weights
+
+
+def rotary_embedding(x: Array, offset: int, base: float, interleaved: bool) -> Array:
+    """Pair i of position p turned by p / base^(2 i / E), as complex numbers (Su 2021)."""
+    length, features = x.shape[-2:]
+    half = features // 2
+    angles = (offset + np.arange(length))[:, None] / base ** (2 * np.arange(half) / features)
+    a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])
+    turned = (a + 1j * b) * np.exp(1j * angles)
+    y = np.empty_like(x)
+    if interleaved:
+        y[..., 0::2], y[..., 1::2] = turned.real, turned.imag
+    else:
+        y[..., :half], y[..., half:] = turned.real, turned.imag
+    return y

@@ -112,3 +112,50 @@ def masked_fill(x: Array, mask: Mask, value: float) -> Array:
 def masked_fill_backward(dy: Array, x: Array, mask: Mask) -> tuple[Array, Array]:
     """Returns dx, dvalue (a 0-d array)."""
     return sum_to(np.where(mask, 0, dy), x.shape), np.asarray(np.sum(np.where(mask, dy, 0)))
+
+
+REDUCE = {
+    "sum": np.add.reduce,
+    "prod": np.multiply.reduce,
+    "mean": np.mean,
+    "amax": np.maximum.reduce,
+    "amin": np.minimum.reduce,
+}
+
+
+def index_reduce(
+    x: Array, axis: int, index: Ids, src: Array, how: str, include_self: bool = True
+) -> Array:
+    """A copy of x whose slice t is reduced with all slices k of src that have index[k] = t."""
+    y = np.moveaxis(x.copy(), axis, 0)
+    source = np.moveaxis(src, axis, 0)
+    for t in np.unique(index):
+        values = list(source[index == t])
+        y[t] = REDUCE[how](np.stack([y[t], *values] if include_self else values), axis=0)
+    return np.moveaxis(y, 0, axis)
+
+
+def scatter_reduce(
+    x: Array, axis: int, index: Ids, src: Array, how: str, include_self: bool = True
+) -> Array:
+    """As index_reduce, for the single elements that index addresses as in scatter."""
+    targets = np.arange(x.size).reshape(x.shape)[_grid(index, axis)].reshape(-1)
+    values = _leading(src, index.shape).reshape(-1)
+    return index_reduce(x.reshape(-1), 0, targets, values, how, include_self).reshape(x.shape)
+
+
+def index_put(x: Array, place: Any, values: Array, accumulate: bool = False) -> Array:
+    """A copy of x with values written to, or added to, x[place]."""
+    y = x.copy()
+    if accumulate:
+        np.add.at(y, place, values)
+    else:
+        y[place] = values
+    return y
+
+
+def masked_scatter(x: Array, mask: Mask, source: Array) -> Array:
+    """A copy whose elements where mask is True are the first of source, in order."""
+    y = x.copy()
+    y[mask] = source.reshape(-1)[: np.count_nonzero(mask)]
+    return y

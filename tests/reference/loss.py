@@ -256,3 +256,17 @@ def cross_entropy_backward(
     shares, position_weight = _class_shares(x, target, weight, ignore_index, label_smoothing)
     dx = softmax(x, axis) * np.sum(shares, axis=axis, keepdims=True) - shares
     return _weighted(dx, _reduce_positions_backward(dy, position_weight, x, reduction))
+
+
+def sequence_cross_entropy(
+    x: Array, target: Ids, lengths: Ids, weight: Array | None, ignore_index: int, reduction: str
+) -> Array:
+    """x (N, T, C), target (N, T): the cross-entropy of each sequence's own steps, one by one."""
+    steps = [(i, t) for i in range(len(x)) for t in range(lengths[i])]
+    logits = np.stack([x[step] for step in steps])
+    labels = np.stack([target[step] for step in steps])
+    if reduction != "none":
+        return cross_entropy(logits, labels, weight, ignore_index, reduction)
+    y = np.zeros(target.shape)
+    y[tuple(np.transpose(steps))] = cross_entropy(logits, labels, weight, ignore_index, "none")
+    return y

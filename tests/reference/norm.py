@@ -255,3 +255,24 @@ def local_response_norm_backward(
     base = k + alpha / size * _channel_window_sum(x**2, size // 2, (size - 1) // 2)
     slopes = _channel_window_sum(dy * x * base ** (-beta - 1), (size - 1) // 2, size // 2)
     return dy * base**-beta - 2 * alpha * beta / size * x * slopes
+
+
+def cross_map_lrn2d(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    """As `local_response_norm`, with (size - 1) // 2 channels on either side."""
+    half = (size - 1) // 2
+    return x / (k + alpha / size * _channel_window_sum(x**2, half, half)) ** beta
+
+
+def normalize(x: Array, p: float, axis: int, eps: float) -> Array:
+    """x / max(||x||_p, eps)."""
+    length = np.sum(np.abs(x) ** p, axis=axis, keepdims=True) ** (1 / p)
+    return x / np.maximum(length, eps)
+
+
+def adain(content: Array, style: Array, eps: float) -> Array:
+    """Per sample and channel, the content standardised with the style's moments (Huang 2017)."""
+    z, _ = _standardize(content, tuple(range(2, content.ndim)), eps)
+    axes = tuple(range(2, style.ndim))
+    shape = (*style.shape[:2], *(1,) * (content.ndim - 2))
+    deviation = np.sqrt(style.var(axis=axes) + eps)
+    return z * deviation.reshape(shape) + style.mean(axis=axes).reshape(shape)

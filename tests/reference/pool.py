@@ -192,3 +192,13 @@ def adaptive_avg_pool(x: Array, output_size: tuple[int, ...]) -> Array:
 def adaptive_avg_pool_backward(dy: Array, x: Array, output_size: tuple[int, ...]) -> Array:
     windows = _adaptive_windows(x.shape[-len(output_size) :], output_size)
     return _average_over_backward(dy, x, windows, _window_sizes(windows))
+
+
+def masked_pool(x: Array, lengths: Ids, reduce: Any) -> Array:
+    """Each sequence's own steps (N, T, *) reduced to (N, *); 0 for one without steps."""
+    return np.stack(
+        [
+            reduce(row[:n], axis=0) if n else np.zeros(x.shape[2:])
+            for row, n in zip(x, lengths, strict=True)
+        ]
+    )

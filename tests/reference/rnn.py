@@ -208,3 +208,59 @@ def gru_backward(
     dx, dw_ih, db_ih = _affine_gradients(dfrom_x, x, w_ih)
     _, dw_hh, db_hh = _affine_gradients(dfrom_h, h_before, w_hh)
     return dx, dh, dw_ih, dw_hh, db_ih, db_hh
+
+
+def projected_lstm(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    w_hr: Array,
+) -> tuple[Array, Array, Array]:
+    """h = w_hr (o tanh(c)), with h0 (B, P) and w_hr (P, H) (Sak 2014); returns y, h, c."""
+    h, c, y = h0, c0, []
+    for step in x:
+        h, c, _ = _lstm_step(_affine(step, w_ih, b_ih) + _affine(h, w_hh, b_hh), c)
+        h = h @ w_hr.T
+        y.append(h)
+    return np.stack(y), h, c
+
+
+def peephole_lstm(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    w_ch: Array,
+) -> tuple[Array, Array, Array]:
+    """Gates i, f see the cell before, o the new one, by w_ch (3H) (Gers 2000)."""
+    h, c, y = h0, c0, []
+    p_i, p_f, p_o = np.split(w_ch, 3)
+    for step in x:
+        i, f, g, o = np.split(_affine(step, w_ih, b_ih) + _affine(h, w_hh, b_hh), 4, axis=-1)
+        c = sigmoid(f + p_f * c) * c + sigmoid(i + p_i * c) * np.tanh(g)
+        h = sigmoid(o + p_o * c) * np.tanh(c)
+        y.append(h)
+    return np.stack(y), h, c
+
+
+def gru_reset_before(
+    x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array
+) -> tuple[Array, Array]:
+    """n = tanh(x_n + w_hn (r h) + b_hn), h = (1 - z) n + z h (Cho 2014); returns y, h_last."""
+    h, y = h0, []
+    size = h0.shape[1]
+    for step in x:
+        xr, xz, xn = np.split(_affine(step, w_ih, b_ih), 3, axis=-1)
+        hr, hz = np.split(_affine(h, w_hh[: 2 * size], b_hh[: 2 * size]), 2, axis=-1)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        n = np.tanh(xn + _affine(r * h, w_hh[2 * size :], b_hh[2 * size :]))
+        h = (1 - z) * n + z * h
+        y.append(h)
+    return np.stack(y), h

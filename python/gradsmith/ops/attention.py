@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
+from gradsmith.autograd import OUTPUT, Node, cast_down, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, Array, bool_, like
 from gradsmith.ops.elementwise import add, div, eq, mul, sub, where
 from gradsmith.ops.elementwise_math import exp
@@ -62,6 +62,11 @@ def attention_weights(
             scores = where(attn_mask, scores, -math.inf)
         else:
             scores = add(scores, attn_mask)
+    return probabilities(scores)
+
+
+def probabilities(scores: Tensor) -> Tensor:
+    """Return the softmax over the last dimension, zeros where all of it is -inf."""
     largest = amax(scores.detach(), -1, keepdim=True)
     exponentials = exp(sub(scores, where(eq(largest, -math.inf), 0.0, largest)))
     total = sum(exponentials, -1, keepdim=True)
@@ -192,6 +197,7 @@ def scaled_dot_product_attention(
             is not in [0, 1].
         TypeError: dtypes differ or are not floating, or the mask's is neither bool nor theirs.
     """
+    query, key, value, attn_mask = cast_down(query, key, value, attn_mask)
     for name, each in (("query", query), ("key", key), ("value", value)):
         array_of(_NAME, each, name)
     if attn_mask is not None:
@@ -263,6 +269,7 @@ def self_attention(
     Returns:
         (N, L, heads E).
     """
+    joined, attn_mask = cast_down(joined, attn_mask)
     q, k, v = _parts(array_of(_NAME, joined), heads)
     mask = None if attn_mask is None else attn_mask._array
     scale = 1 / math.sqrt(q.shape[-1])

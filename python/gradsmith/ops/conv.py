@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gradsmith.autograd import Node, is_grad_enabled, record
+from gradsmith.autograd import Node, cast_down, is_grad_enabled, mode, record
 from gradsmith.backend import EXTENSIONS, Array
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum
@@ -50,7 +50,8 @@ def _dbias(dy: Tensor, options: Options) -> Tensor:
     return sum(dy, tuple(d for d in range(dy.ndim) if d != channel))
 
 
-def _convolution_backward(node: Node, dy: Tensor) -> Any:
+def convolution_backward(node: Node, dy: Tensor) -> Any:
+    """Rule of a convolution: the gradients of input, weight and bias."""
     x, weight, options, x_as_read = node.saved
     if not is_grad_enabled():
         needs = (node.needs(0), node.needs(1), node.needs(2))
@@ -66,12 +67,14 @@ def _convolution_backward(node: Node, dy: Tensor) -> Any:
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
     """Return the convolution of x (N, C, *in) with weight (O, C / groups, *kernel)."""
+    if mode.autocast is not None:
+        x, weight, bias = mode.autocast.down(x, weight, bias)
     x_array, weight_array = _arrays(options, ("input", x), ("weight", weight))
     bias_array = _bias_array(options, bias)
     extension = EXTENSIONS[type(x_array)]
     y, x_as_read = extension.conv_forward(x_array, weight_array, bias_array, options)
     kept = x_as_read if weight.requires_grad else x_array  # of the latter only the shape is used
-    return record(_convolution_backward, y, (x, weight, bias), (x, weight, options, kept))
+    return record(convolution_backward, y, (x, weight, bias), (x, weight, options, kept))
 
 
 def _convolution_input_backward(node: Node, ddx: Tensor) -> Any:
@@ -187,6 +190,7 @@ def conv3d(
 def _transposed(input: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
     if isinstance(options.padding, str):
         raise ValueError(f"{options.op}: padding is {options.padding!r}, expected ints")
+    input, weight, bias = cast_down(input, weight, bias)
     return convolution_input(input, weight, bias, None, options)
 
 

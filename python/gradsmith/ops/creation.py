@@ -221,8 +221,8 @@ def _number(op: str, argument: str, value: Any) -> float:
     """
     if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.ndim == 0):
         value = value.item()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return check_int(op, argument, value)
+    if isinstance(value, int):
+        return check_int(op, argument, int(value))
     return check_number(op, argument, value)
 
 
@@ -263,7 +263,12 @@ def arange(
         raise ValueError(f"arange: no range goes from {start} to {end} in steps of {step}")
     floating = any(isinstance(each, float) for each in (start, end, step))
     wanted = (get_default_dtype() if floating else int64) if dtype is None else as_dtype(dtype)
+    if floating and wanted == int64:  # whole numbers, as PyTorch's
+        whole = int(start), int(end), int(step)
+        return arange(*whole, device=device, requires_grad=requires_grad)
     count = math.ceil((end - start) / step)
+    if wanted not in FLOATING:
+        start, step, floating = int(start), int(step), False
     counting = np.dtype(np.float64 if floating else np.int64)
     _check_room("arange", count, counting)
     values = np.arange(count, dtype=counting)
@@ -278,8 +283,17 @@ def _spaced(op: str, start: float, end: float, steps: int, dtype: Any) -> tuple[
         raise ValueError(f"{op}: steps is {steps}, expected a number >= 0")
     _check_room(op, steps, np.dtype(np.float64))
     first, last = _number(op, "start", start), _number(op, "end", end)
+    if wanted not in FLOATING:
+        return _spaced_integers(int(first), int(last), steps), wanted
     with np.errstate(all="ignore"):  # infinite ends
         return np.linspace(first, last, steps), wanted
+
+
+def _spaced_integers(first: int, last: int, steps: int) -> Array:
+    """Return numbers counted from the nearer of two whole ends, so that cutting is symmetric."""
+    step = (last - first) / max(steps - 1, 1)
+    places = np.arange(steps)
+    return np.where(places < max(steps // 2, 1), first + step * places, last - step * places[::-1])
 
 
 @names_errors
@@ -349,22 +363,26 @@ def eye(
 
 
 @names_errors
-def tril_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
-    """Return rows and columns (2, K) of the elements on and below a diagonal, int64."""
-    return _places("tril_indices", row, col, offset, device, np.tril_indices)
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None
+) -> Tensor:
+    """Return rows and columns (2, K) of the elements on and below a diagonal."""
+    return _places("tril_indices", row, col, offset, dtype, device)
 
 
 @names_errors
-def triu_indices(row: int, col: int, offset: int = 0, *, device: Any = None) -> Tensor:
-    """Return rows and columns (2, K) of the elements on and above a diagonal, int64."""
-    return _places("triu_indices", row, col, offset, device, np.triu_indices)
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None
+) -> Tensor:
+    """Return rows and columns (2, K) of the elements on and above a diagonal."""
+    return _places("triu_indices", row, col, offset, dtype, device)
 
 
-def _places(op: str, row: int, col: int, offset: int, device: Place, indices: Any) -> Tensor:
+def _places(op: str, row: int, col: int, offset: int, dtype: Any, device: Place) -> Tensor:
     shape = _shape(op, (row, col), int64)
     check_int(op, "offset", offset)
-    places = np.stack(indices(shape[0], offset, shape[1])).astype(int64)
-    return wrap(moved(places, as_device(device)))
+    places = np.stack(getattr(np, op)(shape[0], offset, shape[1]))
+    return wrap(_cast(places, as_dtype(dtype), device))
 
 
 def is_tensor(obj: Any) -> bool:

@@ -9,10 +9,10 @@ PyTorch: a number or 0-d tensor yields to a tensor of the same or a higher kind.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, overload
 
-from gradsmith.autograd import Node, is_grad_enabled, record
-from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, as_dtype, get_default_dtype, is_array
+from gradsmith.autograd import Node, is_grad_enabled, mode, record
+from gradsmith.backend import EXTENSIONS, FLOATING, as_dtype, get_default_dtype, is_array
 from gradsmith.ops.elementwise_compare import constant_of
 from gradsmith.ops.elementwise_compare import eq as eq
 from gradsmith.ops.elementwise_compare import ge as ge
@@ -28,6 +28,7 @@ from gradsmith.ops.elementwise_compare import logical_xor as logical_xor
 from gradsmith.ops.elementwise_compare import lt as lt
 from gradsmith.ops.elementwise_compare import ne as ne
 from gradsmith.ops.options import check_number
+from gradsmith.ops.promotion import promote_types
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -89,7 +90,7 @@ def scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
     if not isinstance(other, Tensor):
         return constant_of(name, other) * alpha
     if isinstance(input, Tensor) and input.ndim >= other.ndim:
-        other = to(other, max(input.dtype, other.dtype, key=DTYPES.index))
+        other = to(other, promote_types(input.dtype, other.dtype))
     return mul(other, alpha)
 
 
@@ -138,9 +139,9 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return out
 
 
-def rsub(input: Any, other: Any) -> Tensor:
-    """Return ``other - input``."""
-    return sub(other, input)
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """Return ``other - alpha * input``."""
+    return sub(other, input, alpha=alpha)
 
 
 def _mul_backward(node: Node, dy: Tensor) -> Any:
@@ -189,11 +190,6 @@ def _truncated_quotient(input: Any, other: Any) -> Tensor:
         return trunc(_binary("div", input, other, _div_backward))
     # Exact where a floating quotient would round.
     return floor_divide(sub(input, rest), other)
-
-
-def rdiv(input: Any, other: Any) -> Tensor:
-    """Return ``other / input``."""
-    return div(other, input)
 
 
 def _flat_backward(node: Node, dy: Tensor) -> Any:
@@ -260,16 +256,13 @@ def pow(input: Any, exponent: Any) -> Tensor:
     Raises:
         ValueError: integers to a negative integer power.
     """
+    if mode.autocast is not None:
+        input, exponent = mode.autocast.up(input), mode.autocast.up(exponent)
     if isinstance(exponent, (int, float)) and exponent == 2 and isinstance(input, Tensor):
         from gradsmith.ops.elementwise_math import square
 
         return square(input)
     return _binary("pow", input, exponent, _pow_backward)
-
-
-def rpow(input: Any, other: Any) -> Tensor:
-    """Return ``other ** input``."""
-    return pow(other, input)
 
 
 def _squared(x: Any) -> Any:
@@ -328,8 +321,18 @@ def _where_backward(node: Node, dy: Tensor) -> Any:
     return da, sum_to(where(condition, 0.0, dy), b_shape) if node.needs(1) else None
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+
+
+@overload
+def where(condition: Tensor, input: Any, other: Any) -> Tensor: ...
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """Return ``input`` where ``condition`` (bool), else ``other``; all three broadcast.
+
+    Without the two it is ``nonzero(condition, as_tuple=True)``.
 
     Raises:
         TypeError: the condition is not bool.
@@ -337,6 +340,10 @@ def where(condition: Tensor, input: Any, other: Any) -> Tensor:
     """
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: condition is a {type(condition).__name__}, expected a bool tensor")
+    if input is None and other is None:
+        from gradsmith.ops.reduce_order import nonzero
+
+        return nonzero(condition, as_tuple=True)
     left = input._array if isinstance(input, Tensor) else constant_of("where", input)
     right = other._array if isinstance(other, Tensor) else constant_of("where", other)
     array = EXTENSIONS[type(condition._array)].where(condition._array, left, right)
@@ -381,3 +388,11 @@ def as_floating(input: Tensor) -> Tensor:
     """Return the tensor itself, or converted to the default dtype if it holds integers."""
     floating = array_of("to", input).dtype in FLOATING
     return input if floating else to(input, get_default_dtype())
+
+
+subtract = sub
+multiply = mul
+divide = div
+true_divide = div
+arctan2 = atan2
+negative = neg

@@ -132,10 +132,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu: weight has shape {slopes.shape}, expected (1,) or ({channels},) for an input "
             f"of shape {array.shape}"
         )
-    if array.ndim > 1:
+    if array.ndim != 1:
         from gradsmith.ops.shape import reshape
 
-        weight = reshape(weight, (slopes.size, *(1,) * (array.ndim - 2)))
+        weight = reshape(weight, (slopes.size, *(1,) * (array.ndim - 2))[: array.ndim])
     return where(gt(input, 0), input, mul(weight, input))
 
 

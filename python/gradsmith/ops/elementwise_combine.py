@@ -7,13 +7,16 @@ import math
 from typing import Any
 
 from gradsmith.autograd import Node, record
-from gradsmith.backend import DTYPES, EXTENSIONS, FLOATING, Array, on_host
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, on_host
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
     div,
     eq,
+    ge,
+    gt,
     isfinite,
+    isinf,
     isnan,
     le,
     logical_and,
@@ -21,13 +24,16 @@ from gradsmith.ops.elementwise import (
     maximum,
     mul,
     neg,
+    pow,
     sub,
     to,
     where,
 )
+from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
 from gradsmith.ops.elementwise_round import abs
 from gradsmith.ops.options import check_flag, names_errors
+from gradsmith.ops.promotion import promote_types
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
@@ -60,27 +66,86 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     return mul(scale, sqrt(add(square(div(input, scale)), square(div(other, scale)))))
 
 
+# Of a sum of exponentials: the natural logarithm of its base.
+_NATURAL, _BINARY = 1.0, math.log(2)
+
+
 def _logaddexp_backward(node: Node, dy: Tensor) -> Any:
-    a, b = node.saved
-    da = sum_to(mul(dy, sigmoid(sub(a, b))), a.shape) if node.needs(0) else None
-    return da, sum_to(mul(dy, sigmoid(sub(b, a))), b.shape) if node.needs(1) else None
+    a, b, unit = node.saved
+    # Two equal infinities share the gradient; their difference would be NaN.
+    apart = where(logical_and(eq(a, b), isinf(a)), 0.0, sub(a, b))
+    apart = apart if unit == _NATURAL else mul(apart, unit)
+    da = sum_to(mul(dy, sigmoid(apart)), a.shape) if node.needs(0) else None
+    return da, sum_to(mul(dy, sigmoid(neg(apart))), b.shape) if node.needs(1) else None
+
+
+def _log_of_sum(op: str, input: Tensor, other: Tensor, unit: float) -> Tensor:
+    array_of(op, input)
+    array_of(op, other, "other")
+    a, b = as_floating(input), as_floating(other)
+    dtype = promote_types(a.dtype, b.dtype)
+    a, b = to(a, dtype), to(b, dtype)
+    array = _logaddexp(a.detach(), b.detach(), unit)
+    return record(_logaddexp_backward, array, (a, b), (a, b, unit))
+
+
+def _logaddexp(a: Tensor, b: Tensor, unit: float) -> Array:
+    # Equal operands are apart because the difference of two infinities is NaN.
+    distance = neg(abs(sub(a, b)))
+    more = log1p(exp(distance if unit == _NATURAL else mul(distance, unit)))
+    apart = add(maximum(a, b), more if unit == _NATURAL else div(more, unit))
+    return where(eq(a, b), add(a, math.log(2) / unit), apart)._array
 
 
 @names_errors
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """Return ``log(exp(input) + exp(other))`` without overflow on the way."""
-    array_of("logaddexp", input)
-    array_of("logaddexp", other, "other")
-    a, b = as_floating(input), as_floating(other)
-    dtype = max(a.dtype, b.dtype, key=DTYPES.index)
-    a, b = to(a, dtype), to(b, dtype)
-    return record(_logaddexp_backward, _logaddexp(a.detach(), b.detach()), (a, b), (a, b))
+    return _log_of_sum("logaddexp", input, other, _NATURAL)
 
 
-def _logaddexp(a: Tensor, b: Tensor) -> Array:
-    # Equal operands are apart because the difference of two infinities is NaN.
-    apart = add(maximum(a, b), log1p(exp(neg(abs(sub(a, b))))))
-    return where(eq(a, b), add(a, math.log(2)), apart)._array
+@names_errors
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """Return ``log2(2 ** input + 2 ** other)`` without overflow on the way."""
+    return _log_of_sum("logaddexp2", input, other, _BINARY)
+
+
+@names_errors
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """Return the larger of each pair, or what is no NaN; of equal ones the first."""
+    array_of("fmax", input)
+    array_of("fmax", other, "other")
+    return where(logical_or(ge(input, other), isnan(other)), input, other)
+
+
+@names_errors
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """Return the smaller of each pair, or what is no NaN; of equal ones the first."""
+    array_of("fmin", input)
+    array_of("fmin", other, "other")
+    return where(logical_or(le(input, other), isnan(other)), input, other)
+
+
+@names_errors
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """Return 0 below 0, 1 above and ``values`` at 0, off the tape; 0 for NaN.
+
+    Raises:
+        TypeError: the dtypes differ.
+    """
+    array = array_of("heaviside", input)
+    at_zero = array_of("heaviside", values, "values")
+    if array.dtype != at_zero.dtype:
+        raise TypeError(
+            f"heaviside: values is {at_zero.dtype}, expected {array.dtype} as the input"
+        )
+    return where(eq(input, 0), values.detach(), to(gt(input, 0), array.dtype))
+
+
+@names_errors
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """Return ``input ** exponent`` in float64."""
+    base, power = operands("float_power", input, exponent)
+    return pow(to(base, float64), to(power, float64))
 
 
 @names_errors

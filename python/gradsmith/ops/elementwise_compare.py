@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons and logic of two tensors with broadcasting: bool results, off the tape."""
+"""Comparisons, logic and bits of two tensors with broadcasting, off the tape."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import EXTENSIONS, is_array
+from gradsmith.backend import EXTENSIONS, bool_, is_array
 from gradsmith.tensor import Tensor, array_of, as_array, wrap
 
 
@@ -21,6 +21,20 @@ def constant_of(name: str, value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{name}: got a {type(value).__name__}, expected a tensor or a number")
+
+
+def operands(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Return two operands as tensors; a number becomes a 0-d one on the other's device.
+
+    Raises:
+        TypeError: neither is a tensor, or one is no number.
+    """
+    if not isinstance(a, Tensor):
+        array_of(name, b, "other")
+        return wrap(as_array(constant_of(name, a), device=b.device)), b
+    if not isinstance(b, Tensor):
+        return a, wrap(as_array(constant_of(name, b), device=a.device))
+    return a, b
 
 
 def _compare(name: str, a: Any, b: Any) -> Tensor:
@@ -101,3 +115,73 @@ def isfinite(input: Tensor) -> Tensor:
     """Return where the input is neither NaN nor infinite."""
     array_of("isfinite", input)
     return logical_and(lt(input, math.inf), gt(input, -math.inf))
+
+
+def isposinf(input: Tensor) -> Tensor:
+    """Return where the input is infinity."""
+    array_of("isposinf", input)
+    return eq(input, math.inf)
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Return where the input is minus infinity."""
+    array_of("isneginf", input)
+    return eq(input, -math.inf)
+
+
+def isreal(input: Tensor) -> Tensor:
+    """Return True for every element: there are no complex numbers."""
+    array = array_of("isreal", input)
+    return wrap(EXTENSIONS[type(array)].full(array.shape, True, bool_))
+
+
+# ---- bits ----------------------------------------------------------------------------------------
+
+
+def bitwise_and(input: Any, other: Any) -> Tensor:
+    """Return ``input & other`` of integers or bools.
+
+    Raises:
+        TypeError: an operand is floating.
+    """
+    return _compare("bitwise_and", input, other)
+
+
+def bitwise_or(input: Any, other: Any) -> Tensor:
+    """Return ``input | other`` of integers or bools (see `bitwise_and`)."""
+    return _compare("bitwise_or", input, other)
+
+
+def bitwise_xor(input: Any, other: Any) -> Tensor:
+    """Return ``input ^ other`` of integers or bools (see `bitwise_and`)."""
+    return _compare("bitwise_xor", input, other)
+
+
+def bitwise_left_shift(input: Any, other: Any) -> Tensor:
+    """Return ``input << other`` of integers; 0 where all bits leave.
+
+    Raises:
+        TypeError: an operand is not an integer.
+    """
+    return _compare("bitwise_left_shift", input, other)
+
+
+def bitwise_right_shift(input: Any, other: Any) -> Tensor:
+    """Return ``input >> other`` of integers, which keeps the sign (see `bitwise_left_shift`)."""
+    return _compare("bitwise_right_shift", input, other)
+
+
+def gcd(input: Any, other: Any) -> Tensor:
+    """Return the greatest common divisor of integers, >= 0.
+
+    Raises:
+        TypeError: an operand is not an integer.
+    """
+    return _compare("gcd", input, other)
+
+
+not_equal = ne
+less = lt
+less_equal = le
+greater = gt
+greater_equal = ge

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import OUTPUT, Node, record
-from gradsmith.backend import EXTENSIONS, Array
-from gradsmith.ops.elementwise import add, div, mul, neg, sub
+from gradsmith.autograd import OUTPUT, Node, mode, record
+from gradsmith.backend import EXTENSIONS, Array, bool_, int64
+from gradsmith.ops.elementwise import add, div, mul, neg, sub, to
 from gradsmith.tensor import Tensor, array_of
 
 
@@ -44,6 +44,8 @@ def _exp_backward(node: Node, dy: Tensor) -> Any:
 
 def exp(input: Tensor) -> Tensor:
     """Return e to the power of the input."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_exp_backward, run_unary("exp", input), (input,), (OUTPUT,))
 
 
@@ -64,6 +66,8 @@ def _expm1_backward(node: Node, dy: Tensor) -> Any:
 
 def expm1(input: Tensor) -> Tensor:
     """Return ``exp(input) - 1``, exact near 0."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_expm1_backward, run_unary("expm1", input), (input,), (OUTPUT,))
 
 
@@ -74,6 +78,8 @@ def _log_backward(node: Node, dy: Tensor) -> Any:
 
 def log(input: Tensor) -> Tensor:
     """Return the natural logarithm; NaN below 0."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_log_backward, run_unary("log", input), (input,), (input,))
 
 
@@ -84,6 +90,8 @@ def _log2_backward(node: Node, dy: Tensor) -> Any:
 
 def log2(input: Tensor) -> Tensor:
     """Return the logarithm to base 2."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_log2_backward, run_unary("log2", input), (input,), (input,))
 
 
@@ -94,6 +102,8 @@ def _log10_backward(node: Node, dy: Tensor) -> Any:
 
 def log10(input: Tensor) -> Tensor:
     """Return the logarithm to base 10."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_log10_backward, run_unary("log10", input), (input,), (input,))
 
 
@@ -104,6 +114,8 @@ def _log1p_backward(node: Node, dy: Tensor) -> Any:
 
 def log1p(input: Tensor) -> Tensor:
     """Return ``log(1 + input)``, exact near 0."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_log1p_backward, run_unary("log1p", input), (input,), (input,))
 
 
@@ -127,6 +139,8 @@ def _rsqrt_backward(node: Node, dy: Tensor) -> Any:
 
 def rsqrt(input: Tensor) -> Tensor:
     """Return ``1 / sqrt(input)``."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_rsqrt_backward, run_unary("rsqrt", input), (input,), (OUTPUT,))
 
 
@@ -137,6 +151,8 @@ def _reciprocal_backward(node: Node, dy: Tensor) -> Any:
 
 def reciprocal(input: Tensor) -> Tensor:
     """Return ``1 / input``."""
+    if mode.autocast is not None:
+        input = mode.autocast.up(input)
     return record(_reciprocal_backward, run_unary("reciprocal", input), (input,), (OUTPUT,))
 
 
@@ -146,7 +162,9 @@ def _square_backward(node: Node, dy: Tensor) -> Any:
 
 
 def square(input: Tensor) -> Tensor:
-    """Return ``input * input``."""
+    """Return ``input * input``, of bools in int64."""
+    if array_of("square", input).dtype == bool_:
+        input = to(input, int64)
     return record(_square_backward, run_unary("square", input), (input,), (input,))
 
 
@@ -312,3 +330,26 @@ def _erf_backward(node: Node, dy: Tensor) -> Any:
 def erf(input: Tensor) -> Tensor:
     """Return the error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0."""
     return record(_erf_backward, run_unary("erf", input), (input,), (input,))
+
+
+# ---- units and other names -----------------------------------------------------------------------
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """Return an angle of degrees in radians."""
+    array_of("deg2rad", input)
+    return mul(input, math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Return an angle of radians in degrees."""
+    array_of("rad2deg", input)
+    return mul(input, 180 / math.pi)
+
+
+arcsin = asin
+arccos = acos
+arctan = atan
+arcsinh = asinh
+arccosh = acosh
+arctanh = atanh

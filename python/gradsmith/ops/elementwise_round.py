@@ -14,7 +14,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, DType, as_dtype, bool_
-from gradsmith.ops.elementwise import gt, lt, mul, to, where
+from gradsmith.ops.elementwise import gt, lt, mul, sub, to, where
 from gradsmith.ops.elementwise_math import run_slope, run_unary
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -40,7 +40,9 @@ def _zero_backward(node: Node, dy: Tensor) -> Any:
 
 
 def sign(input: Tensor) -> Tensor:
-    """Return -1, 0 or 1; 0 for NaN."""
+    """Return -1, 0 or 1; 0 for NaN. Bools stay as they are."""
+    if array_of("sign", input).dtype == bool_:
+        return input.clone()
     return record(_zero_backward, run_unary("sign", input), (input,))
 
 
@@ -130,4 +132,36 @@ def _clamp_between(input: Tensor, low: Any, high: Any) -> Tensor:
     return out if high is None else where(gt(out, high), high, out)
 
 
+@names_errors
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Return the input where it is not below ``min``, else ``min`` (see `clamp`)."""
+    return clamp(input, min, None)
+
+
+@names_errors
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Return the input where it is not above ``max``, else ``max`` (see `clamp`)."""
+    return clamp(input, None, max)
+
+
+@names_errors
+def frac(input: Tensor) -> Tensor:
+    """Return the fraction ``input - trunc(input)``, signed as the input."""
+    return sub(input, trunc(input))
+
+
+def positive(input: Tensor) -> Tensor:
+    """Return the input itself.
+
+    Raises:
+        TypeError: it holds bools.
+    """
+    if array_of("positive", input).dtype == bool_:
+        raise TypeError("positive: got bool, expected a number")
+    return input
+
+
 clip = clamp
+absolute = abs
+sgn = sign
+fix = trunc

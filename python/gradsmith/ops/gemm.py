@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, record
+from gradsmith.autograd import OUTPUT, Node, cast_down, is_grad_enabled, mode, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, library_for, like
 from gradsmith.ops.elementwise import add, gt, mul, sub, where
 from gradsmith.ops.options import names_errors
@@ -22,7 +22,8 @@ from gradsmith.ops.shape import axis_of, permute, reshape, unsqueeze
 from gradsmith.tensor import Tensor, array_of, wrap, wrap_each
 
 
-def _require_ndim(op: str, argument: str, x: Any, ndim: int) -> Array:
+def require_ndim(op: str, argument: str, x: Any, ndim: int) -> Array:
+    """Return the array of a tensor that has to have ``ndim`` dimensions."""
     array = array_of(op, x, argument)
     if array.ndim != ndim:
         raise ValueError(f"{op}: {argument} has shape {array.shape}, expected {ndim} dimensions")
@@ -66,6 +67,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         ValueError: an operand is 0-d, the inner sizes differ, or batches do not broadcast.
         TypeError: the dtypes differ.
     """
+    if mode.autocast is not None:
+        input, other = mode.autocast.down(input, other)
     a, b = array_of("matmul", input), array_of("matmul", other, "other")
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(
@@ -99,8 +102,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     Raises:
         ValueError: an operand is no matrix, or the inner sizes differ.
     """
-    _require_ndim("mm", "input", input, 2)
-    _require_ndim("mm", "mat2", mat2, 2)
+    require_ndim("mm", "input", input, 2)
+    require_ndim("mm", "mat2", mat2, 2)
     return matmul(input, mat2)
 
 
@@ -111,7 +114,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     Raises:
         ValueError: an operand is not 3-d, or the batches or inner sizes differ.
     """
-    a, b = _require_ndim("bmm", "input", input, 3), _require_ndim("bmm", "mat2", mat2, 3)
+    a, b = require_ndim("bmm", "input", input, 3), require_ndim("bmm", "mat2", mat2, 3)
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"bmm: batches differ in size: shapes {a.shape} and {b.shape}")
     return matmul(input, mat2)
@@ -120,28 +123,28 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 @names_errors
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Return the product of a matrix (M, K) and a vector (K)."""
-    _require_ndim("mv", "input", input, 2)
-    _require_ndim("mv", "vec", vec, 1)
+    require_ndim("mv", "input", input, 2)
+    require_ndim("mv", "vec", vec, 1)
     return matmul(input, vec)
 
 
 @names_errors
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Return the inner product of two vectors of equal length."""
-    _require_ndim("dot", "input", input, 1)
-    _require_ndim("dot", "tensor", tensor, 1)
+    require_ndim("dot", "input", input, 1)
+    require_ndim("dot", "tensor", tensor, 1)
     return matmul(input, tensor)
 
 
 @names_errors
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Return the products of all pairs of two vectors, (M) and (N) -> (M, N)."""
-    _require_ndim("outer", "input", input, 1)
-    _require_ndim("outer", "vec2", vec2, 1)
+    require_ndim("outer", "input", input, 1)
+    require_ndim("outer", "vec2", vec2, 1)
     return mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
 
 
-def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
+def scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     """Return ``beta * input + alpha * product``; with beta 0, NaN in the input is ignored."""
     scaled = product if alpha == 1 else mul(product, alpha)
     if beta == 0:
@@ -149,7 +152,8 @@ def _scaled_sum(input: Tensor, product: Tensor, beta: float, alpha: float) -> Te
     return add(input if beta == 1 else mul(input, beta), scaled)
 
 
-def _check_addend(op: str, input: Any, shape: tuple[int, ...]) -> None:
+def check_addend(op: str, input: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a summand that does not broadcast to the shape of the product."""
     given = array_of(op, input).shape
     extra = len(shape) - len(given)
     if extra < 0 or any(s not in (1, shape[extra + d]) for d, s in enumerate(given)):
@@ -165,9 +169,10 @@ def addmm(
     Raises:
         ValueError: an operand is no matrix, or the shapes do not match.
     """
-    a, b = _require_ndim("addmm", "mat1", mat1, 2), _require_ndim("addmm", "mat2", mat2, 2)
-    _check_addend("addmm", input, (a.shape[0], b.shape[1]))
-    return _scaled_sum(input, matmul(mat1, mat2), beta, alpha)
+    input, mat1, mat2 = cast_down(input, mat1, mat2)
+    a, b = require_ndim("addmm", "mat1", mat1, 2), require_ndim("addmm", "mat2", mat2, 2)
+    check_addend("addmm", input, (a.shape[0], b.shape[1]))
+    return scaled_sum(input, matmul(mat1, mat2), beta, alpha)
 
 
 @names_errors
@@ -179,10 +184,11 @@ def baddbmm(
     Raises:
         ValueError: a batch is not 3-d, or the shapes do not match.
     """
-    a = _require_ndim("baddbmm", "batch1", batch1, 3)
-    b = _require_ndim("baddbmm", "batch2", batch2, 3)
-    _check_addend("baddbmm", input, (a.shape[0], a.shape[1], b.shape[2]))
-    return _scaled_sum(input, bmm(batch1, batch2), beta, alpha)
+    input, batch1, batch2 = cast_down(input, batch1, batch2)
+    a = require_ndim("baddbmm", "batch1", batch1, 3)
+    b = require_ndim("baddbmm", "batch2", batch2, 3)
+    check_addend("baddbmm", input, (a.shape[0], a.shape[1], b.shape[2]))
+    return scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -237,6 +243,8 @@ def activated_linear(
         ValueError: the shapes do not match, or there is no such activation.
         TypeError: the dtypes differ.
     """
+    if mode.autocast is not None:
+        input, weight, bias = mode.autocast.down(input, weight, bias)
     x, w = array_of("linear", input), array_of("linear", weight, "weight")
     b = None if bias is None else array_of("linear", bias, "bias")
     array = EXTENSIONS[type(x)].linear_forward(x, w, b, activation)
@@ -262,6 +270,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _linear_of_vector(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    input, weight, bias = cast_down(input, weight, bias)
     x, w = array_of("linear", input), weight._array
     if x.ndim == 0 or x.shape[-1] != w.shape[0]:
         given = x.shape[-1] if x.ndim else "no"
@@ -290,7 +299,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         ValueError: the shapes do not match.
     """
     a, b = array_of("bilinear", input1, "input1"), array_of("bilinear", input2, "input2")
-    w = _require_ndim("bilinear", "weight", weight, 3)
+    w = require_ndim("bilinear", "weight", weight, 3)
     expected = ((*a.shape[:-1], w.shape[1]), (*a.shape[:-1], w.shape[2]))
     if a.ndim == 0 or (a.shape, b.shape) != expected:
         raise ValueError(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gradsmith.ops.diagonal import diagonal
 from gradsmith.ops.elementwise import mul
 from gradsmith.ops.gemm import matmul
-from gradsmith.ops.linalg import diagonal
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.reduce import sum
 from gradsmith.ops.shape import expand, permute, reshape

@@ -8,7 +8,7 @@ of threads; an index out of range raises IndexError before anything is written.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ from gradsmith.backend import (
     DType,
     bfloat16,
     bool_,
-    broadcast_to,
     float32,
     int64,
+    like,
+    on_host,
 )
+from gradsmith.ops.elementwise import lt, mul, where
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import axis_of, expand, reshape
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -83,7 +85,8 @@ def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return wrap(EXTENSIONS[type(like._array)].zeros(shape, like._array.dtype))
 
 
-def _check_same_dtype(op: str, input: Array, source: Array, argument: str) -> None:
+def check_same_dtype(op: str, input: Array, source: Array, argument: str) -> None:
+    """Refuse what is written into a tensor of another dtype."""
     if source.dtype != input.dtype:
         raise TypeError(f"{op}: {argument} is {source.dtype}, expected {input.dtype} as the input")
 
@@ -97,21 +100,26 @@ def _gather_backward(node: Node, dy: Tensor) -> Any:
 
 
 @names_errors
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """Return the elements at ``index`` along ``dim``: ``y[i][j] = x[index[i][j]][j]`` for dim 0.
 
     Args:
         input: tensor of any dtype.
         dim: dimension in which the index counts.
         index: integers; as many dimensions as the input, in the others than ``dim`` no larger.
+        sparse_grad: has to be False: gradients are dense.
 
     Raises:
         IndexError: an index or ``dim`` is out of range.
-        ValueError: the shape of the index does not fit.
+        ValueError: the shape of the index does not fit, or ``sparse_grad`` is True.
     """
+    if sparse_grad:
+        raise ValueError("gather: sparse_grad is True, expected False: gradients are dense")
     array = array_of("gather", input)
     axis_of("gather", dim, array.ndim)
     ids = index_tensor("gather", index)
+    if not ids._array.size:
+        return zeros(ids.shape, input)
     result = EXTENSIONS[type(array)].gather(array, dim, ids._array)
     return record(_gather_backward, result, (input,), (array.shape, dim, ids))
 
@@ -124,7 +132,13 @@ def _scatter_backward(node: Node, dy: Tensor) -> Any:
 
 @names_errors
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None, *, value: Any = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | float | None = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
 ) -> Tensor:
     """Return a copy with ``src`` (a tensor or one number) written at ``index`` along ``dim``.
 
@@ -136,15 +150,26 @@ def scatter(
         index: integers, as in `gather`.
         src: tensor at least as large as the index, of the input's dtype, or a number.
         value: a number, in place of ``src``.
+        reduce: ``"add"`` or ``"multiply"`` combines with what is there (see `scatter_reduce`).
 
     Raises:
         IndexError: an index or ``dim`` is out of range; nothing is written then.
-        TypeError, ValueError: dtype or shape of ``src`` or the index do not fit.
+        TypeError, ValueError: dtype or shape of ``src`` or the index do not fit, or ``reduce`` is
+            unknown.
     """
     array = array_of("scatter", input)
     axis_of("scatter", dim, array.ndim)
     ids = index_tensor("scatter", index)
+    if not ids._array.size:
+        return input.clone()
     values = scatter_source("scatter", array, ids, src, value)
+    if reduce is not None:
+        from gradsmith.ops.indexing_reduce import scatter_reduce
+
+        if reduce not in ("add", "multiply"):
+            raise ValueError(f"scatter: reduce is {reduce!r}, expected 'add' or 'multiply'")
+        every = expand(values, ids.shape)
+        return scatter_reduce(input, dim, ids, every, "sum" if reduce == "add" else "prod")
     result = EXTENSIONS[type(array)].copy_of(array)
     EXTENSIONS[type(array)].scatter(result, dim, ids._array, values._array)
     return record(_scatter_backward, result, (input, values), (dim, ids))
@@ -158,7 +183,7 @@ def scatter_source(op: str, input: Array, index: Tensor, src: Any, value: Any) -
     if not isinstance(given, Tensor) or src is None:
         number = number_of(op, given, input.dtype)
         return wrap(EXTENSIONS[type(input)].full((), number, input.dtype))
-    _check_same_dtype(op, input, given._array, "src")
+    check_same_dtype(op, input, given._array, "src")
     shape = index.shape
     if given.shape == shape:
         return given
@@ -201,7 +226,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Return `gather` after broadcasting input and indices in all dimensions but ``dim``.
 
-    Without ``dim`` both are taken as flat.
+    Without ``dim`` both are taken as flat. Negative indices count from the end.
 
     Raises:
         IndexError: an index or ``dim`` is out of range.
@@ -211,7 +236,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     array = array_of(op, input)
     ids = index_tensor(op, indices, "indices")
     if dim is None:
-        return gather(reshape(input, -1), 0, reshape(ids, -1))
+        return take_along_dim(reshape(input, -1), reshape(ids, -1), 0)
     if array.ndim != ids.ndim:
         raise ValueError(
             f"{op}: indices have shape {ids.shape}, expected {array.ndim} dimensions as the input"
@@ -227,7 +252,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     common = [b if a == 1 else a for a, b in sizes]
     x_shape = [a if d == axis else common[d] for d, (a, _) in enumerate(sizes)]
     id_shape = [b if d == axis else common[d] for d, (_, b) in enumerate(sizes)]
-    return gather(expand(input, x_shape), axis, expand(ids, id_shape))
+    counted = where(lt(ids, 0), ids + array.shape[axis], ids) if array.ndim else ids
+    return gather(expand(input, x_shape), axis, expand(counted, id_shape))
 
 
 # ---- whole slices --------------------------------------------------------------------------------
@@ -275,8 +301,6 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 def _index_add_backward(node: Node, dy: Tensor) -> Any:
-    from gradsmith.ops.elementwise import mul
-
     dim, index, alpha, wraps = node.saved
     dsource = None
     if node.needs(1):
@@ -320,7 +344,7 @@ def index_add(
         dim: dimension in which the index counts.
         index: integers, one dimension.
         source: the input's shape, but in ``dim`` the length of the index; the input's dtype.
-        alpha: factor of the source (1 for integers).
+        alpha: factor of the source.
 
     Raises:
         IndexError: an index or ``dim`` is out of range.
@@ -332,61 +356,30 @@ def index_add(
     array = array_of("index_add", input)
     axis_of("index_add", dim, array.ndim)
     check_number("index_add", "alpha", alpha)
-    _check_same_dtype("index_add", array, array_of("index_add", source, "source"), "source")
+    check_same_dtype("index_add", array, array_of("index_add", source, "source"), "source")
+    if array.dtype not in FLOATING and alpha != 1:
+        source, alpha = mul(source, alpha), 1
+        check_same_dtype("index_add", array, source._array, "alpha * source")
     return _add_slices("index_add", input, dim, ids, source, alpha, wraps=False)
 
 
-# ---- masks ---------------------------------------------------------------------------------------
-
-
-def check_mask(op: str, mask: Any) -> Array:
-    """Return the array of a bool tensor.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    array = array_of(op, mask, "mask")
-    if array.dtype != bool_:
-        raise TypeError(f"{op}: mask is {array.dtype}, expected bool")
-    return array
-
-
 @names_errors
-def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
-    """Return ``value`` (a number or 0-d tensor) where the bool ``mask``, else the input.
+def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Return the coordinates, one tensor for each dimension, of places in a flattened tensor.
+
+    Args:
+        indices: integers of any shape.
+        shape: that of the tensor.
 
     Raises:
-        TypeError: the mask is not bool, or the value no number.
-        ValueError: the shapes do not broadcast, or the dtype cannot hold the value.
+        TypeError: the indices are no integers.
+        ValueError: one lies outside of the tensor.
+
+    >>> import gradsmith as gs
+    >>> gs.unravel_index(gs.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
     """
-    from gradsmith.ops.elementwise import to, where
-
-    array = array_of("masked_fill", input)
-    check_mask("masked_fill", mask)
-    if isinstance(value, Tensor) and value.requires_grad:
-        if value.ndim:
-            raise ValueError(f"masked_fill: value has shape {value.shape}, expected a 0-d tensor")
-        return where(mask, to(value, array.dtype), input)
-    return where(mask, number_of("masked_fill", value, array.dtype), input)
-
-
-@names_errors
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """Return the elements where the bool ``mask``, in one dimension; the two broadcast.
-
-    Raises:
-        TypeError: the mask is not bool.
-        ValueError: the shapes do not broadcast.
-    """
-    from gradsmith.ops.indexing_items import getitem
-
-    array = array_of("masked_select", input)
-    chosen = check_mask("masked_select", mask)
-    try:
-        shape = np.broadcast_shapes(array.shape, chosen.shape)
-    except ValueError:
-        raise ValueError(
-            f"masked_select: input of shape {array.shape} and mask of shape {chosen.shape} do not "
-            "broadcast"
-        ) from None
-    return getitem(expand(input, shape), wrap(broadcast_to(chosen, shape)))
+    array = index_tensor("unravel_index", indices, "indices")._array
+    size = (shape,) if isinstance(shape, int) else tuple(shape)
+    places = np.unravel_index(on_host(array), size)
+    return tuple(wrap(like(np.asarray(each), array)) for each in places)

@@ -227,7 +227,7 @@ def _read(op: str, input: Tensor, place: Basic | Plan) -> Tensor:
 
 def _getitem_backward(node: Node, dy: Tensor) -> Any:
     shape, place = node.saved
-    return (_spread(dy, shape, place),)
+    return (spread_at(dy, shape, place),)
 
 
 def _spread_backward(node: Node, dy: Tensor) -> Any:
@@ -235,7 +235,7 @@ def _spread_backward(node: Node, dy: Tensor) -> Any:
     return (_read("getitem", dy, place),)
 
 
-def _spread(dy: Tensor, shape: tuple[int, ...], place: Basic | Plan) -> Tensor:
+def spread_at(dy: Tensor, shape: tuple[int, ...], place: Basic | Plan) -> Tensor:
     """Return zeros of ``shape`` with ``dy`` added at ``place``: the transpose of reading there."""
     rows = dy._array
     extension = EXTENSIONS[type(rows)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In-place changes.
+"""In-place changes: arithmetic, filling, writing by index, random numbers.
 
 Under `no_grad`, or where nothing involved requires a gradient, they write and count the change.
 Otherwise the change is recorded and the tensor moves on to the new node. That is refused for leaves
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import is_grad_enabled, no_grad
+from gradsmith.autograd import casting_off, is_grad_enabled, no_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, address_of, may_share_memory
-from gradsmith.ops import elementwise, elementwise_activation, elementwise_math, indexing
+from gradsmith.ops import elementwise, indexing, indexing_mask
 from gradsmith.ops.indexing_items import assign
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import expand
@@ -80,7 +80,7 @@ def _store(op: str, input: Tensor, result: Tensor) -> None:
     EXTENSIONS[type(array)].copy(array, new)
 
 
-def _change(
+def change(
     op: str,
     input: Tensor,
     operands: tuple[Any, ...],
@@ -93,22 +93,18 @@ def _change(
     """
     if is_recorded(op, input, *operands):
         old = _snapshot(input)
-        result = function(old, *(old if each is input else each for each in operands))
+        with casting_off():  # the result has to fit
+            result = function(old, *(old if each is input else each for each in operands))
         _store(op, input, result)
         rebase(input, result)
         return input
     if direct is not None:
         direct(input._array)
     else:
-        with no_grad():
+        with no_grad(), casting_off():
             _store(op, input, function(input, *operands))
     input._bump()
     return input
-
-
-def _unary(op: str, input: Tensor, function: Callable[..., Tensor]) -> Tensor:
-    kernel = getattr(EXTENSIONS[type(array_of(op, input))], op.removesuffix("_"))
-    return _change(op, input, (), function, lambda array: kernel(array, 0.0, 0.0, array))
 
 
 def _binary(op: str, input: Tensor, other: Any, function: Callable[..., Tensor]) -> Tensor:
@@ -117,7 +113,7 @@ def _binary(op: str, input: Tensor, other: Any, function: Callable[..., Tensor])
     def direct(array: Array) -> None:
         kernel(array, _apart(other, array), 0.0, 0.0, array)
 
-    return _change(op, input, (other,), function, direct)
+    return change(op, input, (other,), function, direct)
 
 
 def _apart(other: Any, target: Array) -> Any:
@@ -165,7 +161,13 @@ def div_(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tens
     def divide(x: Tensor, y: Any) -> Tensor:
         return elementwise.div(x, y, rounding_mode=rounding_mode)
 
-    return _change("div_", input, (other,), divide)
+    return change("div_", input, (other,), divide)
+
+
+subtract_ = sub_
+multiply_ = mul_
+divide_ = div_
+true_divide_ = div_
 
 
 @names_errors
@@ -174,56 +176,14 @@ def pow_(input: Tensor, exponent: Any) -> Tensor:
     return _binary("pow_", input, exponent, elementwise.pow)
 
 
-@names_errors
-def neg_(input: Tensor) -> Tensor:
-    """Negate in place."""
-    return _unary("neg_", input, elementwise.neg)
-
-
-@names_errors
-def exp_(input: Tensor) -> Tensor:
-    """Take the exponential in place."""
-    return _unary("exp_", input, elementwise_math.exp)
-
-
-@names_errors
-def sqrt_(input: Tensor) -> Tensor:
-    """Take the square root in place."""
-    return _unary("sqrt_", input, elementwise_math.sqrt)
-
-
-@names_errors
-def sigmoid_(input: Tensor) -> Tensor:
-    """Apply the logistic function in place."""
-    return _unary("sigmoid_", input, elementwise_math.sigmoid)
-
-
-@names_errors
-def tanh_(input: Tensor) -> Tensor:
-    """Take the hyperbolic tangent in place."""
-    return _unary("tanh_", input, elementwise_math.tanh)
-
-
-@names_errors
-def relu_(input: Tensor) -> Tensor:
-    """Set negative elements to 0 in place."""
-    return _unary("relu_", input, elementwise_activation.relu)
-
-
-@names_errors
-def clamp_(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Limit to [min, max] in place (numbers, tensors or None)."""
-    from gradsmith.ops.elementwise_round import clamp
-
-    return _change("clamp_", input, (min, max), clamp)
-
-
 # ---- filling and writing by index ----------------------------------------------------------------
 
 
 @names_errors
-def copy_(input: Tensor, src: Any) -> Tensor:
+def copy_(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write ``src``, broadcast and converted, over the tensor; it may be on another device.
+
+    ``non_blocking`` has no effect.
 
     Raises:
         ValueError: ``src`` does not broadcast to the tensor's shape.
@@ -265,9 +225,9 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Write ``value`` where the bool ``mask``, which broadcasts to the tensor."""
 
     def fill(x: Tensor, number: Any) -> Tensor:
-        return indexing.masked_fill(x, mask, number)
+        return indexing_mask.masked_fill(x, mask, number)
 
-    return _change("masked_fill_", input, (value,), fill)
+    return change("masked_fill_", input, (value,), fill)
 
 
 @names_errors
@@ -279,19 +239,25 @@ def index_add_(
     def add(x: Tensor, rows: Tensor) -> Tensor:
         return indexing.index_add(x, dim, index, rows, alpha=alpha)
 
-    return _change("index_add_", input, (source,), add)
+    return change("index_add_", input, (source,), add)
 
 
 @names_errors
 def scatter_(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
 ) -> Tensor:
     """Write ``src`` or ``value`` at ``index`` in place (see `scatter`)."""
 
     def write(x: Tensor, values: Any) -> Tensor:
-        return indexing.scatter(x, dim, index, values, value=value)
+        return indexing.scatter(x, dim, index, values, value=value, reduce=reduce)
 
-    return _change("scatter_", input, (src,), write)
+    return change("scatter_", input, (src,), write)
 
 
 @names_errors
@@ -301,7 +267,7 @@ def scatter_add_(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     def add(x: Tensor, values: Tensor) -> Tensor:
         return indexing.scatter_add(x, dim, index, values)
 
-    return _change("scatter_add_", input, (src,), add)
+    return change("scatter_add_", input, (src,), add)
 
 
 # ---- random numbers ------------------------------------------------------------------------------

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.autograd import Node, is_grad_enabled, record
+from gradsmith.autograd import Node, cast_up, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.elementwise import add, div, mul, neg, sub
 from gradsmith.ops.elementwise_activation import logsigmoid
 from gradsmith.ops.elementwise_math import exp, log, sigmoid
 from gradsmith.ops.elementwise_round import clamp, sign
+from gradsmith.ops.loss_checks import check_alike, reduced
 from gradsmith.ops.options import check_number
-from gradsmith.ops.reduce import mean, sum, sum_to
+from gradsmith.ops.reduce import sum, sum_to
 from gradsmith.ops.shape import expand
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -96,6 +97,7 @@ def _pointwise_loss(
     option: float = 0.0,
     pos_weight: Tensor | None = None,
 ) -> Tensor:
+    input, target, pos_weight = cast_up(input), cast_up(target), cast_up(pos_weight)
     x, labels = array_of(op, input), array_of(op, target, "target")
     weights = None if pos_weight is None else array_of(op, pos_weight, "pos_weight")
     y = EXTENSIONS[type(x)].pointwise_loss_forward(op, x, labels, weights, reduction, option)
@@ -103,37 +105,73 @@ def _pointwise_loss(
     return record(_pointwise_loss_backward, y, (input, target, pos_weight), saved)
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def _difference_loss(
+    op: str,
+    input: Tensor,
+    target: Tensor,
+    reduction: str,
+    weight: Tensor | None,
+    option: float = 0.0,
+) -> Tensor:
+    """Return the loss of differences, weighted by element; but for Huber's a weighted mean."""
+    if weight is None:
+        return _pointwise_loss(op, input, target, reduction, option)
+    check_alike(op, input=input, weight=weight)
+    losses = mul(_pointwise_loss(op, input, target, "none", option), weight)
+    if reduction == "mean" and op != "huber_loss":
+        return div(sum(losses), sum(weight))
+    return reduced(op, losses, reduction)
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
     """Return the squared difference of input and target.
 
     Args:
         input: floating tensor of any shape.
         target: tensor of the same shape and dtype.
-        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+        reduction: ``"mean"`` (divides by the sum of the weights) or ``"sum"`` over all elements, or
+            ``"none"``.
+        weight: factor of each element's loss, of the same shape and dtype.
 
     Raises:
         ValueError: the shapes differ, or the reduction is unknown.
         TypeError: the dtypes differ or are not floating.
     """
-    return _pointwise_loss("mse_loss", input, target, reduction)
+    return _difference_loss("mse_loss", input, target, reduction, weight)
 
 
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
     """Return the absolute difference of input and target (arguments and errors: `mse_loss`)."""
-    return _pointwise_loss("l1_loss", input, target, reduction)
+    return _difference_loss("l1_loss", input, target, reduction, weight)
 
 
 def huber_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Return half the squared difference up to ``delta``, and a line of slope ``delta`` beyond.
+
+    Args:
+        input: floating tensor of any shape.
+        target: tensor of the same shape and dtype.
+        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+        delta: where the line begins.
+        weight: factor of each element's loss, of the same shape and dtype; as in PyTorch, the mean
+            divides by the number of elements.
 
     Raises:
         ValueError: the shapes differ, the reduction is unknown, or ``delta`` is not positive.
         TypeError: the dtypes differ or are not floating.
     """
     option = check_number("huber_loss", "delta", delta)
-    return _pointwise_loss("huber_loss", input, target, reduction, option)
+    return _difference_loss("huber_loss", input, target, reduction, weight, option)
 
 
 def smooth_l1_loss(
@@ -159,12 +197,7 @@ def _weighted(op: str, losses: Tensor, weight: Tensor, reduction: str) -> Tensor
         raise ValueError(
             f"{op}: weight of shape {weight.shape} does not broadcast to the input's {losses.shape}"
         ) from None
-    values = mul(losses, factors)
-    if reduction == "none":
-        return values
-    if reduction in ("mean", "sum"):
-        return mean(values) if reduction == "mean" else sum(values)
-    raise ValueError(f"{op}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
+    return reduced(op, mul(losses, factors), reduction)
 
 
 def binary_cross_entropy(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import Node, is_grad_enabled, record
+from gradsmith.autograd import Node, cast_up, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import add, div, eq, logical_and, mul, ne, neg, sub, to, where
+from gradsmith.ops.loss_checks import reduced
 from gradsmith.ops.options import check_int, check_number
-from gradsmith.ops.reduce import mean, sum
+from gradsmith.ops.reduce import sum
 from gradsmith.ops.shape import reshape, unsqueeze
 from gradsmith.ops.softmax import log_softmax, softmax
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -110,6 +111,7 @@ def cross_entropy(
         IndexError: a class index is out of range and not ``ignore_index``.
     """
     op = "cross_entropy"
+    input, target = cast_up(input), cast_up(target)
     x, labels = array_of(op, input), array_of(op, target, "target")
     weights = _weight_array(op, weight)
     ignore_index = check_int(op, "ignore_index", ignore_index)
@@ -148,8 +150,6 @@ def _soft_cross_entropy(
         raise ValueError(
             f"{op}: label_smoothing is {label_smoothing}, expected a number from 0 to 1"
         )
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{op}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
     axis = _class_axis(x)
     classes = x.shape[axis]
     if weight is not None and weight.shape != (classes,):
@@ -163,9 +163,7 @@ def _soft_cross_entropy(
     # A class that has no share is silent, also where its probability is 0.
     silent = logical_and(eq(shares, 0.0), eq(log_p, -math.inf))
     losses = neg(sum(mul(shares, where(silent, 0.0, log_p)), axis))
-    if reduction == "none":
-        return losses
-    return mean(losses) if reduction == "mean" else sum(losses)
+    return reduced(op, losses, reduction)
 
 
 def _nll_slope_backward(node: Node, ddx: Tensor) -> Any:
@@ -211,6 +209,7 @@ def nll_loss(
         IndexError: a class index is out of range and not ``ignore_index``.
     """
     op = "nll_loss"
+    input = cast_up(input)
     x, labels = array_of(op, input), array_of(op, target, "target")
     ignore_index = check_int(op, "ignore_index", ignore_index)
     y, total_weight = EXTENSIONS[type(x)].nll_loss_forward(

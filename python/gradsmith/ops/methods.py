@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sets the functions of `ops` as methods and operators of `Tensor`.
 
-Each becomes the method of its name, with the tensor as first argument; tensor_methods.pyi declares
-them for type checkers.
+Each becomes the method of its name, with the tensor as first argument; tensor_methods*.pyi
+declare them for type checkers.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
+from gradsmith.autograd import tensor_hooks
 from gradsmith.backend import (
     Device,
     as_device,
@@ -21,171 +20,152 @@ from gradsmith.backend import (
     float64,
     int32,
     int64,
-    is_array,
-    library_for,
-    like,
 )
 from gradsmith.backend import bool_ as bool_dtype
 from gradsmith.ops import (
-    creation,
+    diagonal,
     elementwise,
     elementwise_activation,
     elementwise_combine,
+    elementwise_compare,
     elementwise_math,
+    elementwise_parts,
     elementwise_round,
+    elementwise_special,
     gemm,
+    gemm_products,
     indexing,
-    indexing_items,
+    indexing_mask,
+    indexing_reduce,
+    indexing_write,
     inplace,
+    inplace_indexing,
+    inplace_math,
+    inplace_products,
+    inplace_random,
+    inplace_shape,
     interchange,
-    linalg,
+    linalg_factor,
+    linalg_older,
+    linalg_power,
+    linalg_solve,
+    methods_new,
+    operators,
+    random,
     reduce,
     reduce_moments,
     reduce_order,
+    reduce_quantile,
+    reduce_scan,
+    reduce_search,
     shape,
     shape_copy,
     shape_pieces,
+    shape_strided,
     softmax,
+    statistics,
 )
-from gradsmith.tensor import Tensor, wrap
+from gradsmith.tensor import Tensor, array_of
 
 # Module: the functions whose first argument is the tensor itself.
 METHODS: tuple[tuple[ModuleType, str], ...] = (
+    (tensor_hooks, "register_hook register_post_accumulate_grad_hook retain_grad detach_"),
     (
         elementwise,
         "add sub mul div floor_divide remainder fmod pow atan2 maximum minimum eq ne lt le gt ge "
-        "logical_and logical_or logical_xor logical_not isnan isinf isfinite neg",
+        "logical_and logical_or logical_xor logical_not isnan isinf isfinite neg negative subtract "
+        "multiply divide true_divide arctan2",
+    ),
+    (
+        elementwise_compare,
+        "not_equal less less_equal greater greater_equal isposinf isneginf isreal bitwise_and "
+        "bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift gcd",
     ),
     (
         elementwise_math,
         "exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos "
-        "atan sinh cosh tanh asinh acosh atanh sigmoid erf",
+        "atan sinh cosh tanh asinh acosh atanh sigmoid erf arcsin arccos arctan arcsinh arccosh "
+        "arctanh deg2rad rad2deg",
     ),
-    (elementwise_round, "abs sign floor ceil trunc round clamp clip"),
+    (
+        elementwise_round,
+        "abs absolute sign sgn floor ceil trunc fix frac round clamp clip clamp_min clamp_max "
+        "positive",
+    ),
     (
         elementwise_combine,
-        "lerp addcmul addcdiv hypot logaddexp nan_to_num isclose allclose equal",
+        "lerp addcmul addcdiv hypot logaddexp logaddexp2 fmax fmin heaviside float_power "
+        "nan_to_num isclose allclose equal",
+    ),
+    (elementwise_parts, "signbit copysign nextafter ldexp frexp lcm bitwise_not"),
+    (
+        elementwise_special,
+        "erfc erfinv lgamma digamma mvlgamma i0 xlogy logit sinc",
     ),
     (elementwise_activation, "relu prelu hardshrink"),
     (
         reduce,
-        "sum mean prod amax amin max min argmax argmin any all cumsum cumprod count_nonzero",
+        "sum mean prod amax amin max min argmax argmin any all cumsum cumprod count_nonzero "
+        "aminmax nansum nanmean",
     ),
     (reduce_moments, "var std"),
-    (reduce_order, "sort argsort topk median quantile unique bincount nonzero"),
+    (reduce_order, "sort argsort msort topk median unique bincount nonzero argwhere"),
+    (reduce_quantile, "quantile nanquantile nanmedian kthvalue mode"),
+    (reduce_scan, "cummax cummin logcumsumexp diff"),
+    (reduce_search, "unique_consecutive histc histogram"),
+    (statistics, "cov corrcoef dist renorm"),
     (gemm, "matmul mm bmm mv dot outer addmm baddbmm"),
-    (linalg, "norm diagonal diag diag_embed trace tril triu det inv slogdet cholesky"),
+    (gemm_products, "vdot inner ger addmv addbmm addr kron cross"),
+    (diagonal, "diagonal diag diag_embed diagflat diagonal_scatter trace tril triu"),
+    (linalg_factor, "cholesky"),
+    (linalg_older, "norm inverse pinverse qr svd"),
+    (linalg_power, "matrix_exp matrix_power"),
+    (linalg_solve, "det inv slogdet logdet cholesky_solve cholesky_inverse"),
     (
         shape,
         "reshape view permute transpose expand unsqueeze squeeze flatten movedim moveaxis "
-        "swapaxes swapdims t unflatten broadcast_to expand_as view_as reshape_as",
+        "swapaxes swapdims t unflatten broadcast_to expand_as view_as reshape_as adjoint ravel",
     ),
-    (shape_pieces, "split chunk unbind narrow select"),
-    (shape_copy, "clone contiguous flip roll rot90 repeat tile repeat_interleave"),
+    (shape_pieces, "split chunk unbind narrow select tensor_split hsplit vsplit dsplit"),
+    (shape_copy, "clone contiguous flip fliplr flipud roll rot90 repeat tile repeat_interleave"),
+    (shape_strided, "as_strided unfold"),
     (softmax, "softmax log_softmax logsumexp"),
     (
         indexing,
-        "gather scatter scatter_add take_along_dim index_select take index_add masked_fill "
-        "masked_select",
+        "gather scatter scatter_add take_along_dim index_select take index_add",
+    ),
+    (indexing_mask, "masked_fill masked_select masked_scatter"),
+    (indexing_reduce, "index_reduce scatter_reduce"),
+    (
+        indexing_write,
+        "index_copy index_fill index_put put select_scatter slice_scatter",
     ),
     (
         inplace,
-        "add_ sub_ mul_ div_ pow_ neg_ exp_ sqrt_ sigmoid_ tanh_ relu_ clamp_ copy_ fill_ zero_ "
+        "add_ sub_ mul_ div_ subtract_ multiply_ divide_ true_divide_ pow_ copy_ fill_ zero_ "
         "masked_fill_ index_add_ scatter_ scatter_add_ normal_ uniform_ bernoulli_",
     ),
+    (
+        inplace_math,
+        "neg_ negative_ floor_divide_ remainder_ fmod_ atan2_ arctan2_ exp_ exp2_ expm1_ log_ "
+        "log2_ log10_ log1p_ sqrt_ rsqrt_ reciprocal_ square_ sin_ cos_ tan_ asin_ arcsin_ acos_ "
+        "arccos_ atan_ arctan_ sinh_ cosh_ tanh_ asinh_ arcsinh_ acosh_ arccosh_ atanh_ arctanh_ "
+        "sigmoid_ erf_ deg2rad_ rad2deg_ abs_ absolute_ sign_ sgn_ floor_ ceil_ trunc_ fix_ round_ "
+        "frac_ clamp_ clip_ clamp_min_ clamp_max_ relu_ addcmul_ addcdiv_ lerp_ hypot_ "
+        "nan_to_num_ copysign_ nextafter_ ldexp_ erfc_ erfinv_ lgamma_ digamma_ i0_ logit_ sinc_ "
+        "xlogy_ tril_ triu_ renorm_ logical_and_ logical_or_ logical_xor_ logical_not_ "
+        "bitwise_and_ bitwise_or_ bitwise_xor_ bitwise_not_ bitwise_left_shift_ "
+        "bitwise_right_shift_ gcd_ lcm_ heaviside_ float_power_ mvlgamma_ cumsum_ cumprod_",
+    ),
+    (inplace_shape, "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ fill_diagonal_"),
+    (
+        inplace_indexing,
+        "index_put_ put_ index_fill_ index_copy_ masked_scatter_ scatter_reduce_ index_reduce_",
+    ),
+    (inplace_products, "addmm_ addmv_ addr_ addbmm_ baddbmm_"),
+    (random, "bernoulli multinomial"),
+    (inplace_random, "exponential_ geometric_ cauchy_ log_normal_ random_"),
 )
-
-# Python's operator: the function it calls.
-OPERATORS: dict[str, Any] = {
-    "__add__": elementwise.add,
-    "__radd__": elementwise.add,
-    "__sub__": elementwise.sub,
-    "__rsub__": elementwise.rsub,
-    "__mul__": elementwise.mul,
-    "__rmul__": elementwise.mul,
-    "__truediv__": elementwise.div,
-    "__rtruediv__": elementwise.rdiv,
-    "__floordiv__": elementwise.floor_divide,
-    "__mod__": elementwise.remainder,
-    "__pow__": elementwise.pow,
-    "__rpow__": elementwise.rpow,
-    "__lt__": elementwise.lt,
-    "__le__": elementwise.le,
-    "__gt__": elementwise.gt,
-    "__ge__": elementwise.ge,
-    "__matmul__": gemm.matmul,
-    "__neg__": elementwise.neg,
-    "__abs__": elementwise_round.abs,
-    "__getitem__": indexing_items.getitem,
-    "__setitem__": indexing_items.setitem,
-    "__iadd__": inplace.add_,
-    "__isub__": inplace.sub_,
-    "__imul__": inplace.mul_,
-    "__itruediv__": inplace.div_,
-    "__ipow__": inplace.pow_,
-}
-
-
-# ---- operators that need more than the function --------------------------------------------------
-
-
-def _is_operand(x: Any) -> bool:
-    return isinstance(x, (Tensor, int, float, np.generic)) or is_array(x)
-
-
-def _eq(self: Tensor, other: Any) -> Any:
-    """Elementwise for numbers and tensors; others, such as None, differ."""
-    return elementwise.eq(self, other) if _is_operand(other) else NotImplemented
-
-
-def _ne(self: Tensor, other: Any) -> Any:
-    return elementwise.ne(self, other) if _is_operand(other) else NotImplemented
-
-
-def _rfloordiv(self: Tensor, other: Any) -> Tensor:
-    return elementwise.floor_divide(other, self)
-
-
-def _rmod(self: Tensor, other: Any) -> Tensor:
-    return elementwise.remainder(other, self)
-
-
-def _rmatmul(self: Tensor, other: Any) -> Tensor:
-    return gemm.matmul(creation.as_tensor(other), self)
-
-
-def _pos(self: Tensor) -> Tensor:
-    return self
-
-
-def _bitwise(name: str, symbol: str, logical: Any) -> Any:
-    """Return the operator: logic on bool, bits on integers (by NumPy or CuPy)."""
-
-    def operator(self: Tensor, other: Any) -> Tensor:
-        right = (
-            other if isinstance(other, Tensor) else creation.as_tensor(other, device=self.device)
-        )
-        for operand in (self, right):
-            if operand.is_floating_point():
-                raise TypeError(f"{symbol}: got {operand.dtype}, expected bool or integers")
-        if self.dtype == right.dtype == bool_dtype:
-            return logical(self, right)  # type: ignore[no-any-return]
-        library, left_array = library_for(self._array)
-        bits = getattr(library, name)(left_array, library_for(right._array)[1])
-        return wrap(like(library.asarray(bits), self._array))
-
-    operator.__name__ = name
-    operator.__doc__ = f"Return ``input {symbol} other`` of bool or integer tensors."
-    return operator
-
-
-def _invert(self: Tensor) -> Tensor:
-    if self.dtype == bool_dtype:
-        return elementwise.logical_not(self)
-    if self.is_floating_point():
-        raise TypeError(f"~: got {self.dtype}, expected bool or integers")
-    library, array = library_for(self._array)
-    return wrap(like(library.asarray(library.invert(array)), self._array))
 
 
 # ---- conversion ----------------------------------------------------------------------------------
@@ -226,9 +206,14 @@ def _names_device(text: str) -> bool:
     return text.partition(":")[0] in ("cpu", "cuda", "cudasim")
 
 
-def _type(self: Tensor, dtype: Any = None) -> Any:
+def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """Return the tensor converted to a dtype, or without one the name of its own."""
     return str(self.dtype) if dtype is None else elementwise.to(self, dtype)
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """Return the tensor converted to the dtype of another."""
+    return elementwise.to(self, array_of("type_as", other, "other").dtype)
 
 
 def _cpu(self: Tensor) -> Tensor:
@@ -236,7 +221,7 @@ def _cpu(self: Tensor) -> Tensor:
     return _to(self, device="cpu")
 
 
-def _cuda(self: Tensor, device: int | None = None) -> Tensor:
+def _cuda(self: Tensor, device: int | None = None, non_blocking: bool = False) -> Tensor:
     """Return the tensor on a GPU (RuntimeError where there is none that can be used)."""
     return _to(self, device="cuda" if device is None else f"cuda:{device}")
 
@@ -252,52 +237,7 @@ def _conversion(name: str, dtype: Any) -> Any:
     return method
 
 
-# ---- new tensors of the same kind ----------------------------------------------------------------
-
-
-def _place(self: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
-    return {
-        "dtype": self.dtype if dtype is None else dtype,
-        "device": self.device if device is None else device,
-    }
-
-
-def _creator(name: str) -> Any:
-    create = getattr(creation, name)
-
-    def method(
-        self: Tensor,
-        *size: Any,
-        dtype: Any = None,
-        device: Any = None,
-        requires_grad: bool = False,
-    ) -> Tensor:
-        options = {"requires_grad": requires_grad, **_place(self, dtype, device)}
-        return create(*size, **options)  # type: ignore[no-any-return]
-
-    method.__name__ = f"new_{name}"
-    method.__doc__ = f"As `{name}`, with dtype and device of this tensor by default."
-    return method
-
-
-def _new_full(
-    self: Tensor,
-    size: Any,
-    fill_value: float,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """As `full`, with dtype and device of this tensor by default."""
-    place = _place(self, dtype, device)
-    return creation.full(size, fill_value, requires_grad=requires_grad, **place)
-
-
-def _new_tensor(
-    self: Tensor, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """As `tensor`, with dtype and device of this tensor by default."""
-    return creation.tensor(data, requires_grad=requires_grad, **_place(self, dtype, device))
+# ---- transposed ---------------------------------------------------------------------------------
 
 
 def _transposed(self: Tensor) -> Tensor:
@@ -312,22 +252,36 @@ def _matrices_transposed(self: Tensor) -> Tensor:
     return shape.transpose(self, -1, -2)
 
 
+def _conjugate(self: Tensor) -> Tensor:
+    """The view of a matrix with its dimensions exchanged (numbers here are real)."""
+    return shape.t(self)
+
+
+# ---- methods that need more than the function ---------------------------------------------------
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """Return the tensor where ``condition``, else ``other`` (see `ops.elementwise.where`)."""
+    return elementwise.where(condition, self, other)
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """Return the derivative of order ``n`` of `digamma` (see `ops.elementwise_special`)."""
+    return elementwise_special.polygamma(n, self)
+
+
 SPECIAL: dict[str, Any] = {
-    "__eq__": _eq,
-    "__ne__": _ne,
-    "__rfloordiv__": _rfloordiv,
-    "__rmod__": _rmod,
-    "__rmatmul__": _rmatmul,
-    "__pos__": _pos,
-    "__invert__": _invert,
+    "polygamma": _polygamma,
+    "where": _where,
     "to": _to,
+    "type_as": _type_as,
     "type": _type,
     "cpu": _cpu,
     "cuda": _cuda,
-    "new_full": _new_full,
-    "new_tensor": _new_tensor,
     "T": property(_transposed),
     "mT": property(_matrices_transposed),
+    "H": property(_conjugate),
+    "mH": property(_matrices_transposed),
 }
 
 
@@ -336,18 +290,13 @@ def bind() -> None:
     for module, names in METHODS:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
-    for name, function in {**OPERATORS, **SPECIAL, **interchange.METHODS}.items():
+    for name, function in {
+        **operators.OPERATORS,
+        **SPECIAL,
+        **interchange.METHODS,
+        **methods_new.METHODS,
+    }.items():
         setattr(Tensor, name, function)
-    for name, symbol, logical in (
-        ("and", "&", elementwise.logical_and),
-        ("or", "|", elementwise.logical_or),
-        ("xor", "^", elementwise.logical_xor),
-    ):
-        operator = _bitwise(f"bitwise_{name}", symbol, logical)
-        setattr(Tensor, f"__{name}__", operator)
-        setattr(Tensor, f"__r{name}__", operator)
-    for name in ("zeros", "ones", "empty"):
-        setattr(Tensor, f"new_{name}", _creator(name))
     for name, dtype in (
         ("float", float32),
         ("double", float64),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import OUTPUT, Node, is_grad_enabled, no_grad, record
+from gradsmith.autograd import OUTPUT, Node, cast_up, is_grad_enabled, no_grad, record
 from gradsmith.backend import EXTENSIONS, Array, DType, float32, float64
 from gradsmith.ops.elementwise import add, gt, mul, to, where
 from gradsmith.ops.norm_gradient import NormView, composed_gradient
@@ -81,6 +81,7 @@ def _batch_norm(
     relu: bool = False,
     residual: Tensor | None = None,
 ) -> Tensor:
+    input, residual = cast_up(input), cast_up(residual)
     x = array_of(op, input)
     check_number(op, "momentum", momentum)
     check_number(op, "eps", eps)
@@ -235,6 +236,7 @@ def _row_norm(
     centred: bool = True,
 ) -> Tensor:
     """Normalise the last dimensions (a tuple of their sizes) or groups of channels (an int)."""
+    input = cast_up(input)
     x = array_of(op, input)
     check_number(op, "eps", eps)
     y, row_mean, rstd = EXTENSIONS[type(x)].row_norm_forward(

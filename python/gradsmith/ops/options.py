@@ -69,3 +69,21 @@ def check_flag(op: str, argument: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{op}: {argument} is a {type(value).__name__}, expected a bool")
     return bool(value)
+
+
+def check_sizes(
+    op: str, argument: str, value: Any, count: int, minimum: int = 1
+) -> tuple[int, ...]:
+    """Return ``count`` ints of at least ``minimum``; a single int counts for all of them.
+
+    Raises:
+        TypeError: it is no int and no sequence of ints.
+        ValueError: there are not as many, or one is smaller.
+    """
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
+    if len(given) != count:
+        raise ValueError(f"{op}: {argument} is {value}, expected {count} ints")
+    numbers = tuple(check_int(op, argument, each) for each in given)
+    if min(numbers, default=minimum) < minimum:
+        raise ValueError(f"{op}: {argument} is {value}, expected at least {minimum}")
+    return numbers

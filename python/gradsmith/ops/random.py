@@ -16,6 +16,7 @@ from gradsmith.backend import (
     Array,
     Device,
     DType,
+    as_device,
     as_dtype,
     extension_of,
     get_default_dtype,
@@ -86,7 +87,7 @@ def rand(
     """
     array = _new(sizes("rand", size), dtype, device)
     fill_uniform("rand", array, 0.0, 1.0, generator)
-    return wrap(array).requires_grad_() if requires_grad else wrap(array)
+    return _finished(array, requires_grad)
 
 
 @names_errors
@@ -108,22 +109,47 @@ def randn(
     return wrap(array).requires_grad_() if requires_grad else wrap(array)
 
 
+def _like(
+    op: str, input: Tensor, dtype: Any, device: Device | str | None
+) -> tuple[tuple[int, ...], DType, Device]:
+    """Return shape, dtype and device of a tensor like the input."""
+    array = array_of(op, input)
+    kind = array.dtype if dtype is None else as_dtype(dtype)
+    return array.shape, kind, input.device if device is None else as_device(device)
+
+
+def _finished(array: Array, requires_grad: bool) -> Tensor:
+    return wrap(array).requires_grad_() if requires_grad else wrap(array)
+
+
 @names_errors
-def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return `rand` of the input's shape, and of its dtype unless another is asked for."""
-    array = array_of("rand_like", input)
-    out = _new(array.shape, array.dtype if dtype is None else dtype, input.device)
+    out = _new(*_like("rand_like", input, dtype, device))
     fill_uniform("rand_like", out, 0.0, 1.0, generator)
-    return wrap(out)
+    return _finished(out, requires_grad)
 
 
 @names_errors
-def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return `randn` of the input's shape, and of its dtype unless another is asked for."""
-    array = array_of("randn_like", input)
-    out = _new(array.shape, array.dtype if dtype is None else dtype, input.device)
+    out = _new(*_like("randn_like", input, dtype, device))
     fill_normal("randn_like", out, 0.0, 1.0, generator)
-    return wrap(out)
+    return _finished(out, requires_grad)
 
 
 @names_errors
@@ -135,6 +161,7 @@ def randint(
     generator: Generator | None = None,
     dtype: Any = None,
     device: Device | str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return integers in [low, high), int64 unless another dtype is asked for.
 
@@ -153,10 +180,12 @@ def randint(
             raise ValueError(f"randint: {name} is {bound}, which does not fit in int64")
     if size is None:
         raise TypeError("randint: size is missing (expected randint(low, high, size))")
-    return _integers("randint", low, high, sizes("randint", (size,)), dtype, device, generator)
+    shape = sizes("randint", (size,))
+    out = integers("randint", low, high, shape, dtype, device, generator)
+    return _finished(out._array, requires_grad)
 
 
-def _integers(
+def integers(
     op: str,
     low: int,
     high: int,
@@ -165,6 +194,7 @@ def _integers(
     device: Device | str | None,
     generator: Generator | None,
 ) -> Tensor:
+    """Return integers in [low, high)."""
     kind = int64 if dtype is None else as_dtype(dtype)
     if high > low:
         _check_fits(op, kind, low, high - 1)
@@ -177,23 +207,35 @@ def _integers(
     return wrap(array if kind == int64 else extension.cast(array, kind))
 
 
-def _check_fits(op: str, dtype: DType, low: int, last: int) -> None:
+def integer_limits(dtype: DType) -> tuple[int, int]:
+    """Return the smallest and the largest integer of a dtype, of int64 for floating ones."""
     limits = {"bool": (0, 1), "uint8": (0, 255), "int32": (-(2**31), 2**31 - 1)}
-    first, end = limits.get(str(dtype), (-(2**63), 2**63 - 1))
+    return limits.get(str(dtype), (-(2**63), 2**63 - 1))
+
+
+def _check_fits(op: str, dtype: DType, low: int, last: int) -> None:
+    first, end = integer_limits(dtype)
     if low < first or last > end:
         raise ValueError(f"{op}: the interval [{low}, {last}] does not fit in {dtype}")
 
 
 @names_errors
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Return `randint` of the input's shape and dtype."""
-    array = array_of("randint_like", input)
+    """Return `randint` of the input's shape and, unless others are asked for, dtype and device."""
     first, end = (0, low) if high is None else (low, high)
     check_int("randint_like", "low", first)
     check_int("randint_like", "high", end)
-    return _integers("randint_like", first, end, array.shape, array.dtype, input.device, generator)
+    place = _like("randint_like", input, dtype, device)
+    return _finished(integers("randint_like", first, end, *place, generator)._array, requires_grad)
 
 
 @names_errors
@@ -203,6 +245,7 @@ def randperm(
     generator: Generator | None = None,
     dtype: Any = None,
     device: Device | str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return the numbers 0 ... n - 1 in random order, int64 unless another dtype is asked for.
 
@@ -219,7 +262,7 @@ def randperm(
     seed, offset = source("randperm", generator).take_integers(n)
     extension = extension_of(device)
     array = extension.random_permutation(n, seed, offset)
-    return wrap(array if kind == int64 else extension.cast(array, kind))
+    return _finished(array if kind == int64 else extension.cast(array, kind), requires_grad)
 
 
 @names_errors
@@ -231,10 +274,11 @@ def normal(
     generator: Generator | None = None,
     dtype: Any = None,
     device: Device | str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return normal numbers of means and standard deviations that are tensors or numbers.
 
-    ``size``, ``dtype`` and ``device`` are for two numbers; tensors broadcast.
+    ``size`` and what follows the generator are for two numbers; tensors broadcast.
 
     Raises:
         ValueError: a standard deviation is negative, or the size is missing.
@@ -249,7 +293,7 @@ def normal(
         raise ValueError("normal: size is missing (mean and std are numbers)")
     array = _new(sizes("normal", (size,)), dtype, device)
     fill_normal("normal", array, mean, std, generator)
-    return wrap(array)
+    return _finished(array, requires_grad)
 
 
 def _normal_around(

@@ -84,8 +84,9 @@ def dropout1d(
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """In training, zero whole channels of (N, C, H, W); see `dropout`."""
-    return _drop_channels("dropout2d", input, p, training, 2, (4,))
+    """In training, zero whole channels of (N, C, H, W) or (N, C, L); see `dropout`."""
+    positions = 1 if array_of("dropout2d", input).ndim == 3 else 2
+    return _drop_channels("dropout2d", input, p, training, positions, (3, 4))
 
 
 @names_errors
@@ -94,6 +95,23 @@ def dropout3d(
 ) -> Tensor:
     """In training, zero whole channels of (N, C, D, H, W) or (C, D, H, W); see `dropout`."""
     return _drop_channels("dropout3d", input, p, training, 3, (4, 5))
+
+
+def _alpha_drop(op: str, input: Tensor, p: float, training: bool, shape: tuple[int, ...]) -> Tensor:
+    """Set what a draw of ``shape`` stands for to SELU's limit, then restore mean and variance."""
+    from gradsmith.ops.elementwise import add, ge, mul, where
+
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return mul(input, 0.0)
+    extension = EXTENSIONS[type(input._array)]
+    draws = extension.empty(shape, input._array.dtype)
+    seed, offset = default_generator.take(draws.size)
+    extension.random_uniform(draws, seed, offset, 0.0, 1.0, op)
+    scale = ((1 - p) * (1 + p * _SELU_LIMIT**2)) ** -0.5
+    chosen = where(ge(wrap(draws), p), input, _SELU_LIMIT)
+    return add(mul(chosen, scale), -scale * _SELU_LIMIT * p)
 
 
 @names_errors
@@ -107,17 +125,23 @@ def alpha_dropout(
         TypeError: the input is not floating, or p no number.
         ValueError: p lies outside [0, 1].
     """
-    from gradsmith.ops.elementwise import add, ge, mul, where
-
     _check("alpha_dropout", input, p, training)
-    if not training or p == 0:
-        return input
-    if p == 1:
-        return mul(input, 0.0)
-    extension = EXTENSIONS[type(input._array)]
-    draws = extension.empty(input._array.shape, input._array.dtype)
-    seed, offset = default_generator.take(draws.size)
-    extension.random_uniform(draws, seed, offset, 0.0, 1.0, "alpha_dropout")
-    scale = ((1 - p) * (1 + p * _SELU_LIMIT**2)) ** -0.5
-    chosen = where(ge(wrap(draws), p), input, _SELU_LIMIT)
-    return add(mul(chosen, scale), -scale * _SELU_LIMIT * p)
+    return _alpha_drop("alpha_dropout", input, p, training, input.shape)
+
+
+@names_errors
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Do as `alpha_dropout`, to whole channels of (N, C, ...) at a time.
+
+    Raises:
+        TypeError: the input is not floating, or p no number.
+        ValueError: p lies outside [0, 1], or the input has fewer than two dimensions.
+    """
+    op = "feature_alpha_dropout"
+    _check(op, input, p, training)
+    if input.ndim < 2 and training and p > 0:
+        raise ValueError(f"{op}: input has shape {input.shape}, expected at least 2 dimensions")
+    shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
+    return _alpha_drop(op, input, p, training, shape)

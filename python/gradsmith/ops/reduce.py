@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gradsmith.autograd import OUTPUT, Node, record
-from gradsmith.backend import EXTENSIONS, as_dtype
+from gradsmith.autograd import OUTPUT, Node, cast_up, record
+from gradsmith.backend import EXTENSIONS, FLOATING, as_dtype, uint8
 from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -54,16 +54,24 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = N
         IndexError: there is no such dimension.
     """
     x = _typed(input, dtype)
-    array = _reduce("sum", x, dim, keepdim)
+    array = _as_asked(_reduce("sum", x, dim, keepdim), dtype)
     return record(_sum_backward, array, (x,), (x._array.shape, dim))
 
 
 def _typed(x: Tensor, dtype: Any) -> Tensor:
+    """Return what to add up or multiply: in the dtype asked for, or as autocast wants it."""
     if dtype is None:
-        return x
+        return cast_up(x)  # type: ignore[no-any-return]
     from gradsmith.ops.elementwise import to
 
     return to(x, as_dtype(dtype))
+
+
+def _as_asked(array: Any, dtype: Any) -> Any:
+    """Return sums or products in the dtype asked for: small integers come as int64."""
+    if dtype is None or array.dtype == as_dtype(dtype):
+        return array
+    return EXTENSIONS[type(array)].cast(array, as_dtype(dtype))
 
 
 def sum_to(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -139,12 +147,18 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return whether any element along ``dim`` is nonzero."""
-    return wrap(_reduce("any", input, dim, keepdim))
+    return _truth("any", input, dim, keepdim)
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return whether all elements along ``dim`` are nonzero."""
-    return wrap(_reduce("all", input, dim, keepdim))
+    return _truth("all", input, dim, keepdim)
+
+
+def _truth(name: str, input: Tensor, dim: Dim, keepdim: bool) -> Tensor:
+    """Return the result as bool, for uint8 as uint8, which served as bool before it."""
+    array = _reduce(name, input, dim, keepdim)
+    return wrap(_as_asked(array, uint8 if input.dtype == uint8 else None))
 
 
 def _cumsum_backward(node: Node, dy: Tensor) -> Any:
@@ -169,7 +183,8 @@ def _typed_scan(name: str, input: Tensor, dim: int, dtype: Any) -> tuple[Tensor,
 
     axis_of(name, dim, array_of(name, input).ndim)
     x = _typed(input, dtype)
-    return x, getattr(EXTENSIONS[type(x._array)], name)(x._array, dim)
+    array = getattr(EXTENSIONS[type(x._array)], name)(x._array, dim)
+    return x, _as_asked(array, dtype)
 
 
 def _prod_backward(node: Node, dy: Tensor) -> Any:
@@ -178,13 +193,15 @@ def _prod_backward(node: Node, dy: Tensor) -> Any:
 
     x, y, dim = node.saved
     shape = x._array.shape
+    if not shape:
+        return (dy,)
     dy = spread(dy, shape, dim)
     if not any(eq(y, 0)).item():
         return (mul(dy, spread(y, shape, dim) / x),)
-    return (mul(dy, _product_of_others(x, axes_of(dim, len(shape)))),)
+    return (mul(dy, product_of_others(x, axes_of(dim, len(shape)))),)
 
 
-def _product_of_others(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+def product_of_others(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Return for each element the product of all others along ``axes``, without division."""
     from gradsmith.ops.joining import cat
     from gradsmith.ops.shape import permute, reshape
@@ -214,7 +231,7 @@ def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
         IndexError: there is no such dimension.
     """
     x = _typed(input, dtype)
-    array = _reduce("prod", x, dim, keepdim)
+    array = _as_asked(_reduce("prod", x, dim, keepdim), dtype)
     return record(_prod_backward, array, (x,), (x, OUTPUT, dim))
 
 
@@ -323,3 +340,45 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     if dim is None:
         return amin(input)
     return _chosen(input, argmin(input, dim, keepdim=True), dim, keepdim)
+
+
+class MinAndMax(NamedTuple):
+    """The smallest and the largest elements."""
+
+    min: Tensor
+    max: Tensor
+
+
+@names_errors
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
+    """Return minimum and maximum of all elements, or along ``dim`` (see `amax`).
+
+    Raises:
+        ValueError: there is no element.
+        IndexError: there is no such dimension.
+    """
+    return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+@names_errors
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Return the sum over ``dim`` with NaN as 0 (see `sum`)."""
+    from gradsmith.ops.elementwise import isnan, where
+
+    return sum(where(isnan(input), 0, input), dim, keepdim, dtype=dtype)
+
+
+@names_errors
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Return the mean over ``dim`` of what is no NaN; NaN where nothing is.
+
+    Raises:
+        TypeError: the dtype is not floating.
+    """
+    from gradsmith.ops.elementwise import eq
+
+    kept = array_of("nanmean", input).dtype if dtype is None else as_dtype(dtype)
+    if kept not in FLOATING:
+        raise TypeError(f"nanmean: got {kept}, expected a floating dtype")
+    count = sum(eq(input, input), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Order and search: sort, topk, median, quantile, unique, bincount, nonzero.
+"""Order and search: sort, topk, median, unique, bincount, nonzero.
 
 NumPy (or CuPy on a GPU) finds the order, for sorting has no kernels of ours; values are then
 gathered, so that gradients go to where they came from.
@@ -23,18 +23,16 @@ from gradsmith.backend import (
     like,
     on_host,
 )
-from gradsmith.ops.elementwise import as_floating, isnan, where
-from gradsmith.ops.elementwise_combine import lerp
-from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
+from gradsmith.ops.elementwise import isnan, where
+from gradsmith.ops.options import check_flag, check_int, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices, any, argmax
-from gradsmith.ops.shape import axis_of, flatten, reshape, squeeze
-from gradsmith.ops.shape_pieces import select
+from gradsmith.ops.shape import axis_of, flatten, squeeze
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
-def _order(array: Array, axis: int, descending: bool) -> Array:
+def order_of(array: Array, axis: int, descending: bool) -> Array:
     """Return the stable order of the elements along an axis, NaN as the largest."""
-    library, keys = library_for(_comparable(array))
+    library, keys = library_for(comparable(array))
     if not descending:
         return _indices(library.argsort(keys, axis=axis, kind="stable"), array)
     # Reversed before and after, so that equal elements keep their order.
@@ -42,7 +40,7 @@ def _order(array: Array, axis: int, descending: bool) -> Array:
     return _indices(array.shape[axis] - 1 - library.flip(order, axis), array)
 
 
-def _comparable(array: Array) -> Array:
+def comparable(array: Array) -> Array:
     """Return keys in a dtype that NumPy and CuPy order: bfloat16 is foreign to them."""
     if array.dtype != bfloat16:
         return array
@@ -57,16 +55,25 @@ def _indices(places: Any, array: Array) -> Array:
     return indices
 
 
-def _first_index(input: Tensor) -> Tensor:
+def first_index(input: Tensor) -> Tensor:
     """Return where the only element of a 0-d tensor is."""
     return wrap(EXTENSIONS[type(input._array)].zeros((), int64))
 
 
-def _gathered(input: Tensor, axis: int, order: Array) -> ValuesAndIndices:
+def gathered(input: Tensor, axis: int, order: Array) -> ValuesAndIndices:
+    """Return the elements at the places of ``order`` along an axis, and these places."""
     from gradsmith.ops.indexing import gather
 
     indices = wrap(EXTENSIONS[type(order)].contiguous(order))
     return ValuesAndIndices(gather(input, axis, indices), indices)
+
+
+def chosen(input: Tensor, axis: int, index: Array, keepdim: bool) -> ValuesAndIndices:
+    """Return one element along an axis, whose index kept the dimension, and where it was."""
+    values, indices = gathered(input, axis, index)
+    if keepdim:
+        return ValuesAndIndices(values, indices)
+    return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))
 
 
 @names_errors
@@ -82,8 +89,8 @@ def sort(
     check_flag("sort", "descending", descending)
     axis = axis_of("sort", dim, array.ndim)
     if array.ndim == 0:
-        return ValuesAndIndices(input, _first_index(input))
-    return _gathered(input, axis, _order(array, axis, descending))
+        return ValuesAndIndices(input, first_index(input))
+    return gathered(input, axis, order_of(array, axis, descending))
 
 
 @names_errors
@@ -93,8 +100,14 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     check_flag("argsort", "descending", descending)
     axis = axis_of("argsort", dim, array.ndim)
     if array.ndim == 0:
-        return _first_index(input)
-    return wrap(_order(array, axis, descending))
+        return first_index(input)
+    return wrap(order_of(array, axis, descending))
+
+
+@names_errors
+def msort(input: Tensor) -> Tensor:
+    """Return the tensor with its first dimension in order (see `sort`)."""
+    return sort(input, 0).values
 
 
 @names_errors
@@ -115,8 +128,8 @@ def topk(
         raise ValueError(f"topk: k is {k}, expected 0 to {size} for dim {dim}")
     if array.ndim == 0:
         return sort(input)
-    order = _order(array, axis, descending=largest)
-    return _gathered(input, axis, order[(*(slice(None),) * axis, slice(0, k))])
+    order = order_of(array, axis, descending=largest)
+    return gathered(input, axis, order[(*(slice(None),) * axis, slice(0, k))])
 
 
 @names_errors
@@ -134,55 +147,19 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return median(flatten(input), 0).values
     axis = axis_of("median", dim, array.ndim)
     if array.ndim == 0:
-        return ValuesAndIndices(input, _first_index(input))
+        return ValuesAndIndices(input, first_index(input))
     size = array.shape[axis]
     if size == 0:
         raise ValueError(f"median: dim {dim} of shape {array.shape} has no element")
     lead = (slice(None),) * axis
-    order = _order(array, axis, descending=False)
+    order = order_of(array, axis, descending=False)
     middle = (size - 1) // 2
     index = order[(*lead, slice(middle, middle + 1))]
     if array.dtype in FLOATING:
         missing = isnan(input)
         first_nan = argmax(missing, axis, keepdim=True)
         index = where(any(missing, axis, keepdim=True), first_nan, wrap(index))._array
-    values, indices = _gathered(input, axis, index)
-    if keepdim:
-        return ValuesAndIndices(values, indices)
-    return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))
-
-
-@names_errors
-def quantile(input: Tensor, q: float, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the value below which a share ``q`` of the elements lies, interpolated linearly.
-
-    NaN where there is one.
-
-    Raises:
-        ValueError: ``q`` is not in [0, 1], or there is no element.
-        IndexError: there is no such dimension.
-    """
-    if not 0 <= check_number("quantile", "q", q) <= 1:
-        raise ValueError(f"quantile: q is {q}, expected a number in [0, 1]")
-    x = as_floating(input)
-    if dim is None:
-        out = quantile(flatten(x), q, 0)
-        return reshape(out, (1,) * x.ndim) if keepdim else out
-    axis = axis_of("quantile", dim, x.ndim)
-    size = x.shape[axis] if x.ndim else 1
-    if size == 0:
-        raise ValueError(f"quantile: dim {dim} of shape {x.shape} has no element")
-    if x.ndim == 0:
-        return x
-    ordered = sort(x, axis).values
-    place = q * (size - 1)
-    lower = int(place)
-    upper = lower + 1 if lower + 1 < size else lower
-    out = lerp(select(ordered, axis, lower), select(ordered, axis, upper), place - lower)
-    last = select(ordered, axis, size - 1)  # NaN if there is one
-    out = where(isnan(last), last, out)
-    shape = x.shape
-    return reshape(out, (*shape[:axis], 1, *shape[axis + 1 :])) if keepdim else out
+    return chosen(input, axis, index, keepdim)
 
 
 @names_errors
@@ -207,7 +184,7 @@ def unique(
     """
     array = array_of("unique", input)
     axis = None if dim is None else axis_of("unique", dim, array.ndim)
-    keys = on_host(_comparable(array))
+    keys = on_host(comparable(array))
     values, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True, axis=axis)
     shape = array.shape if axis is None else (array.shape[axis],)
     results = [values.astype(array.dtype)]
@@ -255,8 +232,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         Positions (K, ndim), int64; with ``as_tuple`` one (K,) tensor for each dimension.
     """
     array = array_of("nonzero", input)
-    library, values = library_for(_comparable(array))
+    library, values = library_for(comparable(array))
     places = library.nonzero(library.atleast_1d(values))
     if as_tuple:
         return tuple(wrap(_indices(place, array)) for place in places)
     return wrap(_indices(library.stack(places, axis=1)[:, : array.ndim], array))
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """Return where the elements are not 0, in row-major order: positions (K, ndim), int64."""
+    return nonzero(input)  # type: ignore[no-any-return]

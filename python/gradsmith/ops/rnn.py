@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gradsmith.autograd import Node, Output, grad, is_grad_enabled, record_many
+from gradsmith.autograd import Node, Output, cast_down, grad, is_grad_enabled, record_many
 from gradsmith.backend import EXTENSIONS, Array
 from gradsmith.ops.elementwise import add, mul, sub
 from gradsmith.ops.elementwise_activation import relu
@@ -251,7 +251,7 @@ def recurrent_layer(
         ValueError: a shape does not fit, the cell is unknown, or there is no step.
         TypeError: the dtypes differ or are not floating.
     """
-    operands = (h0, c0, w_ih, w_hh, b_ih, b_hh)
+    (x,), operands = cast_down(x), cast_down(h0, c0, w_ih, w_hh, b_ih, b_hh)
     _checked(cell, x, operands)
     return _run_layer(cell, x, [(reverse, operands, None)], None)
 
@@ -275,6 +275,7 @@ def bidirectional_layer(
         ValueError: as `recurrent_layer`, or the directions differ in H.
         TypeError: as `recurrent_layer`.
     """
+    (x,), forward, backward = cast_down(x), cast_down(*forward), cast_down(*backward)
     both = (forward, backward)
     for operands in both:
         _checked(cell, x, operands)

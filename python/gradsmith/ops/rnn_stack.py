@@ -4,27 +4,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from gradsmith.backend import Array
 from gradsmith.ops.joining import stack
 from gradsmith.ops.options import check_int
 from gradsmith.ops.random_dropout import dropout as drop
-from gradsmith.ops.rnn import Operands, States, bidirectional_layer, pair_of, recurrent_layer
+from gradsmith.ops.rnn_layers import EXTRA, has_cell_state, layer
+from gradsmith.ops.rnn_variants import Weights
 from gradsmith.ops.shape import transpose
 from gradsmith.ops.shape_pieces import unbind
 from gradsmith.tensor import Tensor, array_of
 
 
-def _check_states(op: str, name: str, state: Tensor, layers: int, batch: int, hidden: int) -> None:
+def _check_states(op: str, name: str, state: Tensor, expected: tuple[int, ...]) -> None:
     shape = array_of(op, state, name).shape
-    if shape != (layers, batch, hidden):
+    if shape != expected:
         raise ValueError(
-            f"{op}: {name} has shape {shape}, expected {(layers, batch, hidden)} (layers times "
-            "directions, batch, hidden)"
+            f"{op}: {name} has shape {shape}, expected {expected} (layers times directions, batch, "
+            "hidden)"
         )
 
 
-def _run(
+def _grouped(cell: str, params: Sequence[Tensor], has_biases: bool) -> list[Weights]:
+    """Return the params of each layer and direction."""
+    each = 2 + 2 * has_biases + (cell in EXTRA)
+    groups = []
+    for start in range(0, len(params), each):
+        weights = list(params[start : start + each])
+        extra = weights.pop() if cell in EXTRA else None
+        b_ih, b_hh = weights[2:] if has_biases else (None, None)
+        groups.append(Weights(weights[0], weights[1], b_ih, b_hh, extra))
+    return groups
+
+
+def recurrent_network(
     cell: str,
     input: Tensor,
     states: tuple[Tensor, ...],
@@ -35,16 +48,38 @@ def _run(
     train: bool,
     bidirectional: bool,
     batch_first: bool,
+    batch_sizes: Array | None = None,
 ) -> tuple[Tensor, ...]:
-    """Return the last layer's outputs and, stacked, the last states of all layers."""
+    """Run layers on top of each other.
+
+    Args:
+        cell: a key of `rnn_layers.ROWS`.
+        input: (T, B, I), (B, T, I) with ``batch_first``, or packed rows (S, I).
+        states: the initial ones, (L*D, B, H), for L layers in D directions; an LSTM's are a pair.
+        params: w_ih, w_hh, with ``has_biases`` b_ih and b_hh, and what the cell has beside them
+            (`rnn_layers.EXTRA`), of each layer and direction.
+        has_biases: whether ``params`` holds biases.
+        num_layers: number L of layers.
+        dropout: share of each layer's outputs but the last's that is dropped in training.
+        train: whether to drop.
+        bidirectional: whether a second set of weights walks the sequence backwards (D = 2).
+        batch_first: whether the batch is the first dimension of input and output.
+        batch_sizes: sequences per step of packed rows, on the host; None for padded input.
+
+    Returns:
+        y (T, B, D*H) or (S, D*H), and the last states (L*D, B, H).
+
+    Raises:
+        ValueError: a shape or the number of params does not fit.
+    """
     shape = array_of(cell, input).shape
-    if len(shape) != 3:
+    if batch_sizes is None and len(shape) != 3:
         raise ValueError(
             f"{cell}: input has shape {shape}, expected 3 dimensions "
             f"({'batch, steps' if batch_first else 'steps, batch'}, features)"
         )
     directions = 2 if bidirectional else 1
-    each = 4 if has_biases else 2
+    each = 2 + 2 * has_biases + (cell in EXTRA)
     expected = num_layers * directions * each
     if check_int(cell, "num_layers", num_layers) < 1 or len(params) != expected:
         raise ValueError(
@@ -53,116 +88,21 @@ def _run(
         )
     weight = array_of(cell, params[1], "w_hh")
     hidden = weight.shape[-1] if weight.ndim else 0
-    for name, state in zip(("h_0", "c_0"), states, strict=False):
-        batch = shape[0] if batch_first else shape[1]
-        _check_states(cell, name, state, num_layers * directions, batch, hidden)
-    x = transpose(input, 0, 1) if batch_first else input
+    cells = weight.shape[0] // 4 if has_cell_state(cell) else 0
+    padded_batch = shape[0] if batch_first else shape[1]
+    batch = padded_batch if batch_sizes is None else int(batch_sizes[0])
+    for name, state, size in zip(("h_0", "c_0"), states, (hidden, cells), strict=False):
+        _check_states(cell, name, state, (num_layers * directions, batch, size))
+    is_turned = batch_first and batch_sizes is None
+    x = transpose(input, 0, 1) if is_turned else input
     initial = list(zip(*(unbind(state, 0) for state in states), strict=True))
-    final = []
-    for layer in range(num_layers):
-        operands: list[Operands] = []
-        for index in range(layer * directions, (layer + 1) * directions):
-            h0, c0 = initial[index] if cell == "lstm" else (*initial[index], None)
-            weights = params[index * each : (index + 1) * each]
-            b_ih, b_hh = weights[2:] if has_biases else (None, None)
-            operands.append((h0, c0, weights[0], weights[1], b_ih, b_hh))
-        if bidirectional:
-            x, *last = bidirectional_layer(cell, x, *operands)
-            final += [last[: len(states)], last[len(states) :]]
-        else:
-            x, *last = recurrent_layer(cell, x, *operands[0])
-            final.append(last)
-        if dropout > 0 and train and layer < num_layers - 1:
+    weights = _grouped(cell, params, has_biases)
+    final: list[list[Tensor]] = []
+    for number in range(num_layers):
+        own = slice(number * directions, (number + 1) * directions)
+        x, last = layer(cell, x, initial[own], weights[own], batch_sizes)
+        final += last
+        if dropout > 0 and train and number < num_layers - 1:
             x = drop(x, dropout, True)
-    y = transpose(x, 0, 1) if batch_first else x
+    y = transpose(x, 0, 1) if is_turned else x
     return y, *(stack(list(group), 0) for group in zip(*final, strict=True))
-
-
-def rnn_tanh(
-    input: Tensor,
-    hx: Tensor,
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> States:
-    """Run a network of tanh layers.
-
-    Args:
-        input: (T, B, I), or (B, T, I) with ``batch_first``.
-        hx: initial states, (L*D, B, H), for L layers in D directions.
-        params: w_ih, w_hh and, with ``has_biases``, b_ih, b_hh of each layer and direction.
-        has_biases: whether ``params`` holds biases.
-        num_layers: number L of layers.
-        dropout: share of each layer's outputs but the last's that is dropped in training.
-        train: whether to drop.
-        bidirectional: whether a second set of weights walks the sequence backwards (D = 2).
-        batch_first: whether the batch is the first dimension of input and output.
-
-    Returns:
-        y (T, B, D*H) and the last states (L*D, B, H).
-
-    Raises:
-        ValueError: a shape or the number of params does not fit.
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    y, h = _run("rnn_tanh", input, (hx,), params, *options)
-    return y, h
-
-
-def rnn_relu(
-    input: Tensor,
-    hx: Tensor,
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> States:
-    """Run a network of relu layers; arguments, result and errors are those of `rnn_tanh`."""
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    y, h = _run("rnn_relu", input, (hx,), params, *options)
-    return y, h
-
-
-def lstm(
-    input: Tensor,
-    hx: Any,
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Run an LSTM; arguments and errors are those of `rnn_tanh`, ``hx`` is the pair (h_0, c_0).
-
-    Returns:
-        y (T, B, D*H), the last states and the last cells (L*D, B, H).
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    y, h, c = _run("lstm", input, pair_of("lstm", hx), params, *options)
-    return y, h, c
-
-
-def gru(
-    input: Tensor,
-    hx: Tensor,
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> States:
-    """Run a GRU; arguments, result and errors are those of `rnn_tanh`."""
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    y, h = _run("gru", input, (hx,), params, *options)
-    return y, h

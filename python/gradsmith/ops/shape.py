@@ -7,7 +7,7 @@ Where strides allow no view, `reshape` copies. What always copies is in `shape_c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -294,6 +294,8 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     Raises:
         ValueError: they do not broadcast.
     """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
     shapes = [array_of("broadcast_tensors", each).shape for each in tensors]
     try:
         shape = np.broadcast_shapes(*shapes)
@@ -321,24 +323,69 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, array_of("reshape_as", other, "other").shape)
 
 
-def atleast_1d(input: Tensor) -> Tensor:
-    """Return the tensor with at least one dimension."""
-    enough = array_of("atleast_1d", input).ndim >= 1
-    return input if enough else reshape(input, (1,))
+def _each(op: str, tensors: tuple[Any, ...], change: Callable[[Tensor], Tensor]) -> Any:
+    """Return the changed tensor, or a tuple of them where there are several or a sequence."""
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        array_of(op, tensors[0])
+        return change(tensors[0])
+    given = tensors[0] if len(tensors) == 1 else tensors
+    for i, each in enumerate(given):
+        array_of(op, each, f"tensors[{i}]")
+    return tuple(change(each) for each in given)
 
 
-def atleast_2d(input: Tensor) -> Tensor:
-    """Return the tensor with at least two dimensions; new ones come first."""
-    enough = array_of("atleast_2d", input).ndim >= 2
-    return input if enough else reshape(input, (1, -1))
+def atleast_1d(*tensors: Any) -> Any:
+    """Return the tensor, or each of several, with at least one dimension."""
+    return _each("atleast_1d", tensors, lambda x: x if x.ndim >= 1 else reshape(x, (1,)))
 
 
-def atleast_3d(input: Tensor) -> Tensor:
-    """Return the tensor with at least three dimensions; a third one comes last."""
-    enough = array_of("atleast_3d", input).ndim >= 3
-    return input if enough else unsqueeze(atleast_2d(input), 2)
+def atleast_2d(*tensors: Any) -> Any:
+    """Return the tensor, or each of several, with at least two dimensions; new ones come first."""
+    return _each("atleast_2d", tensors, lambda x: x if x.ndim >= 2 else reshape(x, (1, -1)))
 
 
-swapaxes = transpose
+def atleast_3d(*tensors: Any) -> Any:
+    """Return the tensor, or each of several, with at least three; the third one comes last."""
+    return _each("atleast_3d", tensors, lambda x: x if x.ndim >= 3 else unsqueeze(atleast_2d(x), 2))
+
+
+def broadcast_shapes(*shapes: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the shape that shapes broadcast to; an int stands for one dimension.
+
+    Raises:
+        ValueError: they do not broadcast.
+        TypeError: a size is no integer.
+    """
+    given = [sizes("broadcast_shapes", _as_tuple(each)) for each in shapes]
+    try:
+        return np.broadcast_shapes(*given)
+    except ValueError:
+        text = ", ".join(str(each) for each in given)
+        raise ValueError(f"broadcast_shapes: shapes {text} do not broadcast") from None
+
+
+@names_errors
+def adjoint(input: Tensor) -> Tensor:
+    """Return the view with the last two dimensions exchanged (numbers here are real).
+
+    Raises:
+        ValueError: there are fewer than two dimensions.
+    """
+    if array_of("adjoint", input).ndim < 2:
+        raise ValueError(f"adjoint: got shape {input.shape}, expected 2 dimensions or more")
+    return transpose(input, -1, -2)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """Return the elements in one dimension."""
+    array_of("ravel", input)
+    return reshape(input, -1)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Return a view with two dimensions exchanged (see `transpose`)."""
+    return transpose(input, axis0, axis1)
+
+
 swapdims = transpose
 moveaxis = movedim

@@ -71,6 +71,30 @@ def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     return record(_flip_backward, copy, (input,), (axes,))
 
 
+@names_errors
+def fliplr(input: Tensor) -> Tensor:
+    """Return a copy with the order along dimension 1 reversed.
+
+    Raises:
+        ValueError: there are fewer than two dimensions.
+    """
+    if array_of("fliplr", input).ndim < 2:
+        raise ValueError(f"fliplr: got shape {input.shape}, expected 2 dimensions or more")
+    return flip(input, 1)
+
+
+@names_errors
+def flipud(input: Tensor) -> Tensor:
+    """Return a copy with the order along dimension 0 reversed.
+
+    Raises:
+        ValueError: the tensor has no dimension.
+    """
+    if array_of("flipud", input).ndim < 1:
+        raise ValueError("flipud: the tensor has no dimension")
+    return flip(input, 0)
+
+
 # ---- roll and rotate -----------------------------------------------------------------------------
 
 
@@ -175,7 +199,11 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 
 @names_errors
 def repeat_interleave(
-    input: Tensor, repeats: int | Tensor | Sequence[int], dim: int | None = None
+    input: Tensor,
+    repeats: int | Tensor | Sequence[int],
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Return the tensor with each element of ``dim`` repeated in place.
 
@@ -183,13 +211,15 @@ def repeat_interleave(
         input: any tensor.
         repeats: how often, one number for all or one for each element.
         dim: None repeats the elements of the flattened tensor.
+        output_size: the size of ``dim`` in the result, which is only checked.
 
     Raises:
-        ValueError: a number is negative, or there are not as many as elements.
+        ValueError: a number is negative, there are not as many as elements, or ``output_size`` is
+            not what they add up to.
     """
     array = array_of("repeat_interleave", input)
     if dim is None:
-        return repeat_interleave(flatten(input), repeats, 0)
+        return repeat_interleave(flatten(input), repeats, 0, output_size=output_size)
     axis = axis_of("repeat_interleave", dim, array.ndim)
     length = array.shape[axis] if array.ndim else 1
     # The counts decide the shape of the result, which the host has to know.
@@ -201,6 +231,9 @@ def repeat_interleave(
         )
     if (counts < 0).any():
         raise ValueError("repeat_interleave: repeats holds a negative number")
+    total = int(counts.sum()) * (length if counts.size == 1 else 1)
+    if output_size is not None and output_size != total:
+        raise ValueError(f"repeat_interleave: output_size is {output_size}, expected {total}")
     if counts.size == 1:
         count = int(counts.reshape(-1)[0])
         shape = (*array.shape[: axis + 1], count, *array.shape[axis + 1 :])
@@ -243,8 +276,10 @@ def _padded_positions(mode: str, size: int, before: int, after: int) -> Array:
     positions = np.arange(-before, size + after)
     if mode == "replicate":
         return positions.clip(0, size - 1)
-    if mode == "circular":
-        return positions % size
+    if mode == "circular":  # what is left after cutting off repeats
+        start, left = max(-before, 0), size + min(before, 0) + min(after, 0)
+        repeated: Array = start + (positions - start) % left
+        return repeated
     period = max(2 * size - 2, 1)
     folded = positions % period
     return np.minimum(folded, period - folded) if size > 1 else folded
@@ -252,10 +287,13 @@ def _padded_positions(mode: str, size: int, before: int, after: int) -> Array:
 
 def _check_padding(mode: str, dim: int, size: int, before: int, after: int) -> None:
     largest = {"reflect": size - 1, "circular": size, "replicate": math.inf}[mode]
-    if min(before, after) < 0 or max(before, after) > largest or size == 0:
+    left = size + before + after
+    if mode != "replicate":
+        left = size + min(before, 0) + min(after, 0)
+    if max(before, after) > largest or size == 0 or left < 1:
         raise ValueError(
-            f"pad: {before} and {after} for dim {dim} of size {size}, expected numbers from 0 to "
-            f"{largest} for mode {mode!r}"
+            f"pad: {before} and {after} for dim {dim} of size {size}, expected numbers up to "
+            f"{largest} for mode {mode!r} that leave something"
         )
 
 
@@ -268,7 +306,7 @@ def pad(
     Args:
         input: any tensor.
         pad: two numbers per dimension, before and after, from the last dimension backwards;
-            with mode constant, negative numbers cut off.
+            negative numbers cut off.
         mode: ``"constant"``, ``"reflect"`` (the border not repeated), ``"replicate"`` or
             ``"circular"``.
         value: what constant padding holds (default 0).

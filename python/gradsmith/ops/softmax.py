@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import OUTPUT, Node, no_grad, record
+from gradsmith.autograd import OUTPUT, Node, cast_up, no_grad, record
 from gradsmith.backend import EXTENSIONS, as_dtype
 from gradsmith.ops.elementwise import add, as_floating, eq, mul, neg, sub, to, where
 from gradsmith.ops.elementwise_math import exp, log
@@ -24,7 +24,7 @@ def _prepared(op: str, input: Tensor, dim: Any, dtype: Any) -> Tensor:
     """Return the input in the dtype asked for."""
     array_of(op, input)
     check_int(op, "dim", dim)
-    return input if dtype is None else to(input, as_dtype(dtype))
+    return cast_up(input) if dtype is None else to(input, as_dtype(dtype))
 
 
 def _softmax_slope_backward(node: Node, ddx: Tensor) -> Any:
@@ -126,7 +126,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
         IndexError: there is no such dimension.
     """
     array_of("logsumexp", input)
-    x = as_floating(input)
+    x = as_floating(cast_up(input))
     with no_grad():
         if 0 in x.shape:
             y = log(sum(exp(x), dim, keepdim))

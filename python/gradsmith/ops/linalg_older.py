@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear algebra under the names and in the conventions it has outside ``linalg``."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gradsmith.ops import linalg_factor
+from gradsmith.ops.linalg_factor import QRResult, turned
+from gradsmith.ops.linalg_norm import matrix_norm, vector_norm
+from gradsmith.ops.linalg_solve import inv, pinv
+from gradsmith.ops.options import check_flag, check_number, names_errors
+from gradsmith.ops.reduce import Dim
+from gradsmith.tensor import Tensor, array_of
+
+
+class SVDResult(NamedTuple):
+    """What `svd` returns."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
+@names_errors
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SVDResult:
+    """Return the singular value decomposition ``U @ diag(S) @ V.mT``.
+
+    `linalg.svd` returns V transposed.
+
+    Args:
+        input: matrices (..., M, N).
+        some: False makes U and V square (see ``full_matrices`` of `linalg.svd`).
+        compute_uv: False fills U and V with zeros.
+
+    Raises:
+        ValueError: the tensor holds no matrices.
+    """
+    check_flag("svd", "some", some)
+    if check_flag("svd", "compute_uv", compute_uv):
+        u, s, vh = linalg_factor.svd(input, full_matrices=not some)
+        return SVDResult(u, s, turned(vh))
+    s = linalg_factor.svdvals(input)
+    batch, (rows, columns) = input.shape[:-2], input.shape[-2:]
+    return SVDResult(s.new_zeros(*batch, rows, rows), s, s.new_zeros(*batch, columns, columns))
+
+
+@names_errors
+def qr(input: Tensor, some: bool = True) -> QRResult:
+    """Return orthonormal columns Q and upper triangles R with ``Q @ R = input``.
+
+    Args:
+        input: matrices (..., M, N).
+        some: False makes Q square (mode ``"complete"`` of `linalg.qr`).
+    """
+    return linalg_factor.qr(input, "reduced" if check_flag("qr", "some", some) else "complete")
+
+
+@names_errors
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """Return the pseudo-inverses of matrices (see `linalg.pinv`)."""
+    return pinv(input, rcond)
+
+
+@names_errors
+def norm(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    dtype: Any = None,
+) -> Tensor:
+    """Return the p-norm of the elements over ``dim`` (see `vector_norm`).
+
+    Args:
+        input: any tensor.
+        p: order of the norm; ``"fro"`` is 2, ``"nuc"`` the sum of the singular values of matrices.
+        dim: the dimensions to reduce, all by default; two of them for ``"nuc"``.
+        keepdim: keep them with size 1.
+        dtype: convert to this dtype first.
+
+    Raises:
+        ValueError: ``p`` is another string, or ``"nuc"`` lacks two dimensions.
+    """
+    if p == "nuc":
+        pair = (0, 1) if dim is None and array_of("norm", input).ndim == 2 else dim
+        if not isinstance(pair, (tuple, list)):
+            raise ValueError(f"norm: dim is {dim} for shape {input.shape}, expected two of them")
+        return matrix_norm(input, "nuc", tuple(pair), keepdim, dtype=dtype)
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"norm: p is {p!r}, expected a number, 'fro' or 'nuc'")
+    order = 2.0 if p is None or isinstance(p, str) else check_number("norm", "p", p)
+    return vector_norm(input, order, dim, keepdim, dtype=dtype)
+
+
+inverse = inv

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images sampled at the points of a grid, and the grids of affine maps (Jaderberg 2015).
+
+Compositions of gathers and products, so both the image and the grid have derivatives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+
+from gradsmith.autograd import cast_up
+from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, int64, like
+from gradsmith.ops.elementwise import add, eq, fmod, ge, le, logical_and, mul, sub, to, where
+from gradsmith.ops.elementwise_activation import hardtanh
+from gradsmith.ops.elementwise_round import abs, clamp, floor, round
+from gradsmith.ops.gemm import matmul
+from gradsmith.ops.indexing import gather
+from gradsmith.ops.options import check_flag, check_sizes, names_errors
+from gradsmith.ops.resampling import cubic_weights
+from gradsmith.ops.shape import expand, reshape, transpose, unsqueeze
+from gradsmith.ops.shape_pieces import unbind
+from gradsmith.tensor import Tensor, array_of, wrap
+
+_MODES = ("bilinear", "nearest", "bicubic")
+_PADDINGS = ("zeros", "border", "reflection")
+
+# ---- coordinates ---------------------------------------------------------------------------------
+
+
+def _in_pixels(points: Tensor, size: int, align_corners: bool) -> Tensor:
+    """Return coordinates in [-1, 1] as positions: the ends are pixel centres, or outer borders."""
+    if align_corners:
+        return mul(add(points, 1.0), (size - 1) / 2)
+    return mul(sub(mul(add(points, 1.0), size), 1.0), 0.5)
+
+
+def _reflected(positions: Tensor, size: int, align_corners: bool) -> Tensor:
+    """Return positions mirrored at the ends as often as it takes to come inside."""
+    low, span = (0.0, size - 1.0) if align_corners else (-0.5, float(size))
+    if span <= 0:
+        return mul(positions, 0.0)
+    distance = abs(sub(positions, low))
+    rest = fmod(distance, span)
+    odd = eq(fmod(floor(mul(distance.detach(), 1 / span)), 2.0), 1.0)
+    return add(where(odd, sub(span, rest), rest), low)
+
+
+def _placed(positions: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
+    """Return positions moved into the plane as the padding mode says."""
+    if padding_mode == "zeros":
+        return positions
+    if padding_mode == "reflection":
+        positions = _reflected(positions, size, align_corners)
+    return hardtanh(positions, 0.0, float(max(size - 1, 0)))
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def _values_at(planes: Tensor, sizes: Sequence[int], corner: Sequence[Tensor]) -> Tensor:
+    """Return (N, C, P) values at whole positions (N, P) per dimension; 0 outside the plane."""
+    flat, inside = None, None
+    for size, positions in zip(sizes, corner, strict=True):
+        here = logical_and(ge(positions, 0.0), le(positions, size - 1.0))
+        inside = here if inside is None else logical_and(inside, here)
+        whole = to(clamp(positions.detach(), 0.0, size - 1.0), int64)
+        flat = whole if flat is None else add(mul(flat, size), whole)
+    assert flat is not None
+    assert inside is not None
+    channels = planes.shape[1]
+    index = expand(unsqueeze(flat, 1), (flat.shape[0], channels, flat.shape[1]))
+    return where(unsqueeze(inside, 1), gather(planes, 2, index), 0.0)
+
+
+def _blended(
+    planes: Tensor,
+    sizes: Sequence[int],
+    taps: Sequence[Sequence[tuple[Tensor, Tensor]]],
+) -> Tensor:
+    """Return the sum over all combinations of taps: value times the product of the weights."""
+    total: Tensor | None = None
+    for corner in product(*taps):
+        part = _values_at(planes, sizes, [position for position, _ in corner])
+        weight = corner[0][1]
+        for _, other in corner[1:]:
+            weight = mul(weight, other)
+        part = mul(part, unsqueeze(weight, 1))
+        total = part if total is None else add(total, part)
+    assert total is not None
+    return total
+
+
+def _linear_taps(positions: Tensor) -> list[tuple[Tensor, Tensor]]:
+    first = floor(positions).detach()
+    t = sub(positions, first)
+    return [(first, sub(1.0, t)), (add(first, 1.0), t)]
+
+
+def _cubic_taps(
+    positions: Tensor, place: Callable[[Tensor], Tensor]
+) -> list[tuple[Tensor, Tensor]]:
+    first = floor(positions).detach()
+    weights = cubic_weights(sub(positions, first))
+    return [(place(add(first, k - 1.0)), weight) for k, weight in enumerate(weights)]
+
+
+def _check(op: str, input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
+    x, points = array_of(op, input), array_of(op, grid, "grid")
+    if mode not in _MODES:
+        raise ValueError(f"{op}: mode is {mode!r}, expected one of {', '.join(_MODES)}")
+    if padding_mode not in _PADDINGS:
+        expected = ", ".join(_PADDINGS)
+        raise ValueError(f"{op}: padding_mode is {padding_mode!r}, expected one of {expected}")
+    if x.ndim not in (4, 5) or points.ndim != x.ndim or points.shape[-1] != x.ndim - 2:
+        raise ValueError(
+            f"{op}: input has shape {x.shape} and grid {points.shape}, expected (N, C, H, W) and "
+            "(N, H_out, W_out, 2), or (N, C, D, H, W) and (N, D_out, H_out, W_out, 3)"
+        )
+    if points.shape[0] != x.shape[0] or 0 in x.shape[2:]:
+        raise ValueError(
+            f"{op}: input has shape {x.shape} and grid {points.shape}, expected the same batch and "
+            "no empty plane"
+        )
+    if x.dtype not in FLOATING or points.dtype != x.dtype:
+        raise TypeError(f"{op}: input is {x.dtype} and grid {points.dtype}, expected one floating")
+    if mode == "bicubic" and x.ndim == 5:
+        raise ValueError(f"{op}: mode 'bicubic' takes 4-d inputs, got shape {x.shape}")
+
+
+@names_errors
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Return the images' values at the points of a grid.
+
+    Args:
+        input: (N, C, H, W) or (N, C, D, H, W).
+        grid: (N, H_out, W_out, 2) or (N, D_out, H_out, W_out, 3); points (x, y) or (x, y, z) with
+            -1 and 1 at the ends of width, height and depth.
+        mode: ``"bilinear"`` (trilinear for 5-d), ``"nearest"`` or ``"bicubic"`` (4-d).
+        padding_mode: ``"zeros"`` outside the image, its ``"border"``, or its ``"reflection"``.
+        align_corners: whether -1 and 1 are the centres of the corner pixels, not their outer
+            borders (default False).
+
+    Returns:
+        (N, C, H_out, W_out) or (N, C, D_out, H_out, W_out).
+
+    Raises:
+        ValueError: shapes do not match, or an option is unknown.
+        TypeError: the dtypes differ or are not floating.
+    """
+    op = "grid_sample"
+    input, grid = cast_up(input), cast_up(grid)
+    _check(op, input, grid, mode, padding_mode)
+    aligned = False if align_corners is None else check_flag(op, "align_corners", align_corners)
+    dtype = float32 if input.dtype == bfloat16 else input.dtype
+    sizes, lead, out = input.shape[2:], input.shape[:2], grid.shape[1:-1]
+    planes = reshape(to(input, dtype), (*lead, math.prod(sizes)))
+    points = reshape(to(grid, dtype), (lead[0], math.prod(out), len(sizes)))
+    taps = []
+    # The last coordinate of a point belongs to the first spatial dimension.
+    for size, coordinate in zip(sizes, reversed(unbind(points, -1)), strict=True):
+        positions = _in_pixels(coordinate, size, aligned)
+
+        def place(x: Tensor, size: int = size) -> Tensor:
+            return _placed(x, size, padding_mode, aligned)
+
+        if mode == "bicubic":
+            taps.append(_cubic_taps(positions, place))
+        elif mode == "bilinear":
+            taps.append(_linear_taps(place(positions)))
+        else:
+            whole = round(place(positions))
+            taps.append([(whole, add(mul(whole, 0.0), 1.0))])
+    return to(reshape(_blended(planes, sizes, taps), (*lead, *out)), input.dtype)
+
+
+@names_errors
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """Return the grid of an affine map for `grid_sample`.
+
+    Args:
+        theta: (N, 2, 3) or (N, 3, 4), the maps from output to input points.
+        size: (N, C, H, W) or (N, C, D, H, W) of the images to make.
+        align_corners: as in `grid_sample`.
+
+    Returns:
+        (N, H, W, 2) or (N, D, H, W, 3).
+
+    Raises:
+        ValueError: the shapes do not match.
+        TypeError: theta is not floating.
+    """
+    op = "affine_grid"
+    array = array_of(op, theta)
+    aligned = False if align_corners is None else check_flag(op, "align_corners", align_corners)
+    given = tuple(size)
+    whole = check_sizes(op, "size", given, len(given))
+    n = len(whole) - 2
+    if n not in (2, 3) or array.shape != (whole[0], n, n + 1):
+        raise ValueError(
+            f"{op}: theta has shape {array.shape} and size is {whole}, expected (N, 2, 3) for "
+            "(N, C, H, W) or (N, 3, 4) for (N, C, D, H, W)"
+        )
+    if array.dtype not in FLOATING:
+        raise TypeError(f"{op}: theta is {array.dtype}, expected a floating dtype")
+    axes = []
+    for count in whole[2:]:
+        ends = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
+        axes.append(ends if aligned else ends * (count - 1) / count)
+    mesh = np.meshgrid(*axes, indexing="ij")
+    points = np.stack([*reversed(mesh), np.ones(whole[2:])], axis=-1).reshape(-1, n + 1)
+    base = wrap(EXTENSIONS[type(array)].cast(like(points, array), array.dtype))
+    return reshape(matmul(base, transpose(theta, 1, 2)), (whole[0], *whole[2:], n))
