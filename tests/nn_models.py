@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small models with nested modules, parameters and buffers, for the tests of `nn`."""
+"""Small models with nested modules, parameters and buffers, and inputs, for the tests of `nn`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import numpy as np
 
 import gradsmith as gs
 from gradsmith import nn
+
+
+def normal(*shape: int) -> gs.Tensor:
+    return gs.tensor(np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32))
+
+
+X, IMAGE, VOLUME, SIGNAL = normal(4, 6), normal(2, 4, 7, 6), normal(2, 4, 5, 6, 4), normal(2, 4, 9)
 
 
 class Block(nn.Module):

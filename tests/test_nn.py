@@ -53,7 +53,7 @@ def test_set_submodule() -> None:
         net.set_submodule("encoder.7", nn.ReLU())
     with pytest.raises(ValueError, match="path is empty"):
         net.set_submodule("", nn.ReLU())
-    with pytest.raises(TypeError, match="got a int for 'head'"):
+    with pytest.raises(TypeError, match="set_submodule: module is a int"):
         net.set_submodule("head", 3)  # type: ignore[arg-type]
 
 

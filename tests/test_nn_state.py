@@ -179,9 +179,9 @@ def test_list_errors(container: Any) -> None:
         net[-2] = nn.ReLU()
     with pytest.raises(TypeError, match="index is a str"):
         net["a"]
-    with pytest.raises(TypeError, match="got a int, expected Module"):
+    with pytest.raises(TypeError, match="an element is a int, expected a Module"):
         net.append(3)
-    with pytest.raises(TypeError, match="got a function, expected Module"):
+    with pytest.raises(TypeError, match="an element is a function, expected a Module"):
         net.extend([nn.ReLU(), abs, lambda x: x][::2])
     assert len(net) == 1
     with pytest.raises(IndexError, match="insert"):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gradsmith.autograd import grad, gradgradcheck, no_grad
-from gradsmith.ops import rnn, rnn_stack
+from gradsmith.ops import rnn
+from gradsmith.ops.rnn_stack import recurrent_network
 from gradsmith.tensor import Tensor
 from tests.cases import Case, CaseTests
 from tests.reference import rnn as reference
@@ -113,9 +114,8 @@ def network_case(cell: str) -> Case:
     count = 2 if cell == "lstm" else 1
 
     def call(x: Tensor, *rest: Tensor) -> Any:
-        hx = rest[:2] if count == 2 else rest[0]
-        function = getattr(rnn_stack, cell)
-        return function(x, hx, rest[count:], True, LAYERS, 0.0, True, True, True)
+        states, params = rest[:count], rest[count:]
+        return recurrent_network(cell, x, states, params, True, LAYERS, 0.0, True, True, True)
 
     def define_network(x: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
         states, params = rest[:count], rest[count:]

@@ -1,208 +1,233 @@
 # SPDX-License-Identifier: Apache-2.0
 """Modules: layers with parameters, containers, losses; `nn.functional` has them without state."""
 
-from gradsmith.nn import functional, init, utils
-from gradsmith.nn.activation import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softmin,
-    Softplus,
-    Softshrink,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-    Threshold,
+from gradsmith.nn import constraints as constraints
+from gradsmith.nn import functional as functional
+from gradsmith.nn import init as init
+from gradsmith.nn import regularizers as regularizers
+from gradsmith.nn import utils as utils
+from gradsmith.nn.activation import CELU as CELU
+from gradsmith.nn.activation import ELU as ELU
+from gradsmith.nn.activation import GELU as GELU
+from gradsmith.nn.activation import GLU as GLU
+from gradsmith.nn.activation import SELU as SELU
+from gradsmith.nn.activation import Hardshrink as Hardshrink
+from gradsmith.nn.activation import Hardsigmoid as Hardsigmoid
+from gradsmith.nn.activation import Hardswish as Hardswish
+from gradsmith.nn.activation import Hardtanh as Hardtanh
+from gradsmith.nn.activation import LeakyReLU as LeakyReLU
+from gradsmith.nn.activation import LogSigmoid as LogSigmoid
+from gradsmith.nn.activation import LogSoftmax as LogSoftmax
+from gradsmith.nn.activation import Mish as Mish
+from gradsmith.nn.activation import PReLU as PReLU
+from gradsmith.nn.activation import ReLU as ReLU
+from gradsmith.nn.activation import ReLU6 as ReLU6
+from gradsmith.nn.activation import Sigmoid as Sigmoid
+from gradsmith.nn.activation import SiLU as SiLU
+from gradsmith.nn.activation import Softmax as Softmax
+from gradsmith.nn.activation import Softmin as Softmin
+from gradsmith.nn.activation import Softplus as Softplus
+from gradsmith.nn.activation import Softshrink as Softshrink
+from gradsmith.nn.activation import Softsign as Softsign
+from gradsmith.nn.activation import Tanh as Tanh
+from gradsmith.nn.activation import Tanhshrink as Tanhshrink
+from gradsmith.nn.activation import Threshold as Threshold
+from gradsmith.nn.activation_classic import BipolarSigmoid as BipolarSigmoid
+from gradsmith.nn.activation_classic import ClippedReLU as ClippedReLU
+from gradsmith.nn.activation_classic import PiecewiseLinear as PiecewiseLinear
+from gradsmith.nn.activation_classic import RReLU as RReLU
+from gradsmith.nn.activation_classic import ScaledSigmoid as ScaledSigmoid
+from gradsmith.nn.activation_classic import ScaledTanh as ScaledTanh
+from gradsmith.nn.activation_classic import Sign as Sign
+from gradsmith.nn.activation_classic import Softmax2d as Softmax2d
+from gradsmith.nn.activation_classic import Step as Step
+from gradsmith.nn.attention import MultiheadAttention as MultiheadAttention
+from gradsmith.nn.attention_scores import AdditiveAttention as AdditiveAttention
+from gradsmith.nn.attention_scores import DotAttention as DotAttention
+from gradsmith.nn.branches import Concat as Concat
+from gradsmith.nn.branches import Lambda as Lambda
+from gradsmith.nn.branches import Parallel as Parallel
+from gradsmith.nn.branches import Residual as Residual
+from gradsmith.nn.container import ModuleDict as ModuleDict
+from gradsmith.nn.container import ModuleList as ModuleList
+from gradsmith.nn.container import ParameterDict as ParameterDict
+from gradsmith.nn.container import ParameterList as ParameterList
+from gradsmith.nn.container import Sequential as Sequential
+from gradsmith.nn.conv import Conv1d as Conv1d
+from gradsmith.nn.conv import Conv2d as Conv2d
+from gradsmith.nn.conv import Conv3d as Conv3d
+from gradsmith.nn.conv import ConvTranspose1d as ConvTranspose1d
+from gradsmith.nn.conv import ConvTranspose2d as ConvTranspose2d
+from gradsmith.nn.conv import ConvTranspose3d as ConvTranspose3d
+from gradsmith.nn.conv_causal import CausalConv1d as CausalConv1d
+from gradsmith.nn.conv_causal import FFTConv2d as FFTConv2d
+from gradsmith.nn.conv_causal import MaskedConv2d as MaskedConv2d
+from gradsmith.nn.conv_local import LENET5_C3_TABLE as LENET5_C3_TABLE
+from gradsmith.nn.conv_local import LocallyConnected1d as LocallyConnected1d
+from gradsmith.nn.conv_local import LocallyConnected2d as LocallyConnected2d
+from gradsmith.nn.conv_local import TableConv2d as TableConv2d
+from gradsmith.nn.conv_local import TiledConv2d as TiledConv2d
+from gradsmith.nn.conv_separable import BinomialBlur2d as BinomialBlur2d
+from gradsmith.nn.conv_separable import DepthwiseConv1d as DepthwiseConv1d
+from gradsmith.nn.conv_separable import DepthwiseConv2d as DepthwiseConv2d
+from gradsmith.nn.conv_separable import SeparableConv1d as SeparableConv1d
+from gradsmith.nn.conv_separable import SeparableConv2d as SeparableConv2d
+from gradsmith.nn.conv_separable import SeparableKernelConv2d as SeparableKernelConv2d
+from gradsmith.nn.dropout import AlphaDropout as AlphaDropout
+from gradsmith.nn.dropout import Dropout as Dropout
+from gradsmith.nn.dropout import Dropout1d as Dropout1d
+from gradsmith.nn.dropout import Dropout2d as Dropout2d
+from gradsmith.nn.dropout import Dropout3d as Dropout3d
+from gradsmith.nn.dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from gradsmith.nn.dropout import GaussianDropout as GaussianDropout
+from gradsmith.nn.dropout import GaussianNoise as GaussianNoise
+from gradsmith.nn.embedding import Embedding as Embedding
+from gradsmith.nn.embedding import EmbeddingBag as EmbeddingBag
+from gradsmith.nn.graph import Graph as Graph
+from gradsmith.nn.graph import Input as Input
+from gradsmith.nn.lazy import LazyConv1d as LazyConv1d
+from gradsmith.nn.lazy import LazyConv2d as LazyConv2d
+from gradsmith.nn.lazy import LazyConv3d as LazyConv3d
+from gradsmith.nn.lazy import LazyConvTranspose1d as LazyConvTranspose1d
+from gradsmith.nn.lazy import LazyConvTranspose2d as LazyConvTranspose2d
+from gradsmith.nn.lazy import LazyConvTranspose3d as LazyConvTranspose3d
+from gradsmith.nn.lazy import LazyLinear as LazyLinear
+from gradsmith.nn.linear import Bilinear as Bilinear
+from gradsmith.nn.linear import Flatten as Flatten
+from gradsmith.nn.linear import Identity as Identity
+from gradsmith.nn.linear import Linear as Linear
+from gradsmith.nn.linear import Unflatten as Unflatten
+from gradsmith.nn.loss import BCELoss as BCELoss
+from gradsmith.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
+from gradsmith.nn.loss import CrossEntropyLoss as CrossEntropyLoss
+from gradsmith.nn.loss import HuberLoss as HuberLoss
+from gradsmith.nn.loss import KLDivLoss as KLDivLoss
+from gradsmith.nn.loss import L1Loss as L1Loss
+from gradsmith.nn.loss import MSELoss as MSELoss
+from gradsmith.nn.loss import NLLLoss as NLLLoss
+from gradsmith.nn.loss import SmoothL1Loss as SmoothL1Loss
+from gradsmith.nn.loss_distance import ContrastiveLoss as ContrastiveLoss
+from gradsmith.nn.loss_distance import RBFDistanceLoss as RBFDistanceLoss
+from gradsmith.nn.loss_distance import TripletMarginLoss as TripletMarginLoss
+from gradsmith.nn.loss_distance import (
+    TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss,
 )
-from gradsmith.nn.attention import MultiheadAttention
-from gradsmith.nn.container import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Sequential,
-)
-from gradsmith.nn.conv import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
-from gradsmith.nn.dropout import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-)
-from gradsmith.nn.embedding import Embedding
-from gradsmith.nn.linear import (
-    Bilinear,
-    Flatten,
-    Identity,
-    Linear,
-    Unflatten,
-)
-from gradsmith.nn.loss import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-    SmoothL1Loss,
-)
-from gradsmith.nn.module import Module
-from gradsmith.nn.norm import (
-    GroupNorm,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
-from gradsmith.nn.norm_running import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
-from gradsmith.nn.parameter import Parameter
-from gradsmith.nn.pool import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-)
-from gradsmith.nn.rnn import (
-    GRU,
-    LSTM,
-    RNN,
-)
-from gradsmith.nn.rnn_cells import (
-    GRUCell,
-    LSTMCell,
-    RNNCell,
-)
-
-__all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "GLU",
-    "GRU",
-    "LSTM",
-    "RNN",
-    "SELU",
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
-    "AlphaDropout",
-    "AvgPool1d",
-    "AvgPool2d",
-    "AvgPool3d",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "Bilinear",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Dropout3d",
-    "Embedding",
-    "Flatten",
-    "GRUCell",
-    "GroupNorm",
-    "Hardshrink",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "HuberLoss",
-    "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "KLDivLoss",
-    "L1Loss",
-    "LSTMCell",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LocalResponseNorm",
-    "LogSigmoid",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "Mish",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "MultiheadAttention",
-    "NLLLoss",
-    "PReLU",
-    "Parameter",
-    "ParameterDict",
-    "ParameterList",
-    "RMSNorm",
-    "RNNCell",
-    "ReLU",
-    "ReLU6",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SmoothL1Loss",
-    "Softmax",
-    "Softmin",
-    "Softplus",
-    "Softshrink",
-    "Softsign",
-    "Tanh",
-    "Tanhshrink",
-    "Threshold",
-    "Unflatten",
-    "functional",
-    "init",
-    "utils",
-]
+from gradsmith.nn.loss_margin import CosineEmbeddingLoss as CosineEmbeddingLoss
+from gradsmith.nn.loss_margin import HingeEmbeddingLoss as HingeEmbeddingLoss
+from gradsmith.nn.loss_margin import HingeLoss as HingeLoss
+from gradsmith.nn.loss_margin import MarginRankingLoss as MarginRankingLoss
+from gradsmith.nn.loss_margin import MultiLabelMarginLoss as MultiLabelMarginLoss
+from gradsmith.nn.loss_margin import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
+from gradsmith.nn.loss_margin import MultiMarginLoss as MultiMarginLoss
+from gradsmith.nn.loss_margin import SoftMarginLoss as SoftMarginLoss
+from gradsmith.nn.loss_margin import SquaredHingeLoss as SquaredHingeLoss
+from gradsmith.nn.loss_regression import GaussianNLLLoss as GaussianNLLLoss
+from gradsmith.nn.loss_regression import HalfSumSquaredError as HalfSumSquaredError
+from gradsmith.nn.loss_regression import LogCoshLoss as LogCoshLoss
+from gradsmith.nn.loss_regression import PoissonNLLLoss as PoissonNLLLoss
+from gradsmith.nn.loss_regression import PseudoHuberLoss as PseudoHuberLoss
+from gradsmith.nn.loss_regression import SumSquaredError as SumSquaredError
+from gradsmith.nn.loss_structured import CTCLoss as CTCLoss
+from gradsmith.nn.loss_structured import DiceLoss as DiceLoss
+from gradsmith.nn.loss_structured import FocalLoss as FocalLoss
+from gradsmith.nn.loss_structured import JaccardLoss as JaccardLoss
+from gradsmith.nn.loss_structured import PerceptualLoss as PerceptualLoss
+from gradsmith.nn.loss_structured import TotalVariationLoss as TotalVariationLoss
+from gradsmith.nn.loss_structured import YOLOLoss as YOLOLoss
+from gradsmith.nn.masked_pool import MaskedMaxPool as MaskedMaxPool
+from gradsmith.nn.masked_pool import MaskedMeanPool as MaskedMeanPool
+from gradsmith.nn.module import Module as Module
+from gradsmith.nn.neurons import RBF as RBF
+from gradsmith.nn.neurons import Competitive as Competitive
+from gradsmith.nn.neurons import CosineSimilarity as CosineSimilarity
+from gradsmith.nn.neurons import Maxout as Maxout
+from gradsmith.nn.neurons import PairwiseDistance as PairwiseDistance
+from gradsmith.nn.norm import AdaIN as AdaIN
+from gradsmith.nn.norm import CrossMapLRN2d as CrossMapLRN2d
+from gradsmith.nn.norm import GroupNorm as GroupNorm
+from gradsmith.nn.norm import LayerNorm as LayerNorm
+from gradsmith.nn.norm import LocalResponseNorm as LocalResponseNorm
+from gradsmith.nn.norm import RMSNorm as RMSNorm
+from gradsmith.nn.norm_running import BatchNorm1d as BatchNorm1d
+from gradsmith.nn.norm_running import BatchNorm2d as BatchNorm2d
+from gradsmith.nn.norm_running import BatchNorm3d as BatchNorm3d
+from gradsmith.nn.norm_running import InstanceNorm1d as InstanceNorm1d
+from gradsmith.nn.norm_running import InstanceNorm2d as InstanceNorm2d
+from gradsmith.nn.norm_running import InstanceNorm3d as InstanceNorm3d
+from gradsmith.nn.norm_running import SyncBatchNorm as SyncBatchNorm
+from gradsmith.nn.padding import CircularPad1d as CircularPad1d
+from gradsmith.nn.padding import CircularPad2d as CircularPad2d
+from gradsmith.nn.padding import CircularPad3d as CircularPad3d
+from gradsmith.nn.padding import ConstantPad1d as ConstantPad1d
+from gradsmith.nn.padding import ConstantPad2d as ConstantPad2d
+from gradsmith.nn.padding import ConstantPad3d as ConstantPad3d
+from gradsmith.nn.padding import Cropping1d as Cropping1d
+from gradsmith.nn.padding import Cropping2d as Cropping2d
+from gradsmith.nn.padding import ReflectionPad1d as ReflectionPad1d
+from gradsmith.nn.padding import ReflectionPad2d as ReflectionPad2d
+from gradsmith.nn.padding import ReflectionPad3d as ReflectionPad3d
+from gradsmith.nn.padding import ReplicationPad1d as ReplicationPad1d
+from gradsmith.nn.padding import ReplicationPad2d as ReplicationPad2d
+from gradsmith.nn.padding import ReplicationPad3d as ReplicationPad3d
+from gradsmith.nn.padding import ZeroPad1d as ZeroPad1d
+from gradsmith.nn.padding import ZeroPad2d as ZeroPad2d
+from gradsmith.nn.padding import ZeroPad3d as ZeroPad3d
+from gradsmith.nn.parameter import Parameter as Parameter
+from gradsmith.nn.parameter import UninitializedParameter as UninitializedParameter
+from gradsmith.nn.pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from gradsmith.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from gradsmith.nn.pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from gradsmith.nn.pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from gradsmith.nn.pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from gradsmith.nn.pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from gradsmith.nn.pool import AvgPool1d as AvgPool1d
+from gradsmith.nn.pool import AvgPool2d as AvgPool2d
+from gradsmith.nn.pool import AvgPool3d as AvgPool3d
+from gradsmith.nn.pool import MaxPool1d as MaxPool1d
+from gradsmith.nn.pool import MaxPool2d as MaxPool2d
+from gradsmith.nn.pool import MaxPool3d as MaxPool3d
+from gradsmith.nn.pool_windows import FractionalMaxPool2d as FractionalMaxPool2d
+from gradsmith.nn.pool_windows import GlobalAvgPool1d as GlobalAvgPool1d
+from gradsmith.nn.pool_windows import GlobalAvgPool2d as GlobalAvgPool2d
+from gradsmith.nn.pool_windows import GlobalAvgPool3d as GlobalAvgPool3d
+from gradsmith.nn.pool_windows import GlobalMaxPool1d as GlobalMaxPool1d
+from gradsmith.nn.pool_windows import GlobalMaxPool2d as GlobalMaxPool2d
+from gradsmith.nn.pool_windows import GlobalMaxPool3d as GlobalMaxPool3d
+from gradsmith.nn.pool_windows import LPPool1d as LPPool1d
+from gradsmith.nn.pool_windows import LPPool2d as LPPool2d
+from gradsmith.nn.pool_windows import LPPool3d as LPPool3d
+from gradsmith.nn.pool_windows import MaxUnpool1d as MaxUnpool1d
+from gradsmith.nn.pool_windows import MaxUnpool2d as MaxUnpool2d
+from gradsmith.nn.pool_windows import MaxUnpool3d as MaxUnpool3d
+from gradsmith.nn.pool_windows import MinPool1d as MinPool1d
+from gradsmith.nn.pool_windows import MinPool2d as MinPool2d
+from gradsmith.nn.pool_windows import MinPool3d as MinPool3d
+from gradsmith.nn.pool_windows import Subsampling2d as Subsampling2d
+from gradsmith.nn.positional import LearnedPositionalEncoding as LearnedPositionalEncoding
+from gradsmith.nn.positional import RotaryEmbedding as RotaryEmbedding
+from gradsmith.nn.positional import SinusoidalPositionalEncoding as SinusoidalPositionalEncoding
+from gradsmith.nn.resampling import ChannelShuffle as ChannelShuffle
+from gradsmith.nn.resampling import DepthToSpace as DepthToSpace
+from gradsmith.nn.resampling import PixelShuffle as PixelShuffle
+from gradsmith.nn.resampling import PixelUnshuffle as PixelUnshuffle
+from gradsmith.nn.resampling import SpaceToDepth as SpaceToDepth
+from gradsmith.nn.resampling import Upsample as Upsample
+from gradsmith.nn.resampling import UpsamplingBilinear2d as UpsamplingBilinear2d
+from gradsmith.nn.resampling import UpsamplingNearest2d as UpsamplingNearest2d
+from gradsmith.nn.rnn import GRU as GRU
+from gradsmith.nn.rnn import LSTM as LSTM
+from gradsmith.nn.rnn import RNN as RNN
+from gradsmith.nn.rnn import PeepholeLSTM as PeepholeLSTM
+from gradsmith.nn.rnn_cells import GRUCell as GRUCell
+from gradsmith.nn.rnn_cells import LSTMCell as LSTMCell
+from gradsmith.nn.rnn_cells import PeepholeLSTMCell as PeepholeLSTMCell
+from gradsmith.nn.rnn_cells import RNNCell as RNNCell
+from gradsmith.nn.shape import Fold as Fold
+from gradsmith.nn.shape import Permute as Permute
+from gradsmith.nn.shape import Reshape as Reshape
+from gradsmith.nn.shape import Unfold as Unfold
+from gradsmith.nn.transformer import Transformer as Transformer
+from gradsmith.nn.transformer import TransformerDecoder as TransformerDecoder
+from gradsmith.nn.transformer import TransformerEncoder as TransformerEncoder
+from gradsmith.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
+from gradsmith.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer

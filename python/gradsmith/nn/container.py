@@ -9,7 +9,7 @@ from typing import Any, Self, overload
 
 from gradsmith.nn.fusion import run_in_order
 from gradsmith.nn.module import Module
-from gradsmith.nn.module_tree import MODULE, PARAMETER
+from gradsmith.nn.module_tree import MODULE, PARAMETER, check_module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.tensor import Tensor
 
@@ -34,8 +34,7 @@ class _Numbered(Module):
             self._put(position, value)
 
     def _check(self, value: Any) -> None:
-        if not isinstance(value, Module):
-            raise TypeError(f"{type(self).__name__}: got a {type(value).__name__}, expected Module")
+        check_module(type(self).__name__, "an element", value)
 
     def _put(self, position: int, value: Any) -> None:
         self._check(value)
@@ -131,15 +130,8 @@ class _Numbered(Module):
         return joined
 
 
-class Sequential(_Numbered):
-    """Modules applied one after the other, each to the result of the one before.
-
-    Takes modules, or one dictionary of named modules.
-
-    Example::
-
-        net = Sequential(Linear(4, 8), ReLU(), Linear(8, 2))
-    """
+class Ordered(_Numbered):
+    """Holds modules, numbered or named, in an order that its forward follows."""
 
     @overload
     def __init__(self, *args: Module) -> None: ...
@@ -157,6 +149,17 @@ class Sequential(_Numbered):
 
     def _like(self, values: list[Any], index: slice) -> Any:
         return type(self)(dict(zip(self._names()[index], values[index], strict=True)))
+
+
+class Sequential(Ordered):
+    """Modules applied one after the other, each to the result of the one before.
+
+    Takes modules, or one dictionary of named modules.
+
+    Example::
+
+        net = Sequential(Linear(4, 8), ReLU(), Linear(8, 2))
+    """
 
     def forward(self, input: Any) -> Any:
         """Return the result of the last module; ``input`` itself if there is none."""
@@ -289,8 +292,7 @@ class ModuleDict(_Named):
         self.update({} if modules is None else modules)
 
     def _set(self, key: str, value: Any) -> None:
-        if not isinstance(value, Module):
-            raise TypeError(f"ModuleDict: {key!r} is a {type(value).__name__}, expected a Module")
+        check_module("ModuleDict", repr(key), value)
         self.register_module(key, value)
 
 

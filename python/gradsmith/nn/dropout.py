@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gradsmith.nn import functional as F
 from gradsmith.nn.module import Module
+from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor
 
 
@@ -19,9 +20,7 @@ class _Dropout(Module):
             ValueError: ``p`` lies outside [0, 1].
         """
         super().__init__()
-        if isinstance(p, bool) or not isinstance(p, (int, float)):
-            raise TypeError(f"{type(self).__name__}: p is a {type(p).__name__}, expected a number")
-        if not 0 <= p <= 1:
+        if not 0 <= check_number(type(self).__name__, "p", p) <= 1:
             raise ValueError(f"{type(self).__name__}: p is {p}, expected a number in [0, 1]")
         self.p = p
         self.inplace = inplace
@@ -69,3 +68,45 @@ class AlphaDropout(_Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with elements set to SELU's lower limit; unchanged in evaluation."""
         return F.alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels of (N, C, ...)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input with channels set to SELU's lower limit; unchanged in evaluation."""
+        return F.feature_alpha_dropout(input, self.p, self.training)
+
+
+class GaussianNoise(Module):
+    """In training, adds normal numbers of mean 0 (Keras)."""
+
+    def __init__(self, stddev: float) -> None:
+        """Remember the standard deviation; the call checks it."""
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input with noise; unchanged in evaluation."""
+        return F.gaussian_noise(input, self.stddev, self.training)
+
+    def extra_repr(self) -> str:
+        """Return the standard deviation."""
+        return f"stddev={self.stddev}"
+
+
+class GaussianDropout(Module):
+    """In training, multiplies by normal numbers with dropout's mean and variance (Keras)."""
+
+    def __init__(self, rate: float) -> None:
+        """Remember the rate of the dropout it resembles; the call checks it."""
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input with noise; unchanged in evaluation."""
+        return F.gaussian_dropout(input, self.rate, self.training)
+
+    def extra_repr(self) -> str:
+        """Return the rate."""
+        return f"rate={self.rate}"

@@ -8,154 +8,181 @@ Example::
     F.cross_entropy(F.linear(x, weight, bias), labels)
 """
 
-from gradsmith.ops.attention import scaled_dot_product_attention
-from gradsmith.ops.conv import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
+from gradsmith.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from gradsmith.ops.attention_positions import rotary_embedding as rotary_embedding
+from gradsmith.ops.attention_scores import additive_attention as additive_attention
+from gradsmith.ops.attention_scores import dot_attention as dot_attention
+from gradsmith.ops.conv import conv1d as conv1d
+from gradsmith.ops.conv import conv2d as conv2d
+from gradsmith.ops.conv import conv3d as conv3d
+from gradsmith.ops.conv import conv_transpose1d as conv_transpose1d
+from gradsmith.ops.conv import conv_transpose2d as conv_transpose2d
+from gradsmith.ops.conv import conv_transpose3d as conv_transpose3d
+from gradsmith.ops.conv_fft import fft_conv2d as fft_conv2d
+from gradsmith.ops.conv_fold import fold as fold
+from gradsmith.ops.conv_fold import unfold as unfold
+from gradsmith.ops.conv_local import locally_connected1d as locally_connected1d
+from gradsmith.ops.conv_local import locally_connected2d as locally_connected2d
+from gradsmith.ops.conv_local import masked_conv2d as masked_conv2d
+from gradsmith.ops.conv_local import table_conv2d as table_conv2d
+from gradsmith.ops.conv_local import tiled_conv2d as tiled_conv2d
+from gradsmith.ops.conv_separable import binomial_blur2d as binomial_blur2d
+from gradsmith.ops.conv_separable import separable_kernel_conv2d as separable_kernel_conv2d
+from gradsmith.ops.elementwise_activation import celu as celu
+from gradsmith.ops.elementwise_activation import elu as elu
+from gradsmith.ops.elementwise_activation import gelu as gelu
+from gradsmith.ops.elementwise_activation import glu as glu
+from gradsmith.ops.elementwise_activation import hardshrink as hardshrink
+from gradsmith.ops.elementwise_activation import hardsigmoid as hardsigmoid
+from gradsmith.ops.elementwise_activation import hardswish as hardswish
+from gradsmith.ops.elementwise_activation import hardtanh as hardtanh
+from gradsmith.ops.elementwise_activation import leaky_relu as leaky_relu
+from gradsmith.ops.elementwise_activation import logsigmoid as logsigmoid
+from gradsmith.ops.elementwise_activation import mish as mish
+from gradsmith.ops.elementwise_activation import prelu as prelu
+from gradsmith.ops.elementwise_activation import relu as relu
+from gradsmith.ops.elementwise_activation import relu6 as relu6
+from gradsmith.ops.elementwise_activation import selu as selu
+from gradsmith.ops.elementwise_activation import silu as silu
+from gradsmith.ops.elementwise_activation import softplus as softplus
+from gradsmith.ops.elementwise_activation import softshrink as softshrink
+from gradsmith.ops.elementwise_activation import softsign as softsign
+from gradsmith.ops.elementwise_activation import tanhshrink as tanhshrink
+from gradsmith.ops.elementwise_activation import threshold as threshold
+from gradsmith.ops.elementwise_classic import bipolar_sigmoid as bipolar_sigmoid
+from gradsmith.ops.elementwise_classic import clipped_relu as clipped_relu
+from gradsmith.ops.elementwise_classic import maxout as maxout
+from gradsmith.ops.elementwise_classic import piecewise_linear as piecewise_linear
+from gradsmith.ops.elementwise_classic import scaled_sigmoid as scaled_sigmoid
+from gradsmith.ops.elementwise_classic import scaled_tanh as scaled_tanh
+from gradsmith.ops.elementwise_classic import step as step
+from gradsmith.ops.elementwise_math import sigmoid as sigmoid
+from gradsmith.ops.elementwise_math import tanh as tanh
+from gradsmith.ops.embedding import embedding as embedding
+from gradsmith.ops.embedding import one_hot as one_hot
+from gradsmith.ops.embedding_bag import embedding_bag as embedding_bag
+from gradsmith.ops.gemm import bilinear as bilinear
+from gradsmith.ops.gemm import linear as linear
+from gradsmith.ops.loss import binary_cross_entropy as binary_cross_entropy
+from gradsmith.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from gradsmith.ops.loss import huber_loss as huber_loss
+from gradsmith.ops.loss import kl_div as kl_div
+from gradsmith.ops.loss import l1_loss as l1_loss
+from gradsmith.ops.loss import mse_loss as mse_loss
+from gradsmith.ops.loss import smooth_l1_loss as smooth_l1_loss
+from gradsmith.ops.loss_class import cross_entropy as cross_entropy
+from gradsmith.ops.loss_class import nll_loss as nll_loss
+from gradsmith.ops.loss_ctc import ctc_loss as ctc_loss
+from gradsmith.ops.loss_distance import contrastive_loss as contrastive_loss
+from gradsmith.ops.loss_distance import cosine_embedding_loss as cosine_embedding_loss
+from gradsmith.ops.loss_distance import rbf_distance_loss as rbf_distance_loss
+from gradsmith.ops.loss_distance import triplet_margin_loss as triplet_margin_loss
+from gradsmith.ops.loss_distance import (
+    triplet_margin_with_distance_loss as triplet_margin_with_distance_loss,
 )
-from gradsmith.ops.elementwise_activation import (
-    celu,
-    elu,
-    gelu,
-    glu,
-    hardshrink,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    silu,
-    softplus,
-    softshrink,
-    softsign,
-    tanhshrink,
-    threshold,
-)
-from gradsmith.ops.elementwise_math import sigmoid, tanh
-from gradsmith.ops.embedding import embedding, one_hot
-from gradsmith.ops.gemm import bilinear, linear
-from gradsmith.ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    smooth_l1_loss,
-)
-from gradsmith.ops.loss_class import cross_entropy, nll_loss
-from gradsmith.ops.norm import (
-    batch_norm,
-    batch_norm_relu,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    rms_norm,
-)
-from gradsmith.ops.norm_response import local_response_norm
-from gradsmith.ops.pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
-from gradsmith.ops.random_dropout import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-)
-from gradsmith.ops.shape_copy import pad
-from gradsmith.ops.softmax import log_softmax, softmax, softmin
-
-__all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "alpha_dropout",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "batch_norm",
-    "batch_norm_relu",
-    "bilinear",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "celu",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "cross_entropy",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "elu",
-    "embedding",
-    "gelu",
-    "glu",
-    "group_norm",
-    "hardshrink",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "huber_loss",
-    "instance_norm",
-    "kl_div",
-    "l1_loss",
-    "layer_norm",
-    "leaky_relu",
-    "linear",
-    "local_response_norm",
-    "log_softmax",
-    "logsigmoid",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "mish",
-    "mse_loss",
-    "nll_loss",
-    "one_hot",
-    "pad",
-    "prelu",
-    "relu",
-    "relu6",
-    "rms_norm",
-    "scaled_dot_product_attention",
-    "selu",
-    "sigmoid",
-    "silu",
-    "smooth_l1_loss",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softshrink",
-    "softsign",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-]
+from gradsmith.ops.loss_gan import cycle_loss as cycle_loss
+from gradsmith.ops.loss_gan import feature_matching_loss as feature_matching_loss
+from gradsmith.ops.loss_gan import gan_hinge_loss as gan_hinge_loss
+from gradsmith.ops.loss_gan import gan_least_squares_loss as gan_least_squares_loss
+from gradsmith.ops.loss_gan import gan_minimax_loss as gan_minimax_loss
+from gradsmith.ops.loss_gan import gan_non_saturating_loss as gan_non_saturating_loss
+from gradsmith.ops.loss_gan import gan_wasserstein_loss as gan_wasserstein_loss
+from gradsmith.ops.loss_gan import gradient_penalty as gradient_penalty
+from gradsmith.ops.loss_gan import identity_loss as identity_loss
+from gradsmith.ops.loss_image import gram_matrix as gram_matrix
+from gradsmith.ops.loss_image import perceptual_loss as perceptual_loss
+from gradsmith.ops.loss_image import total_variation_loss as total_variation_loss
+from gradsmith.ops.loss_latent import contractive_penalty as contractive_penalty
+from gradsmith.ops.loss_latent import elbo_loss as elbo_loss
+from gradsmith.ops.loss_latent import sparsity_kl as sparsity_kl
+from gradsmith.ops.loss_latent import sparsity_l1 as sparsity_l1
+from gradsmith.ops.loss_latent import vae_kl_divergence as vae_kl_divergence
+from gradsmith.ops.loss_margin import hinge_embedding_loss as hinge_embedding_loss
+from gradsmith.ops.loss_margin import hinge_loss as hinge_loss
+from gradsmith.ops.loss_margin import margin_ranking_loss as margin_ranking_loss
+from gradsmith.ops.loss_margin import multi_margin_loss as multi_margin_loss
+from gradsmith.ops.loss_margin import multilabel_margin_loss as multilabel_margin_loss
+from gradsmith.ops.loss_margin import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from gradsmith.ops.loss_margin import soft_margin_loss as soft_margin_loss
+from gradsmith.ops.loss_margin import squared_hinge_loss as squared_hinge_loss
+from gradsmith.ops.loss_region import dice_loss as dice_loss
+from gradsmith.ops.loss_region import focal_loss as focal_loss
+from gradsmith.ops.loss_region import jaccard_loss as jaccard_loss
+from gradsmith.ops.loss_regression import gaussian_nll_loss as gaussian_nll_loss
+from gradsmith.ops.loss_regression import half_sum_squared_error as half_sum_squared_error
+from gradsmith.ops.loss_regression import log_cosh_loss as log_cosh_loss
+from gradsmith.ops.loss_regression import poisson_nll_loss as poisson_nll_loss
+from gradsmith.ops.loss_regression import pseudo_huber_loss as pseudo_huber_loss
+from gradsmith.ops.loss_regression import sum_squared_error as sum_squared_error
+from gradsmith.ops.loss_reinforcement import policy_gradient_loss as policy_gradient_loss
+from gradsmith.ops.loss_reinforcement import td_loss as td_loss
+from gradsmith.ops.loss_sequence import sequence_cross_entropy as sequence_cross_entropy
+from gradsmith.ops.loss_yolo import yolo_boxes as yolo_boxes
+from gradsmith.ops.loss_yolo import yolo_loss as yolo_loss
+from gradsmith.ops.neurons import kohonen_step as kohonen_step
+from gradsmith.ops.neurons import rbf as rbf
+from gradsmith.ops.neurons import winner_take_all as winner_take_all
+from gradsmith.ops.norm import batch_norm as batch_norm
+from gradsmith.ops.norm import batch_norm_relu as batch_norm_relu
+from gradsmith.ops.norm import group_norm as group_norm
+from gradsmith.ops.norm import instance_norm as instance_norm
+from gradsmith.ops.norm import layer_norm as layer_norm
+from gradsmith.ops.norm import rms_norm as rms_norm
+from gradsmith.ops.norm_response import cross_map_lrn2d as cross_map_lrn2d
+from gradsmith.ops.norm_response import local_response_norm as local_response_norm
+from gradsmith.ops.norm_scale import adain as adain
+from gradsmith.ops.norm_scale import normalize as normalize
+from gradsmith.ops.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from gradsmith.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from gradsmith.ops.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from gradsmith.ops.pool import adaptive_max_pool1d as adaptive_max_pool1d
+from gradsmith.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
+from gradsmith.ops.pool import adaptive_max_pool3d as adaptive_max_pool3d
+from gradsmith.ops.pool import avg_pool1d as avg_pool1d
+from gradsmith.ops.pool import avg_pool2d as avg_pool2d
+from gradsmith.ops.pool import avg_pool3d as avg_pool3d
+from gradsmith.ops.pool import max_pool1d as max_pool1d
+from gradsmith.ops.pool import max_pool2d as max_pool2d
+from gradsmith.ops.pool import max_pool3d as max_pool3d
+from gradsmith.ops.pool_fractional import fractional_max_pool2d as fractional_max_pool2d
+from gradsmith.ops.pool_masked import masked_max as masked_max
+from gradsmith.ops.pool_masked import masked_mean as masked_mean
+from gradsmith.ops.pool_regions import roi_align as roi_align
+from gradsmith.ops.pool_regions import roi_pool as roi_pool
+from gradsmith.ops.pool_unpool import max_unpool1d as max_unpool1d
+from gradsmith.ops.pool_unpool import max_unpool2d as max_unpool2d
+from gradsmith.ops.pool_unpool import max_unpool3d as max_unpool3d
+from gradsmith.ops.pool_windows import lp_pool1d as lp_pool1d
+from gradsmith.ops.pool_windows import lp_pool2d as lp_pool2d
+from gradsmith.ops.pool_windows import lp_pool3d as lp_pool3d
+from gradsmith.ops.pool_windows import min_pool1d as min_pool1d
+from gradsmith.ops.pool_windows import min_pool2d as min_pool2d
+from gradsmith.ops.pool_windows import min_pool3d as min_pool3d
+from gradsmith.ops.pool_windows import subsampling2d as subsampling2d
+from gradsmith.ops.random_dropout import alpha_dropout as alpha_dropout
+from gradsmith.ops.random_dropout import dropout as dropout
+from gradsmith.ops.random_dropout import dropout1d as dropout1d
+from gradsmith.ops.random_dropout import dropout2d as dropout2d
+from gradsmith.ops.random_dropout import dropout3d as dropout3d
+from gradsmith.ops.random_dropout import feature_alpha_dropout as feature_alpha_dropout
+from gradsmith.ops.random_noise import gaussian_dropout as gaussian_dropout
+from gradsmith.ops.random_noise import gaussian_noise as gaussian_noise
+from gradsmith.ops.random_noise import rrelu as rrelu
+from gradsmith.ops.resampling import interpolate as interpolate
+from gradsmith.ops.resampling import upsample as upsample
+from gradsmith.ops.resampling_grid import affine_grid as affine_grid
+from gradsmith.ops.resampling_grid import grid_sample as grid_sample
+from gradsmith.ops.shape_copy import pad as pad
+from gradsmith.ops.shape_shuffle import channel_shuffle as channel_shuffle
+from gradsmith.ops.shape_shuffle import depth_to_space as depth_to_space
+from gradsmith.ops.shape_shuffle import pixel_shuffle as pixel_shuffle
+from gradsmith.ops.shape_shuffle import pixel_unshuffle as pixel_unshuffle
+from gradsmith.ops.shape_shuffle import space_to_depth as space_to_depth
+from gradsmith.ops.similarity import cosine_similarity as cosine_similarity
+from gradsmith.ops.similarity import pairwise_distance as pairwise_distance
+from gradsmith.ops.similarity import pdist as pdist
+from gradsmith.ops.softmax import log_softmax as log_softmax
+from gradsmith.ops.softmax import softmax as softmax
+from gradsmith.ops.softmax import softmin as softmin
+from gradsmith.ops.softmax_choice import gumbel_softmax as gumbel_softmax
+from gradsmith.ops.softmax_choice import hardmax as hardmax

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradsmith.autograd.mode import mode
 from gradsmith.nn.activation import ReLU, Sigmoid, Tanh
 from gradsmith.nn.linear import Linear
 from gradsmith.nn.location import locate
@@ -66,7 +67,11 @@ def _is_plain(module: Module) -> bool:
     """Whether calling the module does nothing but what the library's class defines."""
     kind = type(module)
     return kind.forward is _FORWARD[kind] and not (
-        module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
     )
 
 
@@ -82,10 +87,11 @@ def _run_pair(pair: Pair, module: Module, after: Module, input: Any) -> Any:
 def run_in_order(modules: Sequence[Any], input: Any) -> Any:
     """Return the result of the last module; ``input`` itself if there is none."""
     position, end = 0, len(modules)
+    is_watched = mode.watcher is not None  # by somebody who wants to see each module's own op
     while position < end:
         module = modules[position]
         position += 1
-        if position < end:
+        if position < end and not is_watched:
             after = modules[position]
             pair = _PAIRS.get((type(module), type(after)))
             if pair is not None and _is_plain(module) and _is_plain(after):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from gradsmith.backend import FLOATING, Device, DType, as_device, as_dtype
 from gradsmith.hooks import HookHandle
 from gradsmith.nn import state
+from gradsmith.nn.hooked import call_hooked
 from gradsmith.nn.location import locate
 from gradsmith.nn.module_tree import BUFFER, MODULE, PARAMETER, ModuleTree, join_path
 from gradsmith.nn.state import IncompatibleKeys
+from gradsmith.nn.symbol import MAY_BE_SYMBOLIC, recorded, symbols_in
 from gradsmith.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ class Module(ModuleTree, TrainMethods):
 
     training: bool = True
     # Lists once there are hooks; None keeps the call of a module without hooks short.
-    _forward_hooks: list[tuple[Callable[..., Any], bool]] | None = None
-    _forward_pre_hooks: list[tuple[Callable[..., Any], bool]] | None = None
+    _forward_hooks: list[tuple[Any, ...]] | None = None
+    _forward_pre_hooks: list[tuple[Any, ...]] | None = None
+    _backward_hooks: list[tuple[Any, ...]] | None = None
+    _backward_pre_hooks: list[tuple[Any, ...]] | None = None
 
     # ---- the call --------------------------------------------------------------------------------
 
@@ -51,32 +55,34 @@ class Module(ModuleTree, TrainMethods):
     forward: Callable[..., Any] = _no_forward
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward`` between the hooks; errors name the module they come from."""
+        """Run ``forward`` between the hooks; errors name the module they come from.
+
+        Called on symbols, which `Input` makes, it is recorded for a `Graph`.
+        """
+        if type(args[0] if args else kwargs) in MAY_BE_SYMBOLIC and symbols_in(args, kwargs):
+            return recorded(self, args, kwargs)
         try:
-            if self._forward_hooks or self._forward_pre_hooks:
-                return self._call_hooked(args, kwargs)
+            if (
+                self._forward_hooks
+                or self._forward_pre_hooks
+                or self._backward_hooks
+                or self._backward_pre_hooks
+            ):
+                return call_hooked(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except (ValueError, TypeError, IndexError) as error:
             locate(error, self)
             raise
 
-    def _call_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in tuple(self._forward_pre_hooks or ()):
-            if with_kwargs:
-                changed = hook(self, args, kwargs)
-                if changed is not None:
-                    args, kwargs = changed
-            else:
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._forward_hooks or ()):
-            given = (self, args, kwargs, result) if with_kwargs else (self, args, result)
-            changed = hook(*given)
-            if changed is not None:
-                result = changed
-        return result
+    def _add_hook(self, kind: str, entry: tuple[Any, ...], first: bool) -> HookHandle:
+        if not callable(entry[0]):
+            raise TypeError(f"the hook is a {type(entry[0]).__name__}, expected a callable")
+        hooks = getattr(self, kind)
+        if hooks is None:
+            hooks = []
+            setattr(self, kind, hooks)
+        hooks.insert(0 if first else len(hooks), entry)
+        return HookHandle(hooks, entry)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -85,22 +91,43 @@ class Module(ModuleTree, TrainMethods):
 
         With ``with_kwargs`` the hook gets ``(module, args, kwargs)`` and may return both.
         """
-        hooks = self._forward_pre_hooks
-        if hooks is None:
-            hooks = self._forward_pre_hooks = []
-        return _add_hook(hooks, (hook, with_kwargs), prepend)
+        return self._add_hook("_forward_pre_hooks", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> HookHandle:
         """Call ``hook(module, args, output)`` after each forward; its result replaces the output.
 
-        With ``with_kwargs`` the hook gets ``(module, args, kwargs, output)``.
+        With ``with_kwargs`` the hook gets ``(module, args, kwargs, output)``. With ``always_call``
+        it is called also when forward raises, with None as output.
         """
-        hooks = self._forward_hooks
-        if hooks is None:
-            hooks = self._forward_hooks = []
-        return _add_hook(hooks, (hook, with_kwargs), prepend)
+        return self._add_hook("_forward_hooks", (hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known.
+
+        ``grad_output`` is a tuple with an entry per output, None for those without a gradient; a
+        tuple or tensor that the hook returns replaces it.
+        """
+        return self._add_hook("_backward_pre_hooks", (hook,), prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are known.
+
+        ``grad_input`` is a tuple with an entry per positional argument, None for those without a
+        gradient; a tuple or tensor that the hook returns replaces it. If no argument requires a
+        gradient, the hook is called when the outputs' gradients are known.
+        """
+        return self._add_hook("_backward_hooks", (hook,), prepend)
 
     # ---- changing all of it ----------------------------------------------------------------------
 
@@ -264,17 +291,6 @@ class Module(ModuleTree, TrainMethods):
         if not children and len(lines) < 2:
             return f"{name}({extra})"
         return f"{name}(\n  " + "\n  ".join(lines + children) + "\n)"
-
-
-def _add_hook(
-    hooks: list[tuple[Callable[..., Any], bool]],
-    entry: tuple[Callable[..., Any], bool],
-    first: bool,
-) -> HookHandle:
-    if not callable(entry[0]):
-        raise TypeError(f"the hook is a {type(entry[0]).__name__}, expected a callable")
-    hooks.insert(0 if first else len(hooks), entry)
-    return HookHandle(hooks, entry)
 
 
 def _indent(text: str) -> str:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 PARAMETER, BUFFER, TRANSIENT, MODULE = "parameter", "buffer", "transient buffer", "module"
 
 
+def check_module(op: str, argument: str, module: Any) -> None:
+    """Refuse an argument that has to be a module and is none, with a TypeError."""
+    if not isinstance(module, ModuleTree):
+        raise TypeError(f"{op}: {argument} is a {type(module).__name__}, expected a Module")
+
+
 class ModuleTree:
     """Registration and lookup; the base of `Module`."""
 
@@ -216,10 +222,7 @@ class ModuleTree:
             TypeError: ``module`` is no `Module`.
             ValueError: there is no module at the path, or the path is empty.
         """
-        if not isinstance(module, ModuleTree):
-            raise TypeError(
-                f"set_submodule: got a {type(module).__name__} for {target!r}, expected a Module"
-            )
+        check_module("set_submodule", "module", module)
         if not target:
             raise ValueError("set_submodule: the path is empty; a module cannot replace itself")
         self.get_submodule(target)

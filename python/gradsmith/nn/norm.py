@@ -183,8 +183,8 @@ class GroupNorm(Module):
         )
 
 
-class LocalResponseNorm(Module):
-    """Divides by a power of the energy in ``size`` neighbouring channels (Krizhevsky 2012)."""
+class _ResponseNorm(Module):
+    """Options of the two layers that divide by the energy of neighbouring channels."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         """Remember the options.
@@ -193,15 +193,48 @@ class LocalResponseNorm(Module):
             ValueError: ``size`` is not positive.
         """
         super().__init__()
-        self.size = checked_int("LocalResponseNorm", "size", size)
+        self.size = checked_int(type(self).__name__, "size", size)
         self.alpha = alpha
         self.beta = beta
         self.k = k
+
+    def extra_repr(self) -> str:
+        """Return the options."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class LocalResponseNorm(_ResponseNorm):
+    """Divides by a power of the energy in ``size`` neighbouring channels (Krizhevsky 2012)."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input (N, C, *) normalised, of the same shape."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
+
+class CrossMapLRN2d(_ResponseNorm):
+    """`LocalResponseNorm` of images, with ``(size - 1) // 2`` channels on either side."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        """Remember the options; errors are those of `LocalResponseNorm`."""
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input (N, C, H, W) normalised, of the same shape."""
+        return F.cross_map_lrn2d(input, self.size, self.alpha, self.beta, self.k)
+
+
+class AdaIN(Module):
+    """Gives each channel of the content the mean and deviation of the style (Huang et al. 2017)."""
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        """Remember ``eps``, which is added to the variances."""
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, content: Tensor, style: Tensor) -> Tensor:
+        """Return the content (N, C, *) with the statistics of the style (N, C, *)."""
+        return F.adain(content, style, self.eps)
+
     def extra_repr(self) -> str:
-        """Return the options."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+        """Return the option."""
+        return f"eps={self.eps}"

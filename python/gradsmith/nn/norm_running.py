@@ -181,6 +181,60 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over all processes: in one process, that of any number of dimensions."""
+
+    ranks = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        """Make parameters and statistics; the arguments are those of `BatchNorm2d`.
+
+        Raises:
+            ValueError: a process group is given; there is one process.
+        """
+        if process_group is not None:
+            raise ValueError("SyncBatchNorm: process_group is given, expected None (one process)")
+        place = {"device": device, "dtype": dtype}
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, **place, bias=bias
+        )
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """Return the module with every batch normalisation in it replaced by one of this class.
+
+        Parameters and statistics are the same tensors as before.
+        """
+        if isinstance(module, _BatchNorm) and not isinstance(module, cls):
+            converted = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            for name in module._kinds:
+                setattr(converted, name, getattr(module, name))
+            return converted.train(module.training)
+        for name, child in module.named_children():
+            module.set_submodule(name, cls.convert_sync_batchnorm(child, process_group))
+        return module
+
+
 class _InstanceNorm(_RunningNorm):
     """Normalises each channel of each sample over its positions."""
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from gradsmith.ops.creation import empty
 from gradsmith.tensor import Tensor
 
 
@@ -26,3 +28,22 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is known only when its module first sees an input.
+
+    Until `materialize` it is empty; optimisers that hold it train it from then on.
+    """
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        """Remember device and dtype as those of an empty tensor."""
+        super().__init__(empty(0, device=device, dtype=dtype), requires_grad)
+
+    def materialize(self, shape: Sequence[int]) -> None:
+        """Become a `Parameter` of a shape, of arbitrary content."""
+        self.data = empty(tuple(shape), device=self.device, dtype=self.dtype)
+        self.__class__ = Parameter  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"

@@ -1,172 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recurrent layers over sequences: `RNN`, `LSTM` and `GRU`."""
+"""Recurrent layers over sequences: `RNN`, `LSTM`, `GRU` and `PeepholeLSTM`.
+
+All take padded input, with the ``lengths`` of its sequences if they differ, or packed sequences.
+"""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable
 from typing import Any
 
-from gradsmith.nn import init
-from gradsmith.nn.module import Module
-from gradsmith.nn.sizes import checked_int, new_parameter
-from gradsmith.ops import rnn_stack
-from gradsmith.ops.creation import zeros
-from gradsmith.ops.options import check_number
-from gradsmith.ops.rnn import GATES, States, pair_of
-from gradsmith.ops.shape import squeeze, unsqueeze
-from gradsmith.tensor import Tensor, array_of
-
-_NETWORKS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
-    "rnn_tanh": rnn_stack.rnn_tanh,
-    "rnn_relu": rnn_stack.rnn_relu,
-    "lstm": rnn_stack.lstm,
-    "gru": rnn_stack.gru,
-}
+from gradsmith.nn.rnn_base import Recurrent, cell_of
+from gradsmith.nn.sizes import checked_int
+from gradsmith.ops.rnn import States, pair_of
+from gradsmith.ops.rnn_packing import PackedSequence
+from gradsmith.tensor import Tensor
 
 
-def draw_parameters(module: Module, hidden_size: int) -> None:
-    """Draw all parameters uniformly within 1 / sqrt(hidden_size)."""
-    bound = 1 / math.sqrt(hidden_size)
-    for parameter in module.parameters():
-        init.uniform_(parameter, -bound, bound)
-
-
-def cell_of(layer: str, nonlinearity: str) -> str:
-    """Return the cell with this nonlinearity.
-
-    Raises:
-        ValueError: the nonlinearity is unknown.
-    """
-    if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"{layer}: nonlinearity is {nonlinearity!r}, expected 'tanh' or 'relu'")
-    return f"rnn_{nonlinearity}"
-
-
-# More would only fill the memory with parameters.
-_MOST_LAYERS = 10_000
-
-
-class _Recurrent(Module):
-    """What the three networks share: options, parameters, the call."""
-
-    def __init__(
-        self,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        device: Any,
-        dtype: Any,
-    ) -> None:
-        super().__init__()
-        name = type(self).__name__
-        self.input_size = checked_int(name, "input_size", input_size)
-        self.hidden_size = checked_int(name, "hidden_size", hidden_size)
-        self.num_layers = checked_int(name, "num_layers", num_layers)
-        if self.num_layers > _MOST_LAYERS:
-            raise ValueError(f"{name}: num_layers is {num_layers}, expected 1 to {_MOST_LAYERS}")
-        if not 0 <= check_number(name, "dropout", dropout) <= 1:
-            raise ValueError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout is {dropout}, but it acts between layers and there is only one",
-                stacklevel=3,
-            )
-        self.bias = bool(bias)
-        self.batch_first = bool(batch_first)
-        self.dropout = float(dropout)
-        self.bidirectional = bool(bidirectional)
-        self._cell = cell
-        rows, hidden = GATES[cell] * self.hidden_size, self.hidden_size
-        directions = 2 if bidirectional else 1
-        self._names: list[str] = []
-        for layer in range(self.num_layers):
-            columns = self.input_size if layer == 0 else hidden * directions
-            shapes: dict[str, tuple[int, ...]] = {
-                "weight_ih": (rows, columns),
-                "weight_hh": (rows, hidden),
-            }
-            if bias:
-                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-            for suffix in ("", "_reverse")[:directions]:
-                for kind, shape in shapes.items():
-                    parameter = new_parameter(*shape, device=device, dtype=dtype)
-                    self.register_parameter(f"{kind}_l{layer}{suffix}", parameter)
-                    self._names.append(f"{kind}_l{layer}{suffix}")
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the parameters anew, uniform within 1 / sqrt(hidden_size)."""
-        draw_parameters(self, self.hidden_size)
-
-    def _run(self, input: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-        """Return the outputs and the last states, with a batch dimension if the input has one."""
-        name = type(self).__name__.lower()
-        array = array_of(name, input)
-        if array.ndim not in (2, 3):
-            raise ValueError(
-                f"{name}: input has shape {array.shape}, expected 2 or 3 dimensions "
-                "(steps, features, and a batch between or before them)"
-            )
-        if array.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: input has {array.shape[-1]} features, expected {self.input_size}"
-            )
-        has_batch = array.ndim == 3
-        batch_dim = 0 if self.batch_first else 1
-        x = input if has_batch else unsqueeze(input, batch_dim)
-        if states is None:
-            layers = self.num_layers * (2 if self.bidirectional else 1)
-            shape = (layers, x.shape[batch_dim], self.hidden_size)
-            zero = zeros(*shape, dtype=x.dtype, device=x.device)
-            states = (zero, zero) if self._cell == "lstm" else (zero,)
-        else:
-            for label, state in zip(("h_0", "c_0"), states, strict=False):
-                if array_of(name, state, label).ndim != array.ndim:
-                    raise ValueError(
-                        f"{name}: {label} has shape {state.shape}, expected {array.ndim} "
-                        f"dimensions, for an input of shape {array.shape}"
-                    )
-            if not has_batch:
-                states = tuple(unsqueeze(state, 1) for state in states)
-        y, *last = _NETWORKS[self._cell](
-            x,
-            states if self._cell == "lstm" else states[0],
-            [getattr(self, each) for each in self._names],
-            self.bias,
-            self.num_layers,
-            self.dropout,
-            self.training,
-            self.bidirectional,
-            self.batch_first,
-        )
-        if has_batch:
-            return y, *last
-        return squeeze(y, batch_dim), *(squeeze(state, 1) for state in last)
-
-    def extra_repr(self) -> str:
-        """Return the options that differ from their defaults."""
-        text = f"{self.input_size}, {self.hidden_size}"
-        if self.num_layers != 1:
-            text += f", num_layers={self.num_layers}"
-        if not self.bias:
-            text += ", bias=False"
-        if self.batch_first:
-            text += ", batch_first=True"
-        if self.dropout:
-            text += f", dropout={self.dropout}"
-        if self.bidirectional:
-            text += ", bidirectional=True"
-        return text
-
-
-class RNN(_Recurrent):
+class RNN(Recurrent):
     """Layers of ``h = tanh(weight_ih x + bias_ih + weight_hh h + bias_hh)`` over a sequence.
 
     Attributes:
@@ -188,29 +37,50 @@ class RNN(_Recurrent):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        merge_mode: str | None = "concat",
     ) -> None:
-        """Make the parameters; ``nonlinearity`` is ``"tanh"`` or ``"relu"``.
+        """Make the parameters.
+
+        Args:
+            input_size: features of a step.
+            hidden_size: features of the state.
+            num_layers: layers on top of each other.
+            nonlinearity: ``"tanh"`` or ``"relu"``.
+            bias: whether there are biases.
+            batch_first: whether the batch is the first dimension of input and output.
+            dropout: share of each layer's outputs but the last's that is dropped in training.
+            bidirectional: whether a second set of weights walks the sequence backwards.
+            device: where the parameters are.
+            dtype: of the parameters.
+            merge_mode: what becomes of the last layer's outputs of both directions: ``"concat"``,
+                ``"sum"``, ``"mul"``, ``"ave"``, or None for a pair of them.
 
         Raises:
             ValueError: a size is not positive, ``dropout`` is not in [0, 1], or the nonlinearity
-                is unknown.
+                or the merge mode is unknown.
         """
         cell = cell_of("RNN", nonlinearity)
-        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
+        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype, merge_mode)
         super().__init__(cell, input_size, hidden_size, *options)
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> States:
+    def forward(
+        self, input: Tensor | PackedSequence, hx: Tensor | None = None, lengths: Any = None
+    ) -> tuple[Any, Tensor]:
         """Return the outputs of the last layer and the last states of all.
 
         Args:
-            input: (T, B, I), or (B, T, I) with ``batch_first``, or (T, I).
+            input: (T, B, I), or (B, T, I) with ``batch_first``, or (T, I); or packed sequences,
+                which give packed outputs.
             hx: initial states, (layers * directions, B, H), zeros if None; no B if input has none.
+            lengths: integers (B,) in [1, T]; what lies past a sequence's end is not read, outputs
+                there are 0, and the last state is that at the sequence's own end.
 
         Raises:
-            ValueError: a shape does not fit.
+            ValueError: a shape does not fit, or a length is out of range.
         """
-        y, h = self._run(input, None if hx is None else (hx,))
+        y, h = self._run(input, None if hx is None else (hx,), lengths)
         return y, h
 
     def extra_repr(self) -> str:
@@ -219,11 +89,79 @@ class RNN(_Recurrent):
         return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity='relu'"
 
 
-class LSTM(_Recurrent):
+class LSTM(Recurrent):
     """Long short-term memory over a sequence, gates in the order i, f, g, o.
 
     Attributes:
         weight_ih_l0: (4 * hidden_size, input_size); the rest as in `RNN`, with 4 * hidden_size.
+        weight_hr_l0: (proj_size, hidden_size), with ``proj_size`` only.
+
+    Example:
+        >>> import gradsmith as gs
+        >>> lstm = gs.nn.LSTM(3, 5, batch_first=True, bidirectional=True)
+        >>> y, (h, c) = lstm(gs.randn(2, 7, 3), lengths=gs.tensor([7, 4]))
+        >>> y.shape, h.shape, y[1, 4:].abs().sum().item()
+        ((2, 7, 10), (2, 2, 5), 0.0)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        merge_mode: str | None = "concat",
+    ) -> None:
+        """Make the parameters; the arguments are those of `RNN`, and ``proj_size``.
+
+        ``proj_size`` above 0 is the size of the state after a projection (Sak et al. 2014).
+
+        Raises:
+            ValueError: as `RNN`, or ``proj_size`` is not below ``hidden_size``.
+        """
+        self.proj_size = checked_int("LSTM", "proj_size", proj_size, minimum=0)
+        if self.proj_size and self.proj_size >= checked_int("LSTM", "hidden_size", hidden_size):
+            raise ValueError(
+                f"LSTM: proj_size is {proj_size}, expected less than hidden_size {hidden_size}"
+            )
+        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype, merge_mode)
+        cell = "lstm_projected" if self.proj_size else "lstm"
+        super().__init__(cell, input_size, hidden_size, *options, self.proj_size)
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: States | None = None, lengths: Any = None
+    ) -> tuple[Any, States]:
+        """Return the outputs of the last layer and the pair of last states and cells of all.
+
+        Args:
+            input: as `RNN.forward`.
+            hx: the pair (h_0, c_0), each (layers * directions, B, H), zeros if None; no B if
+                input has none.
+            lengths: as `RNN.forward`.
+
+        Raises:
+            ValueError: a shape does not fit, or a length is out of range.
+            TypeError: ``hx`` is no pair.
+        """
+        y, h, c = self._run(input, None if hx is None else pair_of("lstm", hx), lengths)
+        return y, (h, c)
+
+
+class PeepholeLSTM(Recurrent):
+    """LSTM whose gates see the cell, through a weight per unit (Gers and Schmidhuber 2000).
+
+    The gates i and f see the cell before, o the new one.
+
+    Attributes:
+        weight_ih_l0: (4 * hidden_size, input_size); the rest as in `LSTM`.
+        weight_ch_l0: (3 * hidden_size), from the cell to the gates i, f, o.
     """
 
     def __init__(
@@ -237,32 +175,22 @@ class LSTM(_Recurrent):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        merge_mode: str | None = "concat",
     ) -> None:
-        """Make the parameters.
+        """Make the parameters; arguments and errors are those of `RNN`."""
+        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype, merge_mode)
+        super().__init__("lstm_peephole", input_size, hidden_size, *options)
 
-        Raises:
-            ValueError: a size is not positive, or ``dropout`` is not in [0, 1].
-        """
-        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
-        super().__init__("lstm", input_size, hidden_size, *options)
-
-    def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:
-        """Return the outputs of the last layer and the pair of last states and cells of all.
-
-        Args:
-            input: (T, B, I), or (B, T, I) with ``batch_first``, or (T, I).
-            hx: the pair (h_0, c_0), each (layers * directions, B, H), zeros if None; no B if
-                input has none.
-
-        Raises:
-            ValueError: a shape does not fit.
-            TypeError: ``hx`` is no pair.
-        """
-        y, h, c = self._run(input, None if hx is None else pair_of("lstm", hx))
+    def forward(
+        self, input: Tensor | PackedSequence, hx: States | None = None, lengths: Any = None
+    ) -> tuple[Any, States]:
+        """Return what `LSTM.forward` returns, of the same arguments."""
+        y, h, c = self._run(input, None if hx is None else pair_of("peepholelstm", hx), lengths)
         return y, (h, c)
 
 
-class GRU(_Recurrent):
+class GRU(Recurrent):
     """Gated recurrent units over a sequence, gates in the order r, z, n.
 
     Attributes:
@@ -280,12 +208,28 @@ class GRU(_Recurrent):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        merge_mode: str | None = "concat",
+        reset_after: bool = True,
     ) -> None:
-        """Make the parameters; errors are those of `LSTM`."""
-        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
-        super().__init__("gru", input_size, hidden_size, *options)
+        """Make the parameters; arguments and errors are those of `RNN`, and ``reset_after``.
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> States:
+        With ``reset_after`` (PyTorch, Keras) ``n = tanh(W x + b + r (U h + c))``, without (Cho et
+        al. 2014) ``n = tanh(W x + b + U (r h) + c)``, step by step.
+        """
+        options = (num_layers, bias, batch_first, dropout, bidirectional, device, dtype, merge_mode)
+        super().__init__(
+            "gru" if reset_after else "gru_reset_before", input_size, hidden_size, *options
+        )
+        self.reset_after = bool(reset_after)
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: Tensor | None = None, lengths: Any = None
+    ) -> tuple[Any, Tensor]:
         """Return the outputs of the last layer and the last states of all, as `RNN.forward`."""
-        y, h = self._run(input, None if hx is None else (hx,))
+        y, h = self._run(input, None if hx is None else (hx,), lengths)
         return y, h
+
+    def extra_repr(self) -> str:
+        """Return the options that differ from their defaults."""
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")

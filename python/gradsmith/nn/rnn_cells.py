@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single recurrent cells, one step per call: `RNNCell`, `LSTMCell` and `GRUCell`."""
+"""Single recurrent cells, one step per call: LSTM, peephole LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Any, ClassVar
 
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
-from gradsmith.nn.rnn import cell_of, draw_parameters
+from gradsmith.nn.rnn_base import cell_of, draw_parameters
 from gradsmith.nn.sizes import checked_int, new_parameter
 from gradsmith.ops import rnn
 from gradsmith.ops.creation import zeros
 from gradsmith.ops.rnn import States, pair_of
+from gradsmith.ops.rnn_variants import peephole_lstm_cell
 from gradsmith.ops.shape import squeeze, unsqueeze
 from gradsmith.tensor import Tensor, array_of
 
 
 class _Cell(Module):
-    """What the three cells share."""
+    """What the cells share."""
 
     gates: ClassVar[int]
+    states: ClassVar[int] = 1
+    has_peepholes: ClassVar[bool] = False
     weight_ih: Parameter
     weight_hh: Parameter
     bias_ih: Parameter | None
@@ -40,6 +43,8 @@ class _Cell(Module):
         for kind in ("bias_ih", "bias_hh"):
             parameter = new_parameter(rows, device=device, dtype=dtype) if bias else None
             self.register_parameter(kind, parameter)
+        if self.has_peepholes:
+            self.weight_ch = new_parameter(3 * self.hidden_size, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -64,7 +69,7 @@ class _Cell(Module):
             raise ValueError(
                 f"{name}: input has {array.shape[-1]} features, expected {self.input_size}"
             )
-        count = 2 if isinstance(self, LSTMCell) else 1
+        count = self.states
         if states is None:
             shape = (*array.shape[:-1], self.hidden_size)
             states = (zeros(*shape, dtype=input.dtype, device=input.device),) * count
@@ -135,6 +140,7 @@ class LSTMCell(_Cell):
     """One LSTM step, gates in the order i, f, g, o; parameters as in `RNNCell`, four times."""
 
     gates = 4
+    states = 2
 
     def __init__(
         self,
@@ -159,6 +165,27 @@ class LSTMCell(_Cell):
             TypeError: ``hx`` is no pair.
         """
         h, c = self._step(rnn.lstm_cell, input, None if hx is None else pair_of("lstmcell", hx))
+        return h, c
+
+
+class PeepholeLSTMCell(LSTMCell):
+    """One LSTM step whose gates see the cell (Gers and Schmidhuber 2000).
+
+    Attributes:
+        weight_ch: (3 * hidden_size), from the cell to the gates i, f, o; the rest as in `LSTMCell`.
+    """
+
+    has_peepholes = True
+    weight_ch: Parameter
+
+    def forward(self, input: Tensor, hx: States | None = None) -> States:
+        """Return what `LSTMCell.forward` returns, of the same arguments."""
+
+        def step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, *biases: Any) -> States:
+            return peephole_lstm_cell(x, states, w_ih, w_hh, self.weight_ch, *biases)
+
+        states = None if hx is None else pair_of("peepholelstmcell", hx)
+        h, c = self._step(step, input, states)
         return h, c
 
 

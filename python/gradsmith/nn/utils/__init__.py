@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Helpers for parameters: clipping of gradients, and all parameters as one vector."""
+"""Helpers for parameters, gradients and sequences: clipping, freezing, packing."""
 
+from gradsmith.nn.utils import rnn as rnn
+from gradsmith.nn.utils.clip_grad import add_grad_noise_ as add_grad_noise_
 from gradsmith.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
+from gradsmith.nn.utils.clip_grad import clip_grad_norm_per_tensor_ as clip_grad_norm_per_tensor_
 from gradsmith.nn.utils.clip_grad import clip_grad_value_ as clip_grad_value_
+from gradsmith.nn.utils.clip_grad import clip_grads_with_norm_ as clip_grads_with_norm_
+from gradsmith.nn.utils.clip_grad import get_total_norm as get_total_norm
 from gradsmith.nn.utils.convert_parameters import parameters_to_vector as parameters_to_vector
 from gradsmith.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
-
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+from gradsmith.nn.utils.freezing import freeze as freeze
+from gradsmith.nn.utils.freezing import unfreeze as unfreeze
+from gradsmith.nn.utils.spectral_norm import remove_spectral_norm as remove_spectral_norm
+from gradsmith.nn.utils.spectral_norm import spectral_norm as spectral_norm
+from gradsmith.nn.utils.weight_norm import remove_weight_norm as remove_weight_norm
+from gradsmith.nn.utils.weight_norm import weight_norm as weight_norm

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from gradsmith.autograd import no_grad
 from gradsmith.ops.joining import cat
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -16,7 +16,10 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     Raises:
         ValueError: there are no parameters.
     """
-    flat = [parameter.reshape(-1) for parameter in parameters]
+    given = list(parameters)
+    for each in given:
+        array_of("parameters_to_vector", each, "parameters")
+    flat = [parameter.reshape(-1) for parameter in given]
     if not flat:
         raise ValueError("parameters_to_vector: there are no parameters")
     return cat(flat)
@@ -33,6 +36,8 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     if not isinstance(vec, Tensor):
         raise TypeError(f"vector_to_parameters: vec is a {type(vec).__name__}, expected a tensor")
     targets = list(parameters)
+    for each in targets:
+        array_of("vector_to_parameters", each, "parameters")
     total = sum(target.numel() for target in targets)
     if vec.shape != (total,):
         raise ValueError(f"vector_to_parameters: vec has shape {vec.shape}, expected ({total},)")
