@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, check_number
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_number
 
 
 class Adadelta(Optimizer):

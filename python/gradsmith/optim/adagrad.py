@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, check_number
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_number
 
 
 class Adagrad(Optimizer):
@@ -54,7 +55,7 @@ class Adagrad(Optimizer):
         for name in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
             check_number("Adagrad", name, group[name])
 
-    def _first_state(self, group: dict[str, Any]) -> float:
+    def _first_state(self, group: dict[str, Any], name: str) -> float:
         return float(group["initial_accumulator_value"])
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.optimizer import Optimizer, Params, check_fraction, check_number
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_betas, check_number
 
 
 class Adam(Optimizer):
@@ -15,8 +16,6 @@ class Adam(Optimizer):
     """
 
     _kernel = "adam_step"
-
-    _decoupled = False
 
     def __init__(
         self,
@@ -28,8 +27,9 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
-        """Take parameters and options.
+        """Take parameters and options; with ``decoupled_weight_decay`` it is `AdamW`.
 
         Raises:
             TypeError: an option is no number.
@@ -42,17 +42,14 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
 
     def _check_options(self, group: dict[str, Any]) -> None:
         for name in ("lr", "eps", "weight_decay"):
             check_number(self._name, name, group[name])
-        betas = group["betas"]
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"{self._name}: betas is {betas!r}, expected two numbers")
-        for number, beta in enumerate(betas):
-            check_fraction(self._name, f"betas[{number}]", beta)
+        check_betas(self._name, group["betas"])
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         averages = ("exp_avg", "exp_avg_sq")
@@ -65,15 +62,13 @@ class Adam(Optimizer):
             group["eps"],
             group["weight_decay"],
             group["amsgrad"],
-            self._decoupled,
+            group["decoupled_weight_decay"],
             group["maximize"],
         )
 
 
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameter itself, outside of the running averages."""
-
-    _decoupled = True
 
     def __init__(
         self,
@@ -87,4 +82,13 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         """Take parameters and options; errors as in `Adam`."""
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+        )

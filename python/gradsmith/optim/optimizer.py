@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -12,39 +11,15 @@ import numpy as np
 
 from gradsmith.autograd import enable_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, like, on_host
+from gradsmith.hooks import HookHandle
 from gradsmith.ops.optim import Work
+from gradsmith.optim.options import FLAGS
+from gradsmith.optim.options import check_number as check_number
 from gradsmith.tensor import Tensor, wrap
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Closure: TypeAlias = Callable[[], Any]
-
-
-def check_number(owner: str, name: str, value: Any, low: float = 0.0) -> None:
-    """Refuse a hyper-parameter that is no number of at least ``low``.
-
-    Raises:
-        TypeError: it is no number.
-        ValueError: it is too small, infinite or NaN.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{owner}: {name} is a {type(value).__name__}, expected a number")
-    if not low <= value < math.inf:
-        raise ValueError(f"{owner}: {name} is {value}, expected a number of at least {low:g}")
-
-
-def check_fraction(owner: str, name: str, value: Any) -> None:
-    """Refuse a decay rate outside [0, 1).
-
-    Raises:
-        TypeError: it is no number.
-        ValueError: it is out of range.
-    """
-    check_number(owner, name, value)
-    if not value < 1:
-        raise ValueError(f"{owner}: {name} is {value}, expected 0 <= {name} < 1")
-
-
-_FLAGS = ("amsgrad", "centered", "maximize", "nesterov")
+StepHook: TypeAlias = Callable[..., Any]
 
 
 class Optimizer:
@@ -74,6 +49,8 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._works: dict[int, Work] = {}  # by the id of the group
+        self._pre_hooks: list[StepHook] = []
+        self._post_hooks: list[StepHook] = []
         given: list[Any] = list(params)
         if not given:
             raise ValueError(f"{self._name}: got an empty list of parameters")
@@ -95,7 +72,7 @@ class Optimizer:
     # ---- for the optimisers --------------------------------------------------------------------
 
     def _check(self, group: dict[str, Any]) -> None:
-        for name in _FLAGS:
+        for name in FLAGS:
             if name in group and not isinstance(group[name], bool):
                 kind = type(group[name]).__name__
                 raise TypeError(f"{self._name}: {name} is a {kind}, expected a bool")
@@ -113,15 +90,23 @@ class Optimizer:
         """Return what the kernel takes after the tensors."""
         raise NotImplementedError
 
-    def _first_state(self, group: dict[str, Any]) -> float:
-        """Return what states are filled with at first."""
+    def _first_state(self, group: dict[str, Any], name: str) -> float:
+        """Return what a state is filled with at first."""
         return 0.0
 
-    def _zeros(self, param: Tensor, value: float = 0.0) -> Tensor:
-        """Return a new state of the parameter's shape; float32 for bfloat16."""
+    def _state_shape(self, group: dict[str, Any], param: Tensor, name: str) -> tuple[int, ...]:
+        return param.shape
+
+    def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
+        """Return the first values of the states that are float32 numbers on the host."""
+        return {"step": 0.0}
+
+    def _filled(self, group: dict[str, Any], param: Tensor, name: str) -> Tensor:
+        """Return a state as it is at first; float32 for bfloat16."""
         array = param._array
         dtype = float32 if array.dtype == bfloat16 else array.dtype
-        return wrap(EXTENSIONS[type(array)].full(array.shape, float(value), dtype))
+        shape, value = self._state_shape(group, param, name), self._first_state(group, name)
+        return wrap(EXTENSIONS[type(array)].full(shape, float(value), dtype))
 
     def _works_of(self, chosen: list[tuple[dict[str, Any], list[Tensor]]]) -> list[Work]:
         """Return the arrays of groups, made anew where a parameter or state was replaced."""
@@ -156,11 +141,12 @@ class Optimizer:
     def _make_states(self, group: dict[str, Any], param: Tensor) -> None:
         """Give a parameter the states it lacks."""
         entry = self.state[param]
-        if "step" not in entry:
-            entry["step"] = wrap(np.zeros((), dtype=np.float32))
-        for name in self._state_names(group):
-            if name is not None and name not in entry:
-                entry[name] = self._zeros(param, self._first_state(group))
+        for name, value in self._scalars(group).items():
+            if name not in entry:
+                entry[name] = wrap(np.array(value, dtype=np.float32))
+        for each in self._state_names(group):
+            if each is not None and each not in entry:
+                entry[each] = self._filled(group, param, each)
 
     def _new_work(
         self,
@@ -265,6 +251,16 @@ class Optimizer:
             TypeError, ValueError: a gradient's dtype or shape is not its parameter's; nothing is
                 updated then.
         """
+        for hook in tuple(self._pre_hooks):
+            changed = hook(self, (closure,), {})
+            if changed is not None:
+                (closure,), _ = changed
+        result = self._take_step(closure)
+        for hook in tuple(self._post_hooks):
+            hook(self, (closure,), {})
+        return result
+
+    def _take_step(self, closure: Closure | None) -> Any:
         loss = None
         if closure is not None:
             with enable_grad():
@@ -274,11 +270,28 @@ class Optimizer:
             params = [each for each in group["params"] if each.grad is not None]
             if params:
                 chosen.append((group, params))
+        self._update(chosen)
+        return loss
+
+    def _update(self, chosen: list[tuple[dict[str, Any], list[Tensor]]]) -> None:
+        """Update the parameters of each group that have a gradient."""
         works = self._works_of(chosen)
         tensors = [work.checked(self._name) for work in works]
         for (group, _), work, each in zip(chosen, works, tensors, strict=True):
             work.run(self._kernel, each, self._kernel_options(group))
-        return loss
+
+    def register_step_pre_hook(self, hook: StepHook) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step, with ``args = (closure,)``.
+
+        A pair (args, kwargs) that it returns replaces what the step gets.
+        """
+        self._pre_hooks.append(hook)
+        return HookHandle(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: StepHook) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        self._post_hooks.append(hook)
+        return HookHandle(self._post_hooks, hook)
 
     def state_dict(self) -> dict[str, Any]:
         """Return ``"state"`` by the parameters' numbers and ``"param_groups"`` with options."""
@@ -310,7 +323,7 @@ class Optimizer:
                 f"{self._name}: the state has {len(saved)} parameter groups, expected "
                 f"{len(self.param_groups)}"
             )
-        by_number: dict[int, Tensor] = {}
+        by_number: dict[int, tuple[dict[str, Any], Tensor]] = {}
         groups = []
         for number, (mine, theirs) in enumerate(zip(self.param_groups, saved, strict=True)):
             if len(mine["params"]) != len(theirs["params"]):
@@ -318,32 +331,36 @@ class Optimizer:
                     f"{self._name}: group {number} of the state has {len(theirs['params'])} "
                     f"parameters, expected {len(mine['params'])}"
                 )
-            by_number.update(zip(theirs["params"], mine["params"], strict=True))
             group = {**mine, **theirs, "params": mine["params"]}
             self._check(group)
+            pairs = zip(theirs["params"], mine["params"], strict=True)
+            by_number.update({key: (group, param) for key, param in pairs})
             groups.append(group)
         state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for number, values in state_dict["state"].items():
             if number not in by_number:
                 raise ValueError(f"{self._name}: the state names parameter {number}, unknown here")
-            param = by_number[number]
-            state[param] = {key: self._loaded(param, key, value) for key, value in values.items()}
+            group, param = by_number[number]
+            state[param] = {
+                key: self._loaded(group, param, key, value) for key, value in values.items()
+            }
         self.param_groups = groups
         self.state = state
         self._works.clear()
 
-    def _loaded(self, param: Tensor, key: str, value: Any) -> Any:
+    def _loaded(self, group: dict[str, Any], param: Tensor, key: str, value: Any) -> Any:
         """Return a copy of a saved value in the dtype in which the optimiser keeps it."""
         if value is None:
             return None
         array = np.asarray(on_host(value._array) if isinstance(value, Tensor) else value)
-        expected = () if key == "step" else param.shape
+        is_scalar = key in self._scalars(group)
+        expected = () if is_scalar else self._state_shape(group, param, key)
         if array.shape != expected:
             raise ValueError(
                 f"{self._name}: state {key!r} has shape {array.shape}, expected {expected}"
             )
-        if key == "step":
+        if is_scalar:
             return wrap(np.array(float(array), dtype=np.float32))
-        state = self._zeros(param)
+        state = self._filled(group, param, key)
         EXTENSIONS[type(param._array)].copy(state._array, like(array, param._array))
         return state

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic gradient descent."""
+"""Gradient descent, of the whole batch or stochastic."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gradsmith.ops.optim import Work
-from gradsmith.optim.optimizer import Optimizer, Params, check_number
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_number
 from gradsmith.tensor import Tensor
 
 
@@ -47,10 +48,10 @@ class SGD(Optimizer):
 
     def _check_options(self, group: dict[str, Any]) -> None:
         for name in ("lr", "momentum", "weight_decay"):
-            check_number("SGD", name, group[name])
-        check_number("SGD", "dampening", group["dampening"], low=-float("inf"))
+            check_number(self._name, name, group[name])
+        check_number(self._name, "dampening", group["dampening"], low=-float("inf"))
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
-            raise ValueError("SGD: nesterov needs momentum above 0 and dampening 0")
+            raise ValueError(f"{self._name}: nesterov needs momentum above 0 and dampening 0")
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("momentum_buffer",) if group["momentum"] != 0 else ()
@@ -76,9 +77,20 @@ class SGD(Optimizer):
         for param, entry in zip(params, entries, strict=False):
             is_first = entry.get("momentum_buffer") is None
             if is_first:
-                entry["momentum_buffer"] = self._zeros(param)
+                entry["momentum_buffer"] = self._filled(group, param, "momentum_buffer")
             steps.append(1.0 if is_first else 2.0)
         work = Work(params, entries)
         work.take_states(names)
         work.steps = steps or [2.0] * len(params)
         return work
+
+
+class GD(SGD):
+    """Gradient descent as in the textbooks, ``w -= lr * grad``: no momentum, no state.
+
+    With the gradient of the whole data set it is batch gradient descent.
+    """
+
+    def __init__(self, params: Params, lr: float = 1e-3, *, maximize: bool = False) -> None:
+        """Take parameters and the rate; errors as in `SGD`."""
+        super().__init__(params, lr, maximize=maximize)
