@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From bytes to batches: IDX files, downloads, built-in data, transforms, collate functions."""
+"""From bytes to batches: IDX files, downloads, built-in data, collate functions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from gradsmith.data import (
     cache_dir,
     datasets,
     default_collate,
+    download,
     read_idx,
-    transforms,
     write_idx,
 )
-from gradsmith.data.download import download
 from gradsmith.tensor import Tensor, wrap
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -196,42 +195,6 @@ def test_image_dataset_with_transform() -> None:
     assert y.tolist() == [1, 0]
     with pytest.raises(ValueError, match="2 images, but 1 targets"):
         ImageDataset(data, np.array([1]), ["a"])
-
-
-# ---- transforms ----------------------------------------------------------------------------------
-
-
-def test_resize_bilinear() -> None:
-    image = np.array([[0.0, 1.0]], dtype=np.float32)
-    wide = transforms.resize_bilinear(image, (1, 4))
-    np.testing.assert_allclose(wide, [[0, 0.25, 0.75, 1]])
-    same = np.random.default_rng(0).random((2, 3, 5, 4)).astype(np.float32)
-    np.testing.assert_array_equal(transforms.resize_bilinear(same, (5, 4)), same)
-    with pytest.raises(ValueError, match="size"):
-        transforms.resize_bilinear(same, (0, 4))
-
-
-@pytest.mark.torch
-def test_resize_bilinear_equals_torch() -> None:
-    import torch
-
-    images = np.random.default_rng(0).random((2, 1, 8, 8)).astype(np.float32)
-    expected = torch.nn.functional.interpolate(
-        torch.from_numpy(images), (28, 5), mode="bilinear", align_corners=False
-    )
-    result = transforms.resize_bilinear(images, (28, 5))
-    np.testing.assert_allclose(result, expected.numpy(), atol=1e-6)
-
-
-def test_shifts() -> None:
-    image = np.arange(1.0, 10.0).reshape(1, 3, 3)
-    assert transforms.shift(image, 1, -1)[0].tolist() == [[0, 0, 0], [2, 3, 0], [5, 6, 0]]
-    assert transforms.shift(image, 0, 0).tolist() == image.tolist()
-    assert transforms.shift(image, 3, 0).sum() == 0
-    move = transforms.RandomShift(2)
-    assert move(image).shape == image.shape
-    with pytest.raises(ValueError, match="pixels is -1"):
-        transforms.RandomShift(-1)
 
 
 def test_gzip_files_of_others(tmp_path: Path) -> None:

@@ -213,7 +213,11 @@ class ImageDataset(Dataset[tuple[Tensor, Tensor]]):
         scale: float = 255.0,
         transform: Callable[[Array], Array] | None = None,
     ) -> None:
-        """Keep the arrays; ValueError when their lengths differ."""
+        """Keep the arrays; ValueError when their lengths differ, TypeError for what is none."""
+        for name, given in (("data", data), ("targets", targets)):
+            if not isinstance(given, np.ndarray):
+                kind = type(given).__name__
+                raise TypeError(f"ImageDataset: {name} is a {kind}, expected an array")
         if len(data) != len(targets):
             raise ValueError(f"ImageDataset: {len(data)} images, but {len(targets)} targets")
         self.data = data

@@ -9,6 +9,8 @@ the raw words of the bit generator, whose values NumPy promises to keep over its
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from gradsmith.backend import Array
 from gradsmith.random import Generator, default_generator
 
-ORDER, SPLIT, SAMPLE = 0, 1, 2  # what a stream is for: its part of the counter
+ORDER, SPLIT, SAMPLE, BATCH = 0, 1, 2, 3  # what a stream is for: its part of the counter
 
 
 def _stream(seed: int, epoch: int, purpose: int, index: int = 0) -> np.random.Philox:
@@ -59,6 +61,11 @@ def as_seed(op: str, seed: Any) -> int:
     return int(np.random.Philox(key=np.array(generator.take(1), dtype=np.uint64)).random_raw())
 
 
+def generator_of(op: str, seed: Any) -> np.random.Generator:
+    """Return NumPy's generator for a seed; see `as_seed`."""
+    return np.random.Generator(np.random.Philox(as_seed(op, seed)))
+
+
 class LazySeed:
     """A seed that is drawn when it is first needed; a loader and its sampler share one."""
 
@@ -75,30 +82,45 @@ class LazySeed:
             self._value = as_seed(self._op, self._source)
         return self._value
 
+    @property
+    def drawn(self) -> int | None:
+        """The seed, or None while nothing has needed it."""
+        return self._value
+
+    def restore(self, drawn: int | None) -> None:
+        """Go back to what `drawn` was."""
+        if drawn is not None:
+            self._value = as_seed(self._op, drawn)
+
 
 class _Current(threading.local):
-    key: tuple[int, int, int] | None = None
+    key: tuple[int, int, int, int] | None = None
     generator: np.random.Generator | None = None
 
 
 _current = _Current()
 
 
-def set_sample(key: tuple[int, int, int] | None) -> None:
-    """Say which (seed, epoch, index) this thread reads now; None: none."""
-    _current.key = key
+@contextmanager
+def reading(seed: int, epoch: int, purpose: int, index: int) -> Iterator[None]:
+    """Say what this thread reads within the block: the sample at an index, or a batch."""
+    _current.key = (seed, epoch, purpose, index)
     _current.generator = None
+    try:
+        yield
+    finally:
+        _current.key = _current.generator = None
 
 
 def sample_generator() -> np.random.Generator:
     """Return the generator of the sample that a DataLoader is reading on this thread.
 
-    Augmentations in ``__getitem__`` draw from it and so depend on (seed, epoch, index) alone.
+    Augmentations in ``__getitem__`` draw from it and so depend on (seed, epoch, index) alone; those
+    in ``collate_fn`` on the index of the batch's first sample.
     Outside a DataLoader it is seeded by the library's generator (`gradsmith.manual_seed`).
     """
     if _current.key is None:
-        return np.random.Generator(np.random.Philox(as_seed("sample_generator", None)))
+        return generator_of("sample_generator", None)
     if _current.generator is None:
-        seed, epoch, index = _current.key
-        _current.generator = np.random.Generator(_stream(seed, epoch, SAMPLE, index))
+        _current.generator = np.random.Generator(_stream(*_current.key))
     return _current.generator

@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from gradsmith.data.dataset import (
     check_indices,
     dataset_length,
 )
-from gradsmith.data.keyed_random import LazySeed, set_sample
+from gradsmith.data.keyed_random import BATCH, SAMPLE, LazySeed, reading
 from gradsmith.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -128,6 +129,8 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.collate_fn = collate_fn
         self.epoch = 0
+        self._skip = 0  # batches at the beginning of the next pass that a resumed run has had
+        self._place: tuple[int, int] | None = None  # (epoch, batches) of the pass under way
         self._seed = LazySeed("DataLoader", generator if seed is None else seed)
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -170,10 +173,64 @@ class DataLoader:
         return self._seed.value
 
     def set_epoch(self, epoch: int) -> None:
-        """Say that the next pass is epoch ``epoch``."""
+        """Say that the next pass is epoch ``epoch``.
+
+        After `load_state_dict` the epoch that was under way goes on where it stopped.
+        """
         if not isinstance(epoch, int) or epoch < 0:
             raise ValueError(f"DataLoader: epoch is {epoch!r}, expected an int >= 0")
+        if epoch != self.epoch:
+            self._skip = 0
         self.epoch = epoch
+        self._place = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in the data: seeds, epoch, and how many of its batches were handed out.
+
+        In a loop over the loader the batch of that moment counts as handed out. The same state
+        serves any number of workers.
+        """
+        epoch, batches = self._place or (self.epoch, self._skip)
+        with suppress(TypeError):  # a stream need not know its length
+            if batches and batches == len(self):
+                epoch, batches = epoch + 1, 0
+        state: dict[str, Any] = {"epoch": epoch, "batches": batches, "seed": self._seed.drawn}
+        sampler = self._keyed_sampler()
+        if sampler is not None:
+            state["sampler"] = sampler.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to where `state_dict` was called: the next pass begins with the batch after it.
+
+        Samples of the batches before are not read, except from an `IterableDataset`, which has no
+        other way.
+
+        Raises:
+            ValueError: the state is that of a loader with another kind of sampler, or no state.
+        """
+        sampler = self._keyed_sampler()
+        expected = {"epoch", "batches", "seed"} | ({"sampler"} if sampler is not None else set())
+        if set(state) != expected:
+            raise ValueError(
+                f"DataLoader: the state has the keys {sorted(state)}, expected {sorted(expected)}"
+            )
+        self.set_epoch(state["epoch"])
+        self._skip = check_int("DataLoader", "batches", state["batches"])
+        self._seed.restore(state["seed"])
+        if sampler is not None:
+            sampler.load_state_dict(state["sampler"])
+
+    def _keyed_sampler(self) -> Any:
+        """Return the sampler that has a state, or None."""
+        for each in (
+            self.sampler,
+            self.batch_sampler,
+            getattr(self.batch_sampler, "sampler", None),
+        ):
+            if hasattr(each, "load_state_dict"):
+                return each
+        return None
 
     def __len__(self) -> int:
         """Return the number of batches (TypeError where the dataset or sampler has no length)."""
@@ -188,12 +245,27 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """Return an iterator over the batches of the next epoch."""
-        epoch = self.epoch
-        self.epoch += 1
+        epoch, skip = self.epoch, self._skip
+        self.epoch, self._skip, self._place = epoch + 1, 0, (epoch, skip)
+
+        def handed_out(number: int, batch: Any) -> Any:
+            self._place = (epoch, number)
+            return batch
+
+        # A map, unlike a generator, keeps no batch alive while the caller works on it.
+        numbered = map(handed_out, itertools.count(skip + 1), self._batches(epoch, skip))
+        return itertools.chain(numbered, self._end_of_pass())
+
+    def _end_of_pass(self) -> Iterator[Any]:
+        self._place = None
+        yield from ()
+
+    def _batches(self, epoch: int, skip: int) -> Iterator[Any]:
+        """Return the batches of an epoch but the first ``skip``."""
         if self._streams:
-            batches = self._stream()
+            batches = itertools.islice(self._stream(epoch), skip, None)
             return batches if self.num_workers == 0 else self._read_ahead(batches)
-        tasks = self._tasks(epoch)
+        tasks = itertools.islice(self._tasks(epoch), skip, None)
         if self.num_workers == 0:
             return itertools.starmap(self._fetch, tasks)
         return self._spread(tasks)
@@ -216,28 +288,37 @@ class DataLoader:
             if batch is not None:
                 return batch
         samples = [self._sample(index, epoch) for index in indices]
-        return default_collate(samples) if self.collate_fn is None else self.collate_fn(samples)
+        return self._collated(samples, epoch, indices[0] if samples else None)
+
+    def _collated(self, samples: list[Any], epoch: int, first: Any) -> Any:
+        if self.collate_fn is None:
+            return default_collate(samples)
+        with self._reading(epoch, BATCH, first):
+            return self.collate_fn(samples)
+
+    def _reading(self, epoch: int, purpose: int, index: Any) -> AbstractContextManager[None]:
+        if not isinstance(index, (int, np.integer)) or index < 0:
+            return nullcontext()  # a sampler may hand out keys of any kind
+        return reading(self.seed, epoch, purpose, int(index))
 
     def _sample(self, index: Any, epoch: int) -> Any:
-        if isinstance(index, (int, np.integer)) and index >= 0:
-            set_sample((self.seed, epoch, int(index)))
         try:
-            return self.dataset[index]
+            with self._reading(epoch, SAMPLE, index):
+                return self.dataset[index]
         except Exception as error:
             error.add_note(f"raised when DataLoader read sample {index!r} of the dataset")
             raise
-        finally:
-            set_sample(None)
 
-    def _stream(self) -> Iterator[Any]:
+    def _stream(self, epoch: int) -> Iterator[Any]:
         samples = iter(self.dataset)
         if self.batch_size is None:
             yield from map(self.collate_fn or default_convert, samples)
             return
-        collate = self.collate_fn or default_collate
+        first = 0
         while batch := list(itertools.islice(samples, self.batch_size)):
             if len(batch) == self.batch_size or not self.drop_last:
-                yield collate(batch)
+                yield self._collated(batch, epoch, first)
+            first += len(batch)
 
     # ---- workers ---------------------------------------------------------------------------------
 

@@ -63,6 +63,14 @@ class KeyedSampler(Sampler[int]):
         """Say that the next pass is epoch ``epoch``."""
         self.epoch = epoch
 
+    def state_dict(self) -> dict[str, int | None]:
+        """Return the seed; the loader keeps the epoch."""
+        return {"seed": self._seed.drawn}
+
+    def load_state_dict(self, state: dict[str, int | None]) -> None:
+        """Take over what `state_dict` returned."""
+        self._seed.restore(state["seed"])
+
     def order(self, seed: int, epoch: int) -> Array:
         """Return the indices of an epoch, int64."""
         raise NotImplementedError(f"{type(self).__name__} does not define order")

@@ -29,34 +29,68 @@ def sha256_of(path: Path) -> str:
 
 
 def download(
-    urls: Sequence[str], path: str | os.PathLike[str], *, sha256: str, max_bytes: int
+    url: str | Sequence[str],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    sha256: str,
+    max_bytes: int = 1 << 32,
 ) -> Path:
     """Fetch a file from the first address that answers, and return its path.
 
-    A file that is there with the right checksum is kept. A new one is written beside its place and
-    moved there only when it is complete and checked.
+    A file that is there with the right checksum is kept, and no network is touched. A new one is
+    written beside its place and moved there only when it is complete and checked.
+
+    Args:
+        url: an http or https address, or several to try in turn.
+        path: where the file goes; None: the last part of the first address, in `cache_dir`.
+        sha256: the checksum of the content, in hexadecimal.
+        max_bytes: more than this is refused.
 
     Raises:
         ValueError: an address is not http or https.
         RuntimeError: no address gave the file; the message says what each one answered.
     """
-    path = Path(path)
+    urls = [url] if isinstance(url, str) else list(url)
+    for each in urls:
+        if urllib.parse.urlsplit(each).scheme not in ("http", "https"):
+            raise ValueError(f"download: {each} is no http or https address")
+    if not urls:
+        raise ValueError("download: url is empty, expected an address")
+    name = os.path.basename(urllib.parse.urlsplit(urls[0]).path)
+    if path is None and not name:
+        raise ValueError(f"download: {urls[0]} names no file; give a path")
+    path = cache_dir() / name if path is None else Path(path)
     if path.is_file() and sha256_of(path) == sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     answers = []
-    for url in urls:
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError(f"download: {url} is no http or https address")
+    for each in urls:
         try:
-            _fetch(url, path, sha256, max_bytes)
+            _fetch(each, path, sha256, max_bytes)
         except (OSError, ValueError) as error:
-            answers.append(f"{url}: {error}")
+            answers.append(f"{each}: {error}")
         else:
             return path
     raise RuntimeError(
         f"download: could not get {path.name}. Without a network, put the file at {path} "
         f"(sha256 {sha256}). Tried " + "; ".join(answers)
+    )
+
+
+def stored_file(op: str, path: Path, urls: Sequence[str], sha256: str, may_download: bool) -> Path:
+    """Return the path of a data set's file, fetched first where it is missing and that is allowed.
+
+    Raises:
+        FileNotFoundError: it is missing and may not be fetched.
+        RuntimeError: the download failed.
+    """
+    if may_download:
+        return download(urls, path, sha256=sha256)
+    if path.is_file():
+        return path
+    raise FileNotFoundError(
+        f"{op}: {path} is missing; give download=True to fetch it from {urls[0]}, or put it there, "
+        "or say with root=... in which folder it is"
     )
 
 
