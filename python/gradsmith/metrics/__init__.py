@@ -1,8 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics over a stream of batches, and the same as functions of one batch."""
 
+from gradsmith.metrics.averaged import AveragedMetric as AveragedMetric
+from gradsmith.metrics.averaged import F1Score as F1Score
+from gradsmith.metrics.averaged import IoU as IoU
+from gradsmith.metrics.averaged import PixelAccuracy as PixelAccuracy
+from gradsmith.metrics.averaged import Precision as Precision
+from gradsmith.metrics.averaged import Recall as Recall
+from gradsmith.metrics.averaged import classification_report as classification_report
+from gradsmith.metrics.averaged import f1_score as f1_score
+from gradsmith.metrics.averaged import iou as iou
+from gradsmith.metrics.averaged import pixel_accuracy as pixel_accuracy
+from gradsmith.metrics.averaged import precision as precision
+from gradsmith.metrics.averaged import recall as recall
 from gradsmith.metrics.base import Mean as Mean
 from gradsmith.metrics.base import Metric as Metric
+from gradsmith.metrics.base import Sum as Sum
 from gradsmith.metrics.classification import Accuracy as Accuracy
 from gradsmith.metrics.classification import BinaryAccuracy as BinaryAccuracy
 from gradsmith.metrics.classification import ConfusionMatrix as ConfusionMatrix
@@ -11,7 +24,30 @@ from gradsmith.metrics.classification import accuracy as accuracy
 from gradsmith.metrics.classification import binary_accuracy as binary_accuracy
 from gradsmith.metrics.classification import confusion_matrix as confusion_matrix
 from gradsmith.metrics.classification import top_k_accuracy as top_k_accuracy
+from gradsmith.metrics.detection import MeanAveragePrecision as MeanAveragePrecision
+from gradsmith.metrics.detection import mean_average_precision as mean_average_precision
+from gradsmith.metrics.images import PSNR as PSNR
+from gradsmith.metrics.images import SSIM as SSIM
+from gradsmith.metrics.images import psnr as psnr
+from gradsmith.metrics.images import ssim as ssim
+from gradsmith.metrics.ranking import AUROC as AUROC
+from gradsmith.metrics.ranking import AveragePrecision as AveragePrecision
+from gradsmith.metrics.ranking import average_precision as average_precision
+from gradsmith.metrics.ranking import precision_recall_curve as precision_recall_curve
+from gradsmith.metrics.ranking import roc_auc as roc_auc
+from gradsmith.metrics.ranking import roc_curve as roc_curve
 from gradsmith.metrics.regression import MeanAbsoluteError as MeanAbsoluteError
 from gradsmith.metrics.regression import MeanSquaredError as MeanSquaredError
+from gradsmith.metrics.regression import R2Score as R2Score
+from gradsmith.metrics.regression import RootMeanSquaredError as RootMeanSquaredError
 from gradsmith.metrics.regression import mean_absolute_error as mean_absolute_error
 from gradsmith.metrics.regression import mean_squared_error as mean_squared_error
+from gradsmith.metrics.regression import r2_score as r2_score
+from gradsmith.metrics.regression import root_mean_squared_error as root_mean_squared_error
+from gradsmith.metrics.reinforcement import EpisodeReward as EpisodeReward
+from gradsmith.metrics.reinforcement import Regret as Regret
+from gradsmith.metrics.text import BLEU as BLEU
+from gradsmith.metrics.text import Perplexity as Perplexity
+from gradsmith.metrics.text import bleu as bleu
+from gradsmith.metrics.text import perplexity as perplexity
+from gradsmith.ops.boxes import box_iou as box_iou

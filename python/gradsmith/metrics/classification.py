@@ -31,6 +31,23 @@ def _class_indices(op: str, output: Array, target: Array) -> Array:
     return target
 
 
+def class_pair(op: str, output: Any, target: Any) -> tuple[Array, Array]:
+    """Return predicted and true classes, as given or as those of the largest scores.
+
+    Raises:
+        ValueError: the shapes do not fit.
+        TypeError: the target holds no integers.
+    """
+    predicted, classes = to_array(output), to_array(target)
+    if predicted.dtype.kind == "f":
+        _check_scores(op, predicted)
+        return predicted.argmax(axis=1), _class_indices(op, predicted, classes)
+    check_same_shape(op, predicted, classes)
+    if classes.dtype.kind not in "iub":
+        raise TypeError(f"{op}: target classes are {classes.dtype}, expected integers")
+    return predicted.astype(np.int64), classes.astype(np.int64)
+
+
 class Accuracy(MeanMetric):
     """The share of samples whose largest score is that of the target.
 
@@ -88,12 +105,13 @@ class TopKAccuracy(MeanMetric):
         if self.k > output.shape[1]:
             raise ValueError(f"{self.name}: k is {self.k}, but there are {output.shape[1]} classes")
         classes = _class_indices(self.name, output, target)
-        _check_range(self.name, classes, output.shape[1])
+        check_classes(self.name, classes, output.shape[1])
         best = np.argsort(-output, axis=1, kind="stable")[:, : self.k]
         return float((best == classes[:, None]).any(axis=1).sum()), classes.size
 
 
-def _check_range(op: str, classes: Array, num_classes: int) -> None:
+def check_classes(op: str, classes: Array, num_classes: int) -> None:
+    """Raise IndexError unless all classes lie in [0, ``num_classes``)."""
     if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
         raise IndexError(
             f"{op}: classes range from {classes.min()} to {classes.max()}, expected 0 to "
@@ -116,17 +134,10 @@ class ConfusionMatrix(Metric):
         self.counts = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
 
     def update(self, output: Any, target: Any) -> None:
-        """Take in scores (N, C, ...), or predicted classes of the target's shape and dtype."""
-        scores, classes = to_array(output), to_array(target)
-        if scores.dtype.kind == "f":
-            _check_scores(self.name, scores)
-            classes = _class_indices(self.name, scores, classes)
-            predicted = scores.argmax(axis=1)
-        else:
-            check_same_shape(self.name, scores, classes)
-            predicted = scores
-        _check_range(self.name, classes, self.num_classes)
-        _check_range(self.name, predicted, self.num_classes)
+        """Take in scores (N, C, ...), or predicted classes of the target's shape."""
+        predicted, classes = class_pair(self.name, output, target)
+        check_classes(self.name, classes, self.num_classes)
+        check_classes(self.name, predicted, self.num_classes)
         cells = classes.astype(np.int64) * self.num_classes + predicted
         counts = np.bincount(cells.reshape(-1), minlength=self.num_classes**2)
         self.counts += counts.reshape(self.counts.shape)
