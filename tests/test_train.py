@@ -123,6 +123,10 @@ def test_validation_split_takes_the_last_part() -> None:
     ).history
     assert one == other
     assert set(one) == {"loss", "mae", "val_loss", "val_mae"}
+    of_dataset = regressor()
+    pairs = data.TensorDataset(X, Y)
+    third = of_dataset.fit(pairs, validation_split=0.2, epochs=2, seed=0, verbose=0).history
+    assert third == one
     after = given.evaluate(X[40:], Y[40:], batch_size=3, verbose=0, return_dict=True)
     assert after["loss"] == pytest.approx(one["val_loss"][-1])
 
@@ -300,9 +304,14 @@ def test_not_compiled() -> None:
             "exclude each other",
         ),
         (
-            {"x": data.TensorDataset(X, Y), "validation_split": 0.1},
+            {"x": data.DataLoader(data.TensorDataset(X, Y)), "y": None, "validation_split": 0.1},
             ValueError,
             "validation_split needs arrays",
+        ),
+        (
+            {"x": data.TensorDataset(X, Y), "y": Y, "validation_split": 0.1},
+            ValueError,
+            "y and sample_weight must be None",
         ),
     ],
 )

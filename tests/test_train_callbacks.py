@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
-from gradsmith import nn, train
+from gradsmith import train
+from gradsmith.train.callbacks import Monitor
 from tests.test_train import (
     CLASSES,
-    TwoInputs,
     X,
     Y,
     assert_same_weights,
@@ -207,30 +207,11 @@ def test_progress(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.startswith("evaluate: ")
 
 
-def test_summary() -> None:
-    texts: list[str] = []
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(72, 5))
-    model[3].requires_grad_(False)
-    before = weights(model)
-    model.summary((4, 1, 8, 8), print_fn=texts.append)
-    lines = texts[0].splitlines()
-    assert lines[0].split() == ["layer", "output", "shape", "parameters"]
-    assert lines[3].split() == ["0", "(Conv2d)", "(4,", "2,", "6,", "6)", "20"]
-    assert "Linear" in lines[6]
-    assert "parameters: 389 (24 trained, 365 frozen)" in texts[0]
-    for name, value in weights(model).items():
-        np.testing.assert_array_equal(value, before[name])
-    assert model.training
-    model.summary(print_fn=texts.append)
-    assert "(4, 2, 6, 6)" not in texts[1]
-    TwoInputs().summary([(2, 3), (2, 3)], print_fn=texts.append)
-    assert "(2, 1)" in texts[2]
-    TwoInputs().summary(input_data={"a": gs.tensor(X), "b": gs.tensor(X)}, print_fn=texts.append)
-    assert "(50, 1)" in texts[3]
-    with pytest.raises(ValueError, match="exclude each other"):
-        model.summary((1, 1, 8, 8), X)
-    with pytest.raises(ValueError, match="expected positive ints"):
-        model.summary((0, 1, 8, 8))
-    with pytest.raises(ValueError, match="channels"):
-        model.summary((1, 3, 8, 8))
-    assert all(not module._forward_hooks for module in model.modules())
+@pytest.mark.parametrize(
+    ("name", "rises"),
+    [("val_accuracy", True), ("val_f1", True), ("auroc", True), ("r2_score", True), ("mae", False)],
+)
+def test_automatic_mode_knows_what_shall_rise(name: str, rises: bool) -> None:
+    monitor = Monitor("EarlyStopping", name, "auto")
+    assert monitor.is_better(0.75, 0.5) is rises
+    assert monitor.is_better(0.5, 0.75) is not rises

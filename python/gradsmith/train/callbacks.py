@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradsmith.nn import Module
-from gradsmith.optim.optimizer import check_number
-from gradsmith.train.compiling import compiled
 
 Logs = dict[str, float]
 
@@ -44,6 +42,13 @@ class Callback:
     def set_params(self, params: dict[str, Any]) -> None:
         """Take ``epochs``, ``steps`` (batches per epoch or None) and ``verbose``."""
         self.params = params
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has to be kept for an exact resume, of kinds that `gradsmith.save` takes."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned; called after ``on_train_begin``."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called before the first epoch."""
@@ -146,9 +151,21 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the logs so far."""
+        return {"history": self.history, "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them over."""
+        self.history, self.epoch = state["history"], state["epoch"]
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs; last: {last})"
+
+
+# What the names of metrics contain that are the better the larger they are.
+RISING = ("acc", "precision", "recall", "f1", "auc", "auroc", "iou", "r2", "psnr", "ssim", "reward")
 
 
 class Monitor:
@@ -159,12 +176,13 @@ class Monitor:
     """
 
     def __init__(self, owner: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        """Watch ``monitor``; mode "auto" takes the larger accuracy and the smaller anything."""
+        """Watch ``monitor``; mode "auto" maximises what `RISING` names and minimises the rest."""
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{owner}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
         self._owner = owner
         self._name = monitor
-        self._sign = 1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else -1.0
+        rises = any(word in monitor for word in RISING)
+        self._sign = 1.0 if mode == "max" or (mode == "auto" and rises) else -1.0
         self._min_delta = abs(min_delta)
 
     @property
@@ -194,7 +212,8 @@ class EarlyStopping(Callback):
         min_delta: a smaller change is no improvement.
         patience: epochs in a row without improvement after which training stops.
         verbose: 1 prints when training stops.
-        mode: "min", "max", or "auto", which maximises accuracies and minimises the rest.
+        mode: "min", "max", or "auto", which maximises accuracies, F1, AUC and their like (`RISING`)
+            and minimises the rest.
         baseline: value to improve on from the start.
         restore_best_weights: end with the weights of the best epoch.
         start_from_epoch: epochs to wait before watching.
@@ -245,6 +264,15 @@ class EarlyStopping(Callback):
             self.stopped_epoch = epoch
             object.__setattr__(self.model, "stop_training", True)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch and the count of those after it."""
+        names = ("wait", "stopped_epoch", "best_epoch", "best", "best_weights")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them over."""
+        self.__dict__.update(state)
+
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Put the best weights back, if asked to."""
         if self.stopped_epoch is not None and self.verbose:
@@ -262,31 +290,6 @@ class TerminateOnNaN(Callback):
         if not math.isfinite(loss):
             print(f"batch {batch}: the loss is {loss}, training stops", file=sys.stderr)
             object.__setattr__(self.model, "stop_training", True)
-
-
-class LearningRateScheduler(Callback):
-    """Sets the learning rate of all parameter groups to ``schedule(epoch, lr)`` before an epoch."""
-
-    def __init__(self, schedule: Callable[[int, float], float]) -> None:
-        """Keep the function; it gets the epoch, from 0, and the present learning rate."""
-        super().__init__()
-        if not callable(schedule):
-            kind = type(schedule).__name__
-            raise TypeError(f"LearningRateScheduler: schedule is a {kind}, expected a function")
-        self.schedule = schedule
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Set the learning rate."""
-        for group in compiled("LearningRateScheduler", self.model).optimizer.param_groups:
-            rate = self.schedule(epoch, group["lr"])
-            check_number("LearningRateScheduler", "the schedule's result", rate)
-            group["lr"] = float(rate)
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Add ``learning_rate`` to the logs."""
-        groups = compiled("LearningRateScheduler", self.model).optimizer.param_groups
-        if logs is not None:
-            logs["learning_rate"] = groups[0]["lr"]
 
 
 class LambdaCallback(Callback):

@@ -27,7 +27,7 @@ class ModelCheckpoint(Callback):
         save_best_only: write only when the monitored value improved.
         save_weights_only: write the model's `state_dict`; else ``{"epoch", "model",
             "optimizer"}``, from which training can go on.
-        mode: "min", "max", or "auto", which maximises accuracies and minimises the rest.
+        mode: "min", "max", or "auto" (see `EarlyStopping`).
     """
 
     def __init__(
@@ -60,6 +60,14 @@ class ModelCheckpoint(Callback):
         if self.verbose:
             print(f"epoch {epoch + 1}: wrote {path}", file=sys.stderr)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it over."""
+        self.best = state["best"]
+
     def _path(self, epoch: int, logs: Logs) -> Path:
         try:
             return Path(self.filepath.format(epoch=epoch + 1, **logs))
@@ -90,31 +98,48 @@ class CSVLogger(Callback):
         self.append = append
         self._file: IO[str] | None = None
         self._writer: csv.DictWriter[str] | None = None
+        self._fields: list[str] = []
+        self._position = 0  # bytes that are kept when the first line is written
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Open the file."""
-        self._heading = True
-        if self.append and self.filename.is_file():
-            self._heading = self.filename.stat().st_size == 0
-        self._writer = None
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        """Open the file; what is in it stays until there is something to write."""
+        self._writer, self._fields = None, []
+        self._file = open(self.filename, "a", newline="")  # noqa: SIM115
+        self._position = self._size() if self.append else 0
+
+    def _size(self) -> int:
+        assert self._file is not None
+        return os.fstat(self._file.fileno()).st_size
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a line, which is on disk when this returns."""
         assert self._file is not None
         row: dict[str, Any] = {"epoch": epoch, **(logs or {})}
         if self._writer is None:
+            self._file.truncate(self._position)
             # An epoch that was cut short lacks the validation values: its cells stay empty.
+            self._fields = self._fields or list(row)
             self._writer = csv.DictWriter(
-                self._file, list(row), delimiter=self.separator, extrasaction="ignore"
+                self._file, self._fields, delimiter=self.separator, extrasaction="ignore"
             )
-            if self._heading:
+            if self._position == 0:
                 self._writer.writeheader()
         self._writer.writerow(row)
         self._file.flush()
+        self._position = self._size()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the columns and the end of the lines so far."""
+        return {"position": self._position, "fields": self._fields}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on there; lines of epochs that are trained anew are overwritten."""
+        self._position, self._fields = state["position"], state["fields"]
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the file."""
         if self._file is not None:
+            if self._writer is None:
+                self._file.truncate(self._position)
             self._file.close()
             self._file = None

@@ -10,21 +10,28 @@ from typing import Any
 import numpy as np
 
 from gradsmith.backend import FLOATING, Array, Device, DType, get_default_dtype, is_array
-from gradsmith.data import DataLoader, Dataset, IterableDataset
+from gradsmith.data import DataLoader, Dataset, IterableDataset, Subset
 from gradsmith.data.dataset import check_indices, position, rows_at
 from gradsmith.nn import Module
+from gradsmith.nn.module_tree import check_module
 from gradsmith.ops.options import check_number
 from gradsmith.tensor import Tensor, as_array, wrap
 
 
 class ArrayDataset(Dataset[Any]):
-    """Sample i of arrays (N, ...), or of a list or dict of them; or pairs (input, target)."""
+    """Sample i of arrays (N, ...), or of a list or dict of them; or pairs (input, target).
 
-    def __init__(self, inputs: Any, targets: Any = None, *, paired: bool = False) -> None:
+    With weights (N,) samples are (input, target, weight).
+    """
+
+    def __init__(
+        self, inputs: Any, targets: Any = None, *, paired: bool = False, weights: Any = None
+    ) -> None:
         """Keep the tensors; ``paired``: samples have targets."""
         self.inputs = inputs
         self.targets = targets
         self.paired = paired
+        self.weights = weights
 
     def __len__(self) -> int:
         """Return N."""
@@ -42,22 +49,36 @@ class ArrayDataset(Dataset[Any]):
 
     def _at(self, where: Any) -> Any:
         inputs = _rows(self.inputs, where)
-        return (inputs, _rows(self.targets, where)) if self.paired else inputs
+        if not self.paired:
+            return inputs
+        pair = (inputs, _rows(self.targets, where))
+        return pair if self.weights is None else (*pair, _rows(self.weights, where))
+
+    def whole(self) -> Any:
+        """Return all samples as one batch."""
+        return self._at(slice(None))
 
     def part(self, start: int, stop: int) -> ArrayDataset:
         """Return the samples ``start`` to ``stop``, sharing memory."""
         chosen = slice(start, stop)
         targets = _rows(self.targets, chosen) if self.paired else None
-        return ArrayDataset(_rows(self.inputs, chosen), targets, paired=self.paired)
+        weights = None if self.weights is None else _rows(self.weights, chosen)
+        inputs = _rows(self.inputs, chosen)
+        return ArrayDataset(inputs, targets, paired=self.paired, weights=weights)
 
 
 def _map(function: Any, tree: Any) -> Any:
     """Apply a function to a tensor, or to each one in a list or dict."""
     if isinstance(tree, Mapping):
         return {key: _map(function, value) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
+    if isinstance(tree, (list, tuple)) and not _is_one(tree):
         return [_map(function, value) for value in tree]
     return function(tree)
+
+
+def _is_one(value: Any) -> bool:
+    """Whether a tuple with names, as a `PackedSequence`, is one input."""
+    return hasattr(value, "_fields")
 
 
 def _rows(tree: Any, where: Any) -> Any:
@@ -84,6 +105,12 @@ def parameter_dtype(model: Module) -> DType:
         if parameter.dtype in FLOATING:
             return parameter.dtype
     return get_default_dtype()
+
+
+def device_type(model: Module) -> str:
+    """Return the kind of device that the model's parameters are on."""
+    device = _parameter_device(model)
+    return "cpu" if device is None else device.type
 
 
 def _parameter_device(model: Module) -> Device | None:
@@ -126,16 +153,29 @@ def _check_lengths(op: str, name: str, tree: Any, expected: int) -> None:
     _map(check, tree)
 
 
-def array_dataset(op: str, x: Any, y: Any, dtype: DType) -> ArrayDataset:
+def array_dataset(op: str, x: Any, y: Any, dtype: DType, sample_weight: Any = None) -> ArrayDataset:
     """Return arrays or tensors as a dataset, after checking that their lengths agree."""
     inputs = _to_tensors(op, "x", x, dtype)
     expected = length_of(inputs)
     _check_lengths(op, "x", inputs, expected)
     if y is None:
+        if sample_weight is not None:
+            raise ValueError(f"{op}: sample_weight is given without y")
         return ArrayDataset(inputs)
     targets = _to_tensors(op, "y", y, dtype)
     _check_lengths(op, "y", targets, expected)
-    return ArrayDataset(inputs, targets, paired=True)
+    weights = None if sample_weight is None else _weights(op, sample_weight, expected, dtype)
+    return ArrayDataset(inputs, targets, paired=True, weights=weights)
+
+
+def _weights(op: str, sample_weight: Any, expected: int, dtype: DType) -> Tensor:
+    weights = wrap(as_array(sample_weight, dtype))
+    if weights.shape != (expected,):
+        raise ValueError(
+            f"{op}: sample_weight has shape {weights.shape}, expected ({expected},), a number per "
+            "sample"
+        )
+    return weights
 
 
 def is_dataset(x: Any) -> bool:
@@ -156,20 +196,28 @@ def loader_for(
     batch_size: int,
     shuffle: bool = False,
     seed: Any = None,
+    sample_weight: Any = None,
 ) -> DataLoader:
     """Return the loader of ``x`` and ``y``; a DataLoader is used as it is.
 
     Raises:
+        TypeError: the model is no module.
         ValueError: lengths differ, there are no samples, or ``y`` comes with a dataset.
     """
+    check_module(op, "model", model)
     if is_dataset(x):
+        if sample_weight is not None:
+            raise ValueError(
+                f"{op}: sample_weight must be None when x is a {type(x).__name__}, whose batches "
+                "may have weights as third entry"
+            )
         if y is not None:
             raise ValueError(f"{op}: y must be None when x is a {type(x).__name__}, which has both")
         if isinstance(x, DataLoader):
             return x
         shuffle = shuffle and not isinstance(x, IterableDataset)
         return DataLoader(x, batch_size, shuffle=shuffle, seed=seed)
-    dataset = array_dataset(op, x, y, parameter_dtype(model))
+    dataset = array_dataset(op, x, y, parameter_dtype(model), sample_weight)
     if len(dataset) == 0:
         raise ValueError(f"{op}: x has no samples")
     return DataLoader(dataset, batch_size, shuffle=shuffle, seed=seed)
@@ -184,35 +232,47 @@ def batches_of(loader: DataLoader) -> int | None:
 
 
 def split_validation(
-    x: Any, y: Any, fraction: float, dtype: DType
-) -> tuple[ArrayDataset, ArrayDataset]:
+    x: Any, y: Any, fraction: float, dtype: DType, sample_weight: Any = None
+) -> tuple[Dataset[Any], Dataset[Any]]:
     """Return the first samples and the last ``fraction`` of them, before any shuffling.
 
     Raises:
-        ValueError: x is no arrays, the fraction is not in (0, 1), or a part would be empty.
+        ValueError: x is a loader or a stream, y comes with a dataset, the fraction is not in
+            (0, 1), or a part would be empty.
     """
-    if is_dataset(x):
+    if isinstance(x, (DataLoader, IterableDataset)):
         raise ValueError(
-            "fit: validation_split needs arrays or tensors; give validation_data with a "
-            f"{type(x).__name__}"
+            "fit: validation_split needs arrays or a dataset with a length; give validation_data "
+            f"with a {type(x).__name__}"
         )
     if not 0 < check_number("fit", "validation_split", fraction) < 1:
         raise ValueError(f"fit: validation_split is {fraction}, expected 0 <= it < 1")
-    dataset = array_dataset("fit", x, y, dtype)
-    cut = math.floor(len(dataset) * (1 - fraction))
-    if not 0 < cut < len(dataset):
+    samples = x
+    if not is_dataset(x):
+        samples = array_dataset("fit", x, y, dtype, sample_weight)
+    elif y is not None or sample_weight is not None:
         raise ValueError(
-            f"fit: validation_split={fraction} of {len(dataset)} samples leaves a part empty"
+            f"fit: y and sample_weight must be None when x is a {type(x).__name__}, which has both"
         )
-    return dataset.part(0, cut), dataset.part(cut, len(dataset))
+    cut = math.floor(len(samples) * (1 - fraction))
+    if not 0 < cut < len(samples):
+        raise ValueError(
+            f"fit: validation_split={fraction} of {len(samples)} samples leaves a part empty"
+        )
+    if isinstance(samples, ArrayDataset):
+        return samples.part(0, cut), samples.part(cut, len(samples))
+    return Subset(samples, range(cut)), Subset(samples, range(cut, len(samples)))
 
 
-def split_batch(op: str, batch: Any) -> tuple[Any, Any]:
-    """Return inputs and targets of a batch; TypeError unless it is a pair."""
-    if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+def split_batch(op: str, batch: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and weights (or None) of a batch; TypeError if it is no pair."""
+    if not isinstance(batch, (list, tuple)) or len(batch) not in (2, 3):
         got = f"{len(batch)} entries" if isinstance(batch, (list, tuple)) else type(batch).__name__
-        raise TypeError(f"{op}: a batch is {got}, expected the pair (inputs, targets)")
-    return batch[0], batch[1]
+        raise TypeError(
+            f"{op}: a batch is {got}, expected the pair (inputs, targets), or (inputs, targets, "
+            "weights)"
+        )
+    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
 
 
 def to_device(model: Module, tree: Any) -> Any:
@@ -222,14 +282,14 @@ def to_device(model: Module, tree: Any) -> Any:
     def move(tensor: Any) -> Any:
         if isinstance(tensor, Tensor) and device is not None and tensor.device != device:
             return tensor.to(device)
-        return tensor
+        return tensor.to(device) if _is_one(tensor) and hasattr(tensor, "to") else tensor
 
     return _map(move, tree)
 
 
 def call(model: Module, inputs: Any) -> Any:
     """Call the model with one input, a list of them, or a dict of named ones."""
-    if isinstance(inputs, (list, tuple)):
+    if isinstance(inputs, (list, tuple)) and not _is_one(inputs):
         return model(*inputs)
     if isinstance(inputs, Mapping):
         return model(**inputs)

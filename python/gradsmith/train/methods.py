@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from gradsmith.nn import Module
-from gradsmith.train import compiling, loop, summaries
+from gradsmith.train import batches, compiling, loop, summaries
 
 
 class TrainMethods:
@@ -18,6 +18,9 @@ class TrainMethods:
     fit = loop.fit
     evaluate = loop.evaluate
     predict = loop.predict
+    train_on_batch = batches.train_on_batch
+    test_on_batch = batches.test_on_batch
+    predict_on_batch = batches.predict_on_batch
     summary = summaries.summary
 
 

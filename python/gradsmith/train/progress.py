@@ -40,19 +40,30 @@ class Progress(Callback):
         self._begin(label)
 
     @classmethod
-    def silent(cls) -> Self:
+    def silent(cls) -> Progress:
         """Return one that shows nothing."""
-        return cls("", 0, None)
+        return Progress("", 0, None)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Take the number of batches."""
+        super().set_params(params)
+        self._steps = params["steps"]
 
     def _begin(self, label: str) -> None:
         self._started = time.perf_counter()
         self._title = label
+        self._done = 0
 
     def _open_bar(self) -> Any:
         from tqdm import tqdm  # type: ignore[import-untyped]
 
         return tqdm(
-            total=self._steps, desc=self._title, file=sys.stderr, leave=True, dynamic_ncols=True
+            total=self._steps,
+            initial=self._done,
+            desc=self._title,
+            file=sys.stderr,
+            leave=True,
+            dynamic_ncols=True,
         )
 
     def step(self, logs: Logs) -> None:
@@ -62,6 +73,7 @@ class Progress(Callback):
                 self._bar = self._open_bar()
             self._bar.set_postfix_str(_text(logs), refresh=False)
             self._bar.update()
+        self._done += 1
 
     def finish(self, logs: Logs) -> None:
         """End the pass with its final logs."""
@@ -84,6 +96,14 @@ class Progress(Callback):
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many batches of the epoch are done."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on there."""
+        self._done = state["done"]
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Begin the pass of an epoch."""
         self._begin(f"{self._label} {epoch + 1}/{self.params['epochs']}")
@@ -99,3 +119,15 @@ class Progress(Callback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the bar of an epoch that was cut short."""
         self.close()
+
+
+class ProgressBar(Progress):
+    """The progress of `fit` as a callback, in place of its own: ``callbacks=[ProgressBar()]``.
+
+    Args:
+        verbose: 1 a bar, 2 a line per epoch; "auto": 1 on a terminal, else 2.
+    """
+
+    def __init__(self, verbose: int | str = "auto") -> None:
+        """Choose how to show it."""
+        super().__init__("epoch", resolve_verbose(verbose), None)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`summary`: the table of a model's layers, output shapes and parameters."""
+"""`summary`: the table of a model's layers, output shapes, parameters and multiplications."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import numpy as np
 from gradsmith.autograd import no_grad
 from gradsmith.backend import is_array
 from gradsmith.nn import Module
+from gradsmith.nn.module_tree import check_module
 from gradsmith.tensor import Tensor, as_array, wrap
 from gradsmith.train.feed import call, parameter_dtype, to_device
 from gradsmith.train.modes import mode
-
-Row = tuple[str, str, str]
+from gradsmith.train.multiplications import multiplications
+from gradsmith.train.probing import ModuleWatcher, kept, watched
+from gradsmith.train.tables import table
 
 
 def _shape_text(output: Any) -> str:
@@ -28,8 +31,10 @@ def _shape_text(output: Any) -> str:
     return type(output).__name__
 
 
-def _zeros(model: Module, input_size: Sequence[Any]) -> Any:
-    """Return zeros of one shape, or of each in a sequence of shapes."""
+def _zeros(model: Module, input_size: Any) -> Any:
+    """Return zeros of one shape, or of each in a sequence or dict of shapes."""
+    if isinstance(input_size, Mapping):
+        return {name: _zeros(model, each) for name, each in input_size.items()}
     if isinstance(input_size, str) or not isinstance(input_size, Sequence):
         kind = type(input_size).__name__
         raise TypeError(f"summary: input_size is or holds a {kind}, expected a tuple of ints")
@@ -41,24 +46,51 @@ def _zeros(model: Module, input_size: Sequence[Any]) -> Any:
     return [_zeros(model, each) for each in input_size]
 
 
-def _output_shapes(model: Module, inputs: Any) -> dict[int, str]:
-    """Run the model once and return the output shape of each module by its id."""
-    shapes: dict[int, str] = {}
+@dataclass
+class _Layer:
+    """What was seen of one module."""
 
-    def note(module: Module, args: Any, output: Any) -> None:
-        shapes.setdefault(id(module), _shape_text(output))
-
-    handles = [module.register_forward_hook(note) for module in model.modules()]
-    try:
-        with mode(model, False), no_grad():
-            call(model, to_device(model, inputs))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return shapes
+    shape: str = ""
+    calls: int = 0
+    multiplications: int = 0  # of its own ops; those of modules below count there
 
 
-def _rows(model: Module, shapes: dict[int, str]) -> list[Row]:
+class _Census(ModuleWatcher):
+    """Notes the calls of every module and counts the multiplications of every op."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers: dict[int, _Layer] = {}
+        self.results = 0  # bytes
+
+    def _layer(self, module: Module | None) -> _Layer:
+        return self.layers.setdefault(id(module), _Layer())
+
+    def forward(self, op: str, outs: Sequence[Any], inputs: tuple[Any, ...]) -> None:
+        self._layer(self.module).multiplications += multiplications(op, outs[0], inputs)
+        given = {x._array.__array_interface__["data"][0] for x in inputs if _is_on_host(x)}
+        for out in outs:
+            if not _is_on_host(out) or out._array.__array_interface__["data"][0] not in given:
+                self.results += out.nbytes
+
+    def after(self, module: Module, output: Any) -> None:
+        layer = self._layer(module)
+        layer.calls += 1
+        layer.shape = layer.shape or _shape_text(output)
+
+
+def _is_on_host(x: Any) -> bool:
+    return isinstance(x, Tensor) and isinstance(x._array, np.ndarray)
+
+
+def _run(model: Module, inputs: Any) -> _Census:
+    census = _Census()
+    with kept(model), mode(model, False), no_grad(), watched(model, census):
+        call(model, to_device(model, inputs))
+    return census
+
+
+def _rows(model: Module, layers: dict[int, _Layer]) -> list[list[str]]:
     rows = []
     for path, module in model.named_modules():
         depth = path.count(".") + 1 if path else 0
@@ -66,19 +98,12 @@ def _rows(model: Module, shapes: dict[int, str]) -> list[Row]:
         kind = type(module).__name__
         label = f"{path.rpartition('.')[2]} ({kind})" if path else kind
         count = f"{own:,}" if own or not any(module.children()) else ""
-        rows.append(("  " * depth + label, shapes.get(id(module), ""), count))
+        layer = layers.get(id(module), _Layer())
+        if layer.calls > 1:
+            label += f" x{layer.calls}"
+        number = f"{layer.multiplications:,}" if layer.multiplications else ""
+        rows.append(["  " * depth + label, layer.shape, count, number])
     return rows
-
-
-def _table(rows: list[Row]) -> list[str]:
-    heading: Row = ("layer", "output shape", "parameters")
-    widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(3)]
-
-    def line(row: Row) -> str:
-        return f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
-
-    rule = "-" * (sum(widths) + 4)
-    return [line(heading), rule, *(line(row) for row in rows), rule]
 
 
 def _totals(model: Module) -> list[str]:
@@ -94,31 +119,44 @@ def _totals(model: Module) -> list[str]:
 
 def summary(
     model: Module,
-    input_size: Sequence[Any] | None = None,
+    input_size: Any = None,
     input_data: Any = None,
     *,
     print_fn: Callable[[str], Any] = print,
 ) -> None:
-    """Print the layers of a model with their parameters and, given an input, output shapes.
+    """Print the layers of a model with their parameters and, given an input, what a call does.
 
-    The model runs once in evaluation mode on zeros of ``input_size`` (with the batch dimension; a
-    sequence of shapes for several inputs) or on ``input_data`` (a tensor, array, list or dict).
+    The model runs once in evaluation mode on zeros of ``input_size`` (with the batch dimension) or
+    on ``input_data``, and is left as it was. Then the table has output shapes and MACs, the
+    multiply-accumulates of matrix products, convolutions, recurrent layers and attention. They are
+    counted op by op, whoever calls it: what a module's own forward does counts there. Below stand
+    the total and the memory of all results of the call, an upper bound of what a backward pass
+    needs.
 
     Args:
-        model: any module; a module that stands in two places is listed once.
-        input_size: shape of the input, as ``(1, 3, 224, 224)``.
-        input_data: an input, in place of ``input_size``.
+        model: any module; one that stands in two places is listed once, one that is called n times
+            as ``xn``.
+        input_size: shape of the input, as ``(1, 3, 224, 224)``; a list or dict of shapes for
+            several inputs.
+        input_data: an input in place of ``input_size``: a tensor or array, a list or a dict of
+            tensors; token indices need this.
         print_fn: called with the table as one text.
 
     Raises:
+        TypeError: the model is no module.
         ValueError: both are given, or a size is not positive.
     """
+    check_module("summary", "model", model)
     if input_size is not None and input_data is not None:
         raise ValueError("summary: input_size and input_data exclude each other")
-    shapes: dict[int, str] = {}
-    if input_size is not None:
-        shapes = _output_shapes(model, _zeros(model, input_size))
-    elif input_data is not None:
-        data = wrap(input_data) if is_array(input_data) else input_data
-        shapes = _output_shapes(model, data)
-    print_fn("\n".join([*_table(_rows(model, shapes)), *_totals(model)]))
+    heading = ["layer", "output shape", "parameters", "MACs"]
+    if input_size is None and input_data is None:
+        rows = [[label, count] for label, _, count, _ in _rows(model, {})]
+        lines = [*table([heading[0], heading[2]], rows, 1), *_totals(model)]
+    else:
+        data = _zeros(model, input_size) if input_data is None else input_data
+        census = _run(model, wrap(as_array(data)) if is_array(data) else data)
+        total = sum(layer.multiplications for layer in census.layers.values())
+        lines = [*table(heading, _rows(model, census.layers), 2), *_totals(model)]
+        lines += [f"MACs: {total:,}", f"memory of all results: {census.results / 2**20:.2f} MiB"]
+    print_fn("\n".join(lines))
