@@ -30,7 +30,8 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["summary", "lenet"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "gradsmith: model 'lenet' is unknown; did you mean 'lenet5'? (known: lenet5)\n"
+    known = ", ".join(models.list_models())
+    assert err == f"gradsmith: model 'lenet' is unknown; did you mean 'lenet5'? (known: {known})\n"
 
 
 def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +102,10 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage: gradsmith" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["info"], ["summary"], ["inspect"]])
+COMMANDS = [[], ["demo"], ["info"], ["summary"], ["inspect"], ["playground"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command, "--help"])

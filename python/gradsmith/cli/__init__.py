@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``gradsmith demo | info | summary MODEL | inspect FILE``.
+"""The command line: ``gradsmith demo | list | run RECIPE | show DIR | info | summary MODEL |
+inspect FILE | playground``.
 
 Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
 """
@@ -11,31 +12,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from gradsmith.cli import recipes
+from gradsmith.cli.kinds import count, seed_number
+
 _EXAMPLES = """examples:
   gradsmith demo --epochs 18 --seed 1   train LeNet-5 on scanned digits
+  gradsmith list                        show the recipes by group
+  gradsmith run lenet5 --quick          train one, with figures, pictures and a report
+  gradsmith show runs/lenet5            open the report of a run
   gradsmith info                        show compiler, instruction set, threads, CUDA
   gradsmith summary lenet5              show the layers of a model
   gradsmith inspect weights.safetensors show names, shapes and sizes in a file
+  gradsmith playground                  watch a network learn in the browser
 """
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**64:
-        raise ValueError
-    return value
-
-
-# argparse shows these names in its messages.
-_count.__name__ = "positive int"
-_seed.__name__ = "seed"
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -68,6 +57,13 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0
 
 
+def _playground(options: argparse.Namespace) -> int:
+    from gradsmith import viz
+
+    viz.playground(options.port, open_browser=not options.no_browser)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gradsmith",
@@ -91,11 +87,12 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     demo = add("demo", _demo, "train LeNet-5 on scanned digits", "demo --epochs 18 --seed 1")
-    demo.add_argument("--epochs", type=_count, help="passes over the training digits")
-    demo.add_argument("--seed", type=_seed, default=0, help="fixes weights and orders (0)")
+    demo.add_argument("--epochs", type=count, help="passes over the training digits")
+    demo.add_argument("--seed", type=seed_number, default=0, help="fixes weights and orders (0)")
     demo.add_argument("--device", default="cpu", help="where to train (cpu)")
-    demo.add_argument("--digits", type=_count, help="take so many of each split only")
+    demo.add_argument("--digits", type=count, help="take so many of each split only")
     demo.add_argument("--quiet", action="store_true", help="no progress")
+    recipes.add_commands(add)
     add("info", _info, "show compiler, instruction set, threads and CUDA", "info")
     summary = add("summary", _summary, "show the layers of a model", "summary lenet5")
     summary.add_argument("model", metavar="MODEL", help="name of a model")
@@ -106,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
         "inspect weights.safetensors",
     )
     inspect.add_argument("file", metavar="FILE", help="a .safetensors file")
+    text = "serve a page on this machine where networks learn 2-D problems"
+    playground = add("playground", _playground, text, "playground --port 8000")
+    playground.add_argument("--port", type=count, default=8000, help="where to listen (8000)")
+    playground.add_argument("--no-browser", action="store_true", help="do not open the page")
     return parser
 
 
@@ -123,6 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of `gradsmith inspect FILE | head` left; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError, ImportError) as error:
         print(f"gradsmith: {error}", file=sys.stderr)
         return 1

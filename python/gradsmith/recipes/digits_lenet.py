@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradsmith import train
-from gradsmith.backend import Array, as_device
+from gradsmith.backend import as_device
 from gradsmith.data import DataLoader, ImageDataset, datasets, transforms
 from gradsmith.models import LeNet5, lenet5
 from gradsmith.random import manual_seed
@@ -36,16 +36,13 @@ class Result:
     seconds_per_epoch: float
 
 
-def enlarged(digits: ImageDataset, count: int | None = None) -> ImageDataset:
-    """Return the first digits of (N, 1, 8, 8) as images of (N, 1, 32, 32), scaled to [0, 1]."""
-    images: Array = transforms.resize_bilinear(digits.data[:count], (28, 28))
-    border = ((0, 0), (0, 0), (2, 2), (2, 2))
-    return ImageDataset(
-        np.pad(images / np.float32(digits.scale), border),
-        digits.targets[:count],
-        digits.classes,
-        scale=1.0,
-    )
+def enlarged(
+    digits: ImageDataset, count: int | None = None, size: int = 28, border: int = 2
+) -> ImageDataset:
+    """Return the first digits of (N, 1, 8, 8) at another size in a border, scaled to [0, 1]."""
+    enlarge = transforms.Compose([transforms.Resize(size, antialias=False), transforms.Pad(border)])
+    scans = digits.data[:count].astype(np.float32) / np.float32(digits.scale)
+    return ImageDataset(enlarge(scans), digits.targets[:count], digits.classes, scale=1.0)
 
 
 def run(

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Under-complete auto-encoders: the narrower the code, the more is lost.
+
+Without activations the best an auto-encoder can do is the plane of the principal components (Baldi
+and Hornik, "Neural networks and principal component analysis", 1989); with them it does better.
+"""
+
+from __future__ import annotations
+
+from gradsmith import metrics, models, nn
+from gradsmith.ops.linalg_factor import svd
+from gradsmith.optim import Adam
+from gradsmith.recipes.autoencoders.scans import scans, show_rows
+from gradsmith.recipes.run import Run
+from gradsmith.tensor import Tensor
+
+
+def principal_errors(images: Tensor, sizes: tuple[int, ...]) -> list[float]:
+    """Return the mean square error of the best planes of some dimensions through the images."""
+    flat = images.flatten(1)
+    centred = flat - flat.mean(0)
+    strengths = svd(centred, full_matrices=False)[1].square()
+    return [float(strengths[size:].sum().item()) / flat.numel() for size in sizes]
+
+
+def _linear(size: int) -> nn.Module:
+    identity = nn.Identity
+    return models.dense_autoencoder((784, size), activation=identity, output_activation=identity)
+
+
+def _bent(size: int) -> nn.Module:
+    return models.dense_autoencoder((784, 128, size))
+
+
+def main(run: Run) -> None:
+    """Train a linear and a bent one for several sizes of the code."""
+    training, _ = scans(run, "train")
+    testing, labels = scans(run, "test")
+    sizes = run.choose((2, 4, 8, 16, 32), (2, 8))
+    planes = principal_errors(training, sizes)
+    rows, restored = [], {}
+    for size, plane in zip(sizes, planes, strict=True):
+        errors = []
+        for kind, build in (("linear", _linear), ("bent", _bent)):
+            model = build(size).to(run.device)
+            model.compile(Adam(model.parameters(), lr=3e-3), "mse")
+            epochs = run.epochs(full=200, quick=15)
+            stage = f"{kind}-{size}"
+            run.fit(model, training, training, epochs=epochs, stage=stage, seed=run.seed, verbose=0)
+            output = model.predict(training, verbose=0)
+            errors.append(metrics.mean_squared_error(output, training))
+        restored[f"code_of_{size}"] = model.predict(testing, verbose=0)
+        rows.append([size, plane, *errors])
+    header = ["values of the code", "principal components", "linear", "with activations"]
+    run.table("Mean square error of the training scans", header, rows)
+    ratio = max(row[2] / row[1] for row in rows)
+    run.figure("linear error / principal components'", ratio, at_least=0.999)
+    run.figure("the same at most", ratio, at_most=1.25, quick=1.6)
+    run.figure(
+        f"bent error / principal components', {sizes[0]} values",
+        rows[0][3] / rows[0][1],
+        at_most=0.8,
+        quick=0.97,
+    )
+    show_rows(run, labels, original=testing, **restored)
+    run.model(model, (1, 1, 28, 28))

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Colour for grey pictures: the net has to know what is what to paint it.
+
+As in Iizuka et al., "Let there be color!", 2016, but by a U-Net: from the grey level, the mean of
+the three channels, back to the channels. Pictures are synthetic.
+"""
+
+from __future__ import annotations
+
+from gradsmith.recipes.few_shot.restoring import restore
+from gradsmith.recipes.run import Run
+from gradsmith.tensor import Tensor
+
+
+def grey(images: Tensor) -> Tensor:
+    """Return the mean of the channels in all three."""
+    return images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def main(run: Run) -> None:
+    """Train and paint."""
+    restore(run, grey, "colour", gain=8, quick=3)

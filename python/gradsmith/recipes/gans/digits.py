@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recipes of this group share: scanned digits, a judge of samples, the game of two nets.
+
+The judge is a small classifier of real digits. Samples that it gives a class with a probability
+over 0.9 pass for digits; how many of the ten classes are among them tells whether a generator has
+collapsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from gradsmith import nn
+from gradsmith.data import DataLoader, TensorDataset, datasets
+from gradsmith.nn import functional as F
+from gradsmith.ops.creation import from_numpy
+from gradsmith.optim import Adam
+from gradsmith.recipes.run import Run
+from gradsmith.tensor import Tensor
+from gradsmith.train import AdversarialTrainer
+from gradsmith.viz.canvas import predictions
+
+CONFIDENCE = 0.9
+
+
+def scans(run: Run, split: str = "train", size: int = 8) -> tuple[Tensor, Tensor]:
+    """Return digits (N, 1, size, size) in [-1, 1] and their classes (N,), on the run's device.
+
+    Sizes above the scanner's 8 are by bilinear interpolation.
+    """
+    digits = datasets.digits(split)
+    images = from_numpy(digits.data.astype(np.float32) / np.float32(digits.scale) * 2 - 1)
+    if size != 8:
+        images = F.interpolate(images, (size, size), mode="bilinear")
+    return images.to(run.device), from_numpy(digits.targets).to(run.device)
+
+
+class Judge(nn.Module):
+    """Images (N, 1, 8k, 8k) in [-1, 1] -> scores (N, 10); larger ones are averaged to 8x8."""
+
+    def __init__(self) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.shrink = nn.AdaptiveAvgPool2d(8)
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(512, 64),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores before softmax."""
+        scores: Tensor = self.head(self.features(self.shrink(images)))
+        return scores
+
+
+def trained_judge(run: Run, size: int = 8) -> Judge:
+    """Return a judge that learned the training digits of a size; its accuracy is told."""
+    judge = Judge().to(run.device)
+    judge.compile(Adam(judge.parameters(), lr=2e-3), "cross_entropy")
+    judge.fit(*scans(run, size=size), batch_size=32, epochs=16, verbose=0)
+    images, labels = scans(run, "test", size)
+    classes, confidence = classes_of(judge, images)
+    run.figure("accuracy of the judge", (classes == labels).float().mean(), at_least=0.95)
+    run.figure("real digits that pass", (confidence > CONFIDENCE).float().mean())
+    return judge
+
+
+def classes_of(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the class of each image (N,) and the judge's probability of it (N,)."""
+    chances = F.softmax(predictions(judge, images), 1)
+    best, classes = chances.max(1)
+    return classes, best
+
+
+def tell_judgement(
+    run: Run,
+    judge: Judge,
+    samples: Tensor,
+    share: float = 0.85,
+    quick: float = 0.5,
+    classes: int = 10,
+    quick_classes: int = 6,
+) -> None:
+    """Tell which share of samples passes for digits, and how many classes are among them."""
+    found, confidence = classes_of(judge, samples)
+    passed = confidence > CONFIDENCE
+    run.figure("samples that pass for a digit", passed.float().mean(), at_least=share, quick=quick)
+    counts = np.bincount(found[passed].cpu().numpy(), minlength=10)
+    run.figure("classes among them", (counts > 0).sum(), at_least=classes, quick=quick_classes)
+    run.table("Samples by class", [str(each) for each in range(10)], [[int(n) for n in counts]])
+
+
+def batches(run: Run, epoch: int, data: Tensor, batch_size: int = 64) -> Iterator[Tensor]:
+    """Yield samples (batch_size, ...) in the order of the epoch; the last few are left out."""
+    loader = DataLoader(
+        TensorDataset(data), batch_size, shuffle=True, drop_last=True, seed=run.seed + epoch
+    )
+    for (batch,) in loader:
+        yield batch.to(run.device)
+
+
+def play(
+    run: Run,
+    trainer: AdversarialTrainer,
+    data: Tensor,
+    epochs: int,
+    *,
+    batch_size: int = 64,
+    stage: str = "",
+    after: Callable[[int], None] | None = None,
+) -> None:
+    """Train both nets for some epochs, log their losses, and call ``after`` each epoch."""
+    state = {
+        "generator": trainer.generator,
+        "discriminator": trainer.discriminator,
+        "g_optimizer": trainer.generator_optimizer,
+        "d_optimizer": trainer.discriminator_optimizer,
+    }
+    prefix = f"{stage}/" if stage else ""
+    for epoch in run.rounds(epochs, state, stage=stage):
+        history = trainer.fit(data, batch_size, verbose=0, seed=run.seed + epoch).history
+        run.log(**{prefix + name: values[0] for name, values in history.items()})
+        if after is not None:
+            after(epoch)
