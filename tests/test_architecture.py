@@ -28,10 +28,10 @@ FLOORS = [
     {"__init__", "__main__"},
     {"cli"},
     {"recipes"},
-    {"models", "train"},
-    {"nn", "optim", "data", "metrics", "viz", "io", "distributed"},
-    {"ops", "random"},
-    {"autograd", "tensor", "tensor_methods"},
+    {"models", "train", "viz"},
+    {"nn", "optim", "data", "metrics", "text", "images", "io", "amp", "distributed"},
+    {"ops"},
+    {"autograd", "random", "tensor"},
     {"hooks", "formatting"},
     {"backend", "config", "memory", "cuda", "cudasim"},
     {"_cpu", "_cuda", "_cudasim"},
@@ -59,10 +59,11 @@ SOFT_LIMIT = 400
 HARD_LIMIT = 700
 # Longer than the soft limit, with the reason.
 LONG_FILES = {
+    "python/gradsmith/recipes/catalogue.py": "one entry per recipe, a list by nature",
+    "python/gradsmith/__init__.py": "one line per public name, a list by nature",
     "tests/reference/elementwise.py": "one pair of functions per op, a list by nature",
     "tests/test_io.py": "every way in which a file can be damaged, beside what damages it",
     "tests/test_nn_modules.py": "one row per module, a list by nature",
-    "python/gradsmith/tensor_methods.pyi": "one declaration per method, a list by nature",
     "python/gradsmith/_cpu.pyi": "one declaration per function, a list by nature",
 }
 

@@ -237,7 +237,11 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_is_refused(name: str) -> None:
-    call, kind, message = REFUSALS[name]
+    assert_refused(REFUSALS[name])
+
+
+def assert_refused(refusal: Refusal) -> None:
+    call, kind, message = refusal
     with pytest.raises(kind, match=message) as caught:
         call()
     assert type(caught.value) is kind

@@ -76,7 +76,7 @@ def test_a_move_is_on_the_tape(device: gs.Device) -> None:
 
 def test_numbers_leave_a_device(device: gs.Device) -> None:
     x = gs.tensor([1.5, -2.0], device=device)
-    assert repr(x) == f"tensor([ 1.5, -2. ], device='{device}')"
+    assert repr(x) == f"tensor([ 1.5000, -2.0000], device='{device}')"
     assert (x[0].item(), float(x[1]), len(x), bool(x[0] > 1)) == (1.5, -2.0, 2, True)
     assert [each.item() for each in x] == [1.5, -2.0]
     assert copy.deepcopy(x).device == device
@@ -262,6 +262,14 @@ OPTIMIZERS: list[tuple[Any, dict[str, Any]]] = [
     (gs.optim.RMSprop, {"lr": 0.1, "centered": True}),
     (gs.optim.Adagrad, {"lr": 0.1}),
     (gs.optim.Adadelta, {"lr": 0.1}),
+    (gs.optim.NAdam, {"lr": 0.1, "weight_decay": 0.1}),
+    (gs.optim.RAdam, {"lr": 0.1, "betas": (0.5, 0.5)}),
+    (gs.optim.Adamax, {"lr": 0.1}),
+    (gs.optim.ASGD, {"lr": 0.1, "t0": 1}),
+    (gs.optim.Rprop, {"lr": 0.1}),
+    (gs.optim.Lion, {"lr": 0.1}),
+    (gs.optim.LARS, {"lr": 0.1}),
+    (gs.optim.LAMB, {"lr": 0.1}),
 ]
 
 
@@ -294,6 +302,44 @@ def test_optimizer(kind: Any, options: dict[str, Any], device: gs.Device) -> Non
     assert_close(
         to_array(models[1].weight), to_array(models[0].weight), "float32", "transcendental", 64
     )
+
+
+EVALUATING: list[tuple[Any, dict[str, Any]]] = [
+    (gs.optim.LBFGS, {"line_search_fn": "strong_wolfe", "max_iter": 4}),
+    (gs.optim.BFGS, {"max_iter": 3}),
+    (gs.optim.ConjugateGradient, {"max_iter": 3}),
+    (gs.optim.Newton, {"damping": 0.5}),
+    (gs.optim.PerceptronRule, {"lr": 0.25}),
+    (gs.optim.SAGA, {"num_samples": 3}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), EVALUATING, ids=[kind.__name__ for kind, _ in EVALUATING]
+)
+def test_optimizer_with_a_closure(kind: Any, options: dict[str, Any], device: gs.Device) -> None:
+    x, y = normal(8, 3), (normal(8, 2, seed=1) > 0).float()
+    results = []
+    for place in (backend.CPU, device):
+        gs.manual_seed(0)
+        model = nn.Linear(3, 2).to(place)
+        optimizer = kind(model.parameters(), **options)
+
+        def closure(model: nn.Linear = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            scores, target = model(x.to(model.weight.device)), y.to(model.weight.device)
+            if kind is gs.optim.PerceptronRule:
+                return scores, target
+            loss = nn.functional.mse_loss(scores, target)
+            if kind is not gs.optim.Newton:
+                loss.backward()
+            return loss
+
+        for number in range(2):
+            optimizer.step(closure, **({"index": number} if "num_samples" in options else {}))
+        optimizer.load_state_dict(optimizer.state_dict())
+        results.append(to_array(model.weight))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
 def test_fit(device: gs.Device) -> None:

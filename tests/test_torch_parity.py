@@ -16,6 +16,7 @@ import pytest
 
 import gradsmith as gs
 from gradsmith import nn, optim
+from tests import nn_layers
 
 pytestmark = pytest.mark.torch
 if find_spec("torch") is not None:
@@ -128,6 +129,7 @@ LAYERS: list[tuple[str, tuple[int, ...]]] = [
     ("RNN(6, 5, 2, nonlinearity='relu')", (3, 2, 6)),
     ("LSTM(6, 5, 2, batch_first=True, bidirectional=True)", (3, 2, 6)),
     ("GRU(6, 5, bias=False)", (3, 2, 6)),
+    *nn_layers.TORCH_LAYERS,
 ]
 
 
@@ -167,20 +169,24 @@ def test_layer(expression: str, shape: tuple[int, ...]) -> None:
 def test_layers_take_the_same_arguments() -> None:
     """Names, order and defaults, apart from the differences that docs/differences.md lists."""
     dropped = {"size_average", "reduce"}  # deprecated long ago
-    for name in nn.__all__:
+
+    def parameters(kind: Any) -> list[tuple[str, Any]]:
+        # A default that is a function is the library's own of that name.
+        return [
+            (p.name, getattr(p.default, "__name__", p.default))
+            for p in inspect.signature(kind.__init__).parameters.values()
+            if p.name not in dropped
+        ]
+
+    for name in dir(nn):
         ours, theirs = getattr(nn, name), getattr(torch.nn, name, None)
         if not inspect.isclass(ours) or theirs is None:
             continue
-        wanted = [
-            (p.name, p.default)
-            for p in inspect.signature(theirs.__init__).parameters.values()
-            if p.name not in dropped
-        ]
-        got = [(p.name, p.default) for p in inspect.signature(ours.__init__).parameters.values()]
-        if ("args", inspect.Parameter.empty) in wanted:
+        wanted, got = parameters(theirs), parameters(ours)
+        if ("args", "_empty") in wanted:
             continue
         if name in ("Softmax", "Softmin", "LogSoftmax"):
-            wanted[1] = ("dim", inspect.Parameter.empty)
+            wanted[1] = ("dim", "_empty")
         if name == "Hardtanh":
             wanted = wanted[:4]
         if name == "Parameter":
