@@ -11,7 +11,7 @@ CXX_FILES := $(shell find csrc bench -name '*.h' -o -name '*.cpp' -o -name '*.cu
                2>/dev/null)
 ASAN_SITE := build/asan-site
 
-.PHONY: demo test test-all lint format bench asan clean
+.PHONY: demo test test-all lint format docs bench asan clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradsmith demo
@@ -34,6 +34,10 @@ format: $(VENV)/lint-tools
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
+
+# The pages of docs/ and of the API, as HTML in build/docs; a warning is an error.
+docs: $(VENV)/installed $(VENV)/docs-tools
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs build/docs
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
@@ -65,9 +69,14 @@ $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	touch $@
 
 $(VENV)/test-tools: $(VENV)/build-tools pyproject.toml
-	$(PIP) "pytest>=8" "pytest-xdist>=3.5" "hypothesis>=6.100" "scikit-learn>=1.4"
+	$(PIP) "pytest>=8" "pytest-xdist>=3.5" "hypothesis>=6.100" "scikit-learn>=1.4" \
+	  "matplotlib>=3.8" "Pillow>=10" "tensorboard>=2.20" "optuna>=4"
 	touch $@
 
 $(VENV)/lint-tools: $(VENV)/build-tools pyproject.toml
 	$(PIP) "mypy>=1.11,<3" "ruff>=0.6" "clang-format>=18,<23"
+	touch $@
+
+$(VENV)/docs-tools: $(VENV)/build-tools pyproject.toml
+	$(PIP) "sphinx>=8" "myst-parser>=4" "furo>=2024.8"
 	touch $@

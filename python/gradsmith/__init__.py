@@ -18,6 +18,7 @@ from gradsmith import cudasim as cudasim
 from gradsmith import memory as memory
 from gradsmith import random as random
 from gradsmith.autograd import enable_grad as enable_grad
+from gradsmith.autograd import inference_mode as inference_mode
 from gradsmith.autograd import is_grad_enabled as is_grad_enabled
 from gradsmith.autograd import no_grad as no_grad
 from gradsmith.autograd import set_grad_enabled as set_grad_enabled
@@ -33,7 +34,9 @@ from gradsmith.backend import uint8 as uint8
 from gradsmith.config import get_num_threads as get_num_threads
 from gradsmith.config import set_num_threads as set_num_threads
 from gradsmith.config import show_config as show_config
+from gradsmith.formatting import set_printoptions as set_printoptions
 from gradsmith.ops import linalg as linalg
+from gradsmith.ops import special as special
 from gradsmith.ops.creation import arange as arange
 from gradsmith.ops.creation import as_tensor as as_tensor
 from gradsmith.ops.creation import empty as empty
@@ -54,9 +57,19 @@ from gradsmith.ops.creation import tril_indices as tril_indices
 from gradsmith.ops.creation import triu_indices as triu_indices
 from gradsmith.ops.creation import zeros as zeros
 from gradsmith.ops.creation import zeros_like as zeros_like
+from gradsmith.ops.diagonal import diag as diag
+from gradsmith.ops.diagonal import diag_embed as diag_embed
+from gradsmith.ops.diagonal import diagflat as diagflat
+from gradsmith.ops.diagonal import diagonal as diagonal
+from gradsmith.ops.diagonal import diagonal_scatter as diagonal_scatter
+from gradsmith.ops.diagonal import trace as trace
+from gradsmith.ops.diagonal import tril as tril
+from gradsmith.ops.diagonal import triu as triu
 from gradsmith.ops.elementwise import add as add
+from gradsmith.ops.elementwise import arctan2 as arctan2
 from gradsmith.ops.elementwise import atan2 as atan2
 from gradsmith.ops.elementwise import div as div
+from gradsmith.ops.elementwise import divide as divide
 from gradsmith.ops.elementwise import eq as eq
 from gradsmith.ops.elementwise import floor_divide as floor_divide
 from gradsmith.ops.elementwise import fmod as fmod
@@ -74,11 +87,16 @@ from gradsmith.ops.elementwise import lt as lt
 from gradsmith.ops.elementwise import maximum as maximum
 from gradsmith.ops.elementwise import minimum as minimum
 from gradsmith.ops.elementwise import mul as mul
+from gradsmith.ops.elementwise import multiply as multiply
 from gradsmith.ops.elementwise import ne as ne
 from gradsmith.ops.elementwise import neg as neg
+from gradsmith.ops.elementwise import negative as negative
 from gradsmith.ops.elementwise import pow as pow
 from gradsmith.ops.elementwise import remainder as remainder
+from gradsmith.ops.elementwise import rsub as rsub
 from gradsmith.ops.elementwise import sub as sub
+from gradsmith.ops.elementwise import subtract as subtract
+from gradsmith.ops.elementwise import true_divide as true_divide
 from gradsmith.ops.elementwise import where as where
 from gradsmith.ops.elementwise_activation import celu as celu
 from gradsmith.ops.elementwise_activation import prelu as prelu
@@ -89,19 +107,45 @@ from gradsmith.ops.elementwise_combine import addcdiv as addcdiv
 from gradsmith.ops.elementwise_combine import addcmul as addcmul
 from gradsmith.ops.elementwise_combine import allclose as allclose
 from gradsmith.ops.elementwise_combine import equal as equal
+from gradsmith.ops.elementwise_combine import float_power as float_power
+from gradsmith.ops.elementwise_combine import fmax as fmax
+from gradsmith.ops.elementwise_combine import fmin as fmin
+from gradsmith.ops.elementwise_combine import heaviside as heaviside
 from gradsmith.ops.elementwise_combine import hypot as hypot
 from gradsmith.ops.elementwise_combine import isclose as isclose
 from gradsmith.ops.elementwise_combine import lerp as lerp
 from gradsmith.ops.elementwise_combine import logaddexp as logaddexp
+from gradsmith.ops.elementwise_combine import logaddexp2 as logaddexp2
 from gradsmith.ops.elementwise_combine import nan_to_num as nan_to_num
+from gradsmith.ops.elementwise_compare import bitwise_and as bitwise_and
+from gradsmith.ops.elementwise_compare import bitwise_left_shift as bitwise_left_shift
+from gradsmith.ops.elementwise_compare import bitwise_or as bitwise_or
+from gradsmith.ops.elementwise_compare import bitwise_right_shift as bitwise_right_shift
+from gradsmith.ops.elementwise_compare import bitwise_xor as bitwise_xor
+from gradsmith.ops.elementwise_compare import gcd as gcd
+from gradsmith.ops.elementwise_compare import greater as greater
+from gradsmith.ops.elementwise_compare import greater_equal as greater_equal
+from gradsmith.ops.elementwise_compare import isneginf as isneginf
+from gradsmith.ops.elementwise_compare import isposinf as isposinf
+from gradsmith.ops.elementwise_compare import isreal as isreal
+from gradsmith.ops.elementwise_compare import less as less
+from gradsmith.ops.elementwise_compare import less_equal as less_equal
+from gradsmith.ops.elementwise_compare import not_equal as not_equal
 from gradsmith.ops.elementwise_math import acos as acos
 from gradsmith.ops.elementwise_math import acosh as acosh
+from gradsmith.ops.elementwise_math import arccos as arccos
+from gradsmith.ops.elementwise_math import arccosh as arccosh
+from gradsmith.ops.elementwise_math import arcsin as arcsin
+from gradsmith.ops.elementwise_math import arcsinh as arcsinh
+from gradsmith.ops.elementwise_math import arctan as arctan
+from gradsmith.ops.elementwise_math import arctanh as arctanh
 from gradsmith.ops.elementwise_math import asin as asin
 from gradsmith.ops.elementwise_math import asinh as asinh
 from gradsmith.ops.elementwise_math import atan as atan
 from gradsmith.ops.elementwise_math import atanh as atanh
 from gradsmith.ops.elementwise_math import cos as cos
 from gradsmith.ops.elementwise_math import cosh as cosh
+from gradsmith.ops.elementwise_math import deg2rad as deg2rad
 from gradsmith.ops.elementwise_math import erf as erf
 from gradsmith.ops.elementwise_math import exp as exp
 from gradsmith.ops.elementwise_math import exp2 as exp2
@@ -110,6 +154,7 @@ from gradsmith.ops.elementwise_math import log as log
 from gradsmith.ops.elementwise_math import log1p as log1p
 from gradsmith.ops.elementwise_math import log2 as log2
 from gradsmith.ops.elementwise_math import log10 as log10
+from gradsmith.ops.elementwise_math import rad2deg as rad2deg
 from gradsmith.ops.elementwise_math import reciprocal as reciprocal
 from gradsmith.ops.elementwise_math import rsqrt as rsqrt
 from gradsmith.ops.elementwise_math import sigmoid as sigmoid
@@ -119,14 +164,38 @@ from gradsmith.ops.elementwise_math import sqrt as sqrt
 from gradsmith.ops.elementwise_math import square as square
 from gradsmith.ops.elementwise_math import tan as tan
 from gradsmith.ops.elementwise_math import tanh as tanh
+from gradsmith.ops.elementwise_parts import bitwise_not as bitwise_not
+from gradsmith.ops.elementwise_parts import copysign as copysign
+from gradsmith.ops.elementwise_parts import frexp as frexp
+from gradsmith.ops.elementwise_parts import lcm as lcm
+from gradsmith.ops.elementwise_parts import ldexp as ldexp
+from gradsmith.ops.elementwise_parts import nextafter as nextafter
+from gradsmith.ops.elementwise_parts import signbit as signbit
 from gradsmith.ops.elementwise_round import abs as abs
+from gradsmith.ops.elementwise_round import absolute as absolute
 from gradsmith.ops.elementwise_round import ceil as ceil
 from gradsmith.ops.elementwise_round import clamp as clamp
+from gradsmith.ops.elementwise_round import clamp_max as clamp_max
+from gradsmith.ops.elementwise_round import clamp_min as clamp_min
 from gradsmith.ops.elementwise_round import clip as clip
+from gradsmith.ops.elementwise_round import fix as fix
 from gradsmith.ops.elementwise_round import floor as floor
+from gradsmith.ops.elementwise_round import frac as frac
+from gradsmith.ops.elementwise_round import positive as positive
 from gradsmith.ops.elementwise_round import round as round
+from gradsmith.ops.elementwise_round import sgn as sgn
 from gradsmith.ops.elementwise_round import sign as sign
 from gradsmith.ops.elementwise_round import trunc as trunc
+from gradsmith.ops.elementwise_special import digamma as digamma
+from gradsmith.ops.elementwise_special import erfc as erfc
+from gradsmith.ops.elementwise_special import erfinv as erfinv
+from gradsmith.ops.elementwise_special import i0 as i0
+from gradsmith.ops.elementwise_special import lgamma as lgamma
+from gradsmith.ops.elementwise_special import logit as logit
+from gradsmith.ops.elementwise_special import mvlgamma as mvlgamma
+from gradsmith.ops.elementwise_special import polygamma as polygamma
+from gradsmith.ops.elementwise_special import sinc as sinc
+from gradsmith.ops.elementwise_special import xlogy as xlogy
 from gradsmith.ops.gemm import addmm as addmm
 from gradsmith.ops.gemm import baddbmm as baddbmm
 from gradsmith.ops.gemm import bmm as bmm
@@ -137,34 +206,68 @@ from gradsmith.ops.gemm import mv as mv
 from gradsmith.ops.gemm import outer as outer
 from gradsmith.ops.gemm import tensordot as tensordot
 from gradsmith.ops.gemm_einsum import einsum as einsum
+from gradsmith.ops.gemm_products import addbmm as addbmm
+from gradsmith.ops.gemm_products import addmv as addmv
+from gradsmith.ops.gemm_products import addr as addr
+from gradsmith.ops.gemm_products import chain_matmul as chain_matmul
+from gradsmith.ops.gemm_products import cross as cross
+from gradsmith.ops.gemm_products import ger as ger
+from gradsmith.ops.gemm_products import inner as inner
+from gradsmith.ops.gemm_products import kron as kron
+from gradsmith.ops.gemm_products import vdot as vdot
 from gradsmith.ops.indexing import gather as gather
 from gradsmith.ops.indexing import index_add as index_add
 from gradsmith.ops.indexing import index_select as index_select
-from gradsmith.ops.indexing import masked_fill as masked_fill
-from gradsmith.ops.indexing import masked_select as masked_select
 from gradsmith.ops.indexing import scatter as scatter
 from gradsmith.ops.indexing import scatter_add as scatter_add
 from gradsmith.ops.indexing import take as take
 from gradsmith.ops.indexing import take_along_dim as take_along_dim
+from gradsmith.ops.indexing import unravel_index as unravel_index
+from gradsmith.ops.indexing_mask import masked_fill as masked_fill
+from gradsmith.ops.indexing_mask import masked_scatter as masked_scatter
+from gradsmith.ops.indexing_mask import masked_select as masked_select
+from gradsmith.ops.indexing_reduce import index_reduce as index_reduce
+from gradsmith.ops.indexing_reduce import scatter_reduce as scatter_reduce
+from gradsmith.ops.indexing_write import index_copy as index_copy
+from gradsmith.ops.indexing_write import index_fill as index_fill
+from gradsmith.ops.indexing_write import index_put as index_put
+from gradsmith.ops.indexing_write import put as put
+from gradsmith.ops.indexing_write import select_scatter as select_scatter
+from gradsmith.ops.indexing_write import slice_scatter as slice_scatter
 from gradsmith.ops.interchange import from_dlpack as from_dlpack
+from gradsmith.ops.joining import block_diag as block_diag
+from gradsmith.ops.joining import cartesian_prod as cartesian_prod
 from gradsmith.ops.joining import cat as cat
+from gradsmith.ops.joining import column_stack as column_stack
+from gradsmith.ops.joining import combinations as combinations
 from gradsmith.ops.joining import concat as concat
 from gradsmith.ops.joining import concatenate as concatenate
+from gradsmith.ops.joining import dstack as dstack
 from gradsmith.ops.joining import hstack as hstack
 from gradsmith.ops.joining import meshgrid as meshgrid
+from gradsmith.ops.joining import row_stack as row_stack
 from gradsmith.ops.joining import stack as stack
 from gradsmith.ops.joining import vstack as vstack
-from gradsmith.ops.linalg import cholesky as cholesky
-from gradsmith.ops.linalg import det as det
-from gradsmith.ops.linalg import diag as diag
-from gradsmith.ops.linalg import diag_embed as diag_embed
-from gradsmith.ops.linalg import diagonal as diagonal
-from gradsmith.ops.linalg import norm as norm
-from gradsmith.ops.linalg import slogdet as slogdet
-from gradsmith.ops.linalg import trace as trace
-from gradsmith.ops.linalg import tril as tril
-from gradsmith.ops.linalg import triu as triu
+from gradsmith.ops.linalg_factor import cholesky as cholesky
+from gradsmith.ops.linalg_older import inverse as inverse
+from gradsmith.ops.linalg_older import norm as norm
+from gradsmith.ops.linalg_older import pinverse as pinverse
+from gradsmith.ops.linalg_older import qr as qr
+from gradsmith.ops.linalg_older import svd as svd
+from gradsmith.ops.linalg_power import matrix_exp as matrix_exp
+from gradsmith.ops.linalg_power import matrix_power as matrix_power
+from gradsmith.ops.linalg_power import vander as vander
+from gradsmith.ops.linalg_solve import cholesky_inverse as cholesky_inverse
+from gradsmith.ops.linalg_solve import cholesky_solve as cholesky_solve
+from gradsmith.ops.linalg_solve import det as det
+from gradsmith.ops.linalg_solve import logdet as logdet
+from gradsmith.ops.linalg_solve import slogdet as slogdet
 from gradsmith.ops.methods import bind as _bind
+from gradsmith.ops.promotion import can_cast as can_cast
+from gradsmith.ops.promotion import finfo as finfo
+from gradsmith.ops.promotion import iinfo as iinfo
+from gradsmith.ops.promotion import promote_types as promote_types
+from gradsmith.ops.promotion import result_type as result_type
 from gradsmith.ops.random import bernoulli as bernoulli
 from gradsmith.ops.random import multinomial as multinomial
 from gradsmith.ops.random import normal as normal
@@ -175,9 +278,11 @@ from gradsmith.ops.random import randint_like as randint_like
 from gradsmith.ops.random import randn as randn
 from gradsmith.ops.random import randn_like as randn_like
 from gradsmith.ops.random import randperm as randperm
+from gradsmith.ops.random_distributions import poisson as poisson
 from gradsmith.ops.reduce import all as all
 from gradsmith.ops.reduce import amax as amax
 from gradsmith.ops.reduce import amin as amin
+from gradsmith.ops.reduce import aminmax as aminmax
 from gradsmith.ops.reduce import any as any
 from gradsmith.ops.reduce import argmax as argmax
 from gradsmith.ops.reduce import argmin as argmin
@@ -187,6 +292,8 @@ from gradsmith.ops.reduce import cumsum as cumsum
 from gradsmith.ops.reduce import max as max
 from gradsmith.ops.reduce import mean as mean
 from gradsmith.ops.reduce import min as min
+from gradsmith.ops.reduce import nanmean as nanmean
+from gradsmith.ops.reduce import nansum as nansum
 from gradsmith.ops.reduce import prod as prod
 from gradsmith.ops.reduce import sum as sum
 from gradsmith.ops.reduce_moments import std as std
@@ -194,22 +301,45 @@ from gradsmith.ops.reduce_moments import std_mean as std_mean
 from gradsmith.ops.reduce_moments import var as var
 from gradsmith.ops.reduce_moments import var_mean as var_mean
 from gradsmith.ops.reduce_order import argsort as argsort
+from gradsmith.ops.reduce_order import argwhere as argwhere
 from gradsmith.ops.reduce_order import bincount as bincount
 from gradsmith.ops.reduce_order import median as median
+from gradsmith.ops.reduce_order import msort as msort
 from gradsmith.ops.reduce_order import nonzero as nonzero
-from gradsmith.ops.reduce_order import quantile as quantile
 from gradsmith.ops.reduce_order import sort as sort
 from gradsmith.ops.reduce_order import topk as topk
 from gradsmith.ops.reduce_order import unique as unique
+from gradsmith.ops.reduce_quantile import kthvalue as kthvalue
+from gradsmith.ops.reduce_quantile import mode as mode
+from gradsmith.ops.reduce_quantile import nanmedian as nanmedian
+from gradsmith.ops.reduce_quantile import nanquantile as nanquantile
+from gradsmith.ops.reduce_quantile import quantile as quantile
+from gradsmith.ops.reduce_scan import cummax as cummax
+from gradsmith.ops.reduce_scan import cummin as cummin
+from gradsmith.ops.reduce_scan import cumulative_trapezoid as cumulative_trapezoid
+from gradsmith.ops.reduce_scan import diff as diff
+from gradsmith.ops.reduce_scan import gradient as gradient
+from gradsmith.ops.reduce_scan import logcumsumexp as logcumsumexp
+from gradsmith.ops.reduce_scan import trapezoid as trapezoid
+from gradsmith.ops.reduce_scan import trapz as trapz
+from gradsmith.ops.reduce_search import bucketize as bucketize
+from gradsmith.ops.reduce_search import histc as histc
+from gradsmith.ops.reduce_search import histogram as histogram
+from gradsmith.ops.reduce_search import isin as isin
+from gradsmith.ops.reduce_search import searchsorted as searchsorted
+from gradsmith.ops.reduce_search import unique_consecutive as unique_consecutive
+from gradsmith.ops.shape import adjoint as adjoint
 from gradsmith.ops.shape import atleast_1d as atleast_1d
 from gradsmith.ops.shape import atleast_2d as atleast_2d
 from gradsmith.ops.shape import atleast_3d as atleast_3d
+from gradsmith.ops.shape import broadcast_shapes as broadcast_shapes
 from gradsmith.ops.shape import broadcast_tensors as broadcast_tensors
 from gradsmith.ops.shape import broadcast_to as broadcast_to
 from gradsmith.ops.shape import flatten as flatten
 from gradsmith.ops.shape import moveaxis as moveaxis
 from gradsmith.ops.shape import movedim as movedim
 from gradsmith.ops.shape import permute as permute
+from gradsmith.ops.shape import ravel as ravel
 from gradsmith.ops.shape import reshape as reshape
 from gradsmith.ops.shape import squeeze as squeeze
 from gradsmith.ops.shape import swapaxes as swapaxes
@@ -220,18 +350,36 @@ from gradsmith.ops.shape import unflatten as unflatten
 from gradsmith.ops.shape import unsqueeze as unsqueeze
 from gradsmith.ops.shape_copy import clone as clone
 from gradsmith.ops.shape_copy import flip as flip
+from gradsmith.ops.shape_copy import fliplr as fliplr
+from gradsmith.ops.shape_copy import flipud as flipud
 from gradsmith.ops.shape_copy import repeat_interleave as repeat_interleave
 from gradsmith.ops.shape_copy import roll as roll
 from gradsmith.ops.shape_copy import rot90 as rot90
 from gradsmith.ops.shape_copy import tile as tile
 from gradsmith.ops.shape_pieces import chunk as chunk
+from gradsmith.ops.shape_pieces import dsplit as dsplit
+from gradsmith.ops.shape_pieces import hsplit as hsplit
 from gradsmith.ops.shape_pieces import narrow as narrow
 from gradsmith.ops.shape_pieces import select as select
 from gradsmith.ops.shape_pieces import split as split
+from gradsmith.ops.shape_pieces import tensor_split as tensor_split
 from gradsmith.ops.shape_pieces import unbind as unbind
+from gradsmith.ops.shape_pieces import vsplit as vsplit
+from gradsmith.ops.shape_shuffle import channel_shuffle as channel_shuffle
+from gradsmith.ops.shape_shuffle import pixel_shuffle as pixel_shuffle
+from gradsmith.ops.shape_shuffle import pixel_unshuffle as pixel_unshuffle
+from gradsmith.ops.shape_strided import as_strided as as_strided
+from gradsmith.ops.similarity import cosine_similarity as cosine_similarity
+from gradsmith.ops.similarity import pairwise_distance as pairwise_distance
+from gradsmith.ops.similarity import pdist as pdist
 from gradsmith.ops.softmax import log_softmax as log_softmax
 from gradsmith.ops.softmax import logsumexp as logsumexp
 from gradsmith.ops.softmax import softmax as softmax
+from gradsmith.ops.statistics import cdist as cdist
+from gradsmith.ops.statistics import corrcoef as corrcoef
+from gradsmith.ops.statistics import cov as cov
+from gradsmith.ops.statistics import dist as dist
+from gradsmith.ops.statistics import renorm as renorm
 from gradsmith.random import Generator as Generator
 from gradsmith.random import get_rng_state as get_rng_state
 from gradsmith.random import initial_seed as initial_seed
@@ -243,13 +391,18 @@ from gradsmith.tensor import Tensor as Tensor
 _bind()
 
 # These stand on the tensor's methods, so they come after binding them.
+from gradsmith import amp as amp  # noqa: E402
 from gradsmith import data as data  # noqa: E402
 from gradsmith import metrics as metrics  # noqa: E402
 from gradsmith import nn as nn  # noqa: E402
 from gradsmith import optim as optim  # noqa: E402
 from gradsmith import train as train  # noqa: E402
+from gradsmith.amp import autocast as autocast  # noqa: E402
 from gradsmith.io import load as load  # noqa: E402
 from gradsmith.io import save as save  # noqa: E402
+from gradsmith.train import doctor as doctor  # noqa: E402
+
+__version__ = "0.1.0"
 
 device = _backend.Device
 bool = _backend.bool_
@@ -260,11 +413,14 @@ long = _backend.int64
 
 if TYPE_CHECKING:
     from gradsmith import cli as cli
+    from gradsmith import images as images
     from gradsmith import models as models
     from gradsmith import recipes as recipes
+    from gradsmith import text as text
+    from gradsmith import viz as viz
 
 # Imported when first used, so that importing gradsmith stays quick.
-_LAZY_MODULES = frozenset({"cli", "models", "recipes"})
+_LAZY_MODULES = frozenset({"cli", "images", "models", "recipes", "text", "viz"})
 
 
 def __getattr__(name: str) -> Any:
