@@ -21,9 +21,14 @@ from gradsmith.ops.random import multinomial
 from gradsmith.ops.reduce import cumsum
 from gradsmith.ops.softmax import log_softmax, softmax
 from gradsmith.random import Generator
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 NextScores: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def _check_scores(op: str, logits: Tensor) -> None:
+    if array_of(op, logits, "logits").ndim == 0:
+        raise ValueError(f"{op}: logits have no dimension, expected (..., V)")
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
@@ -34,6 +39,7 @@ def keep_top_k(logits: Tensor, k: int) -> Tensor:
     Raises:
         ValueError: k is below 1.
     """
+    _check_scores("keep_top_k", logits)
     if check_int("keep_top_k", "k", k) < 1:
         raise ValueError(f"keep_top_k: k is {k}, expected at least 1")
     if k >= logits.shape[-1]:
@@ -51,6 +57,7 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     Raises:
         ValueError: p is not in (0, 1].
     """
+    _check_scores("keep_top_p", logits)
     if not 0 < check_number("keep_top_p", "p", p) <= 1:
         raise ValueError(f"keep_top_p: p is {p}, expected above 0 and at most 1")
     ordered, places = logits.sort(-1, True)
@@ -80,7 +87,7 @@ def sample_token(
     Raises:
         ValueError: scores of another rank, or an option out of range.
     """
-    if logits.ndim != 2:
+    if array_of("sample_token", logits, "logits").ndim != 2:
         raise ValueError(f"sample_token: logits have shape {logits.shape}, expected (N, V)")
     if check_number("sample_token", "temperature", temperature) < 0:
         raise ValueError(f"sample_token: temperature is {temperature}, expected at least 0")
@@ -122,9 +129,10 @@ def generate(
     Raises:
         ValueError: a prompt without tokens, or an option out of range.
     """
-    if prompt.ndim != 2 or prompt.shape[1] < 1 or check_int("generate", "length", length) < 0:
+    shape = array_of("generate", prompt, "prompt").shape
+    if len(shape) != 2 or shape[1] < 1 or check_int("generate", "length", length) < 0:
         raise ValueError(
-            f"generate: prompt has shape {prompt.shape} and length is {length}, expected (N, T) "
+            f"generate: prompt has shape {shape} and length is {length}, expected (N, T) "
             "with T >= 1 and at least 0"
         )
     tokens = prompt

@@ -62,8 +62,11 @@ def plot_curves(
         yscale: the same, of the axis up.
 
     Raises:
+        TypeError: curves are no dict.
         ValueError: a curve has other dimensions, or its lengths differ.
     """
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"plot_curves: curves is a {type(curves).__name__}, expected a dict")
     ax = new_axes("plot_curves", ax)
     if points is not None:
         across, up = (as_array("plot_curves", "points", each, ndim=1) for each in points)
