@@ -27,6 +27,7 @@ STACK_FRAMES: dict[str, str] = {
     "*sin_of*": "the reduction of large angles keeps the digits of 2 / pi in local memory",
     "*cos_of*": "the reduction of large angles keeps the digits of 2 / pi in local memory",
     "*tan_of*": "the reduction of large angles keeps the digits of 2 / pi in local memory",
+    "*digamma_of*": "its reflection takes a tangent, as tan_of",
 }
 
 
