@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
+from gradsmith.ops.statistics import cdist
 from gradsmith.tensor import Tensor
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:
     """Return the Euclidean distances (N, M) of each of x (N, ...) to each of y (M, ...)."""
-    a, b = x.detach().flatten(1), y.detach().flatten(1)
-    squares = a.square().sum(1, keepdim=True) + b.square().sum(1) - (a @ b.T) * 2
-    return squares.clamp(0).sqrt()
+    return cdist(x.detach().flatten(1), y.detach().flatten(1))
 
 
 def nearest(queries: Tensor, codes: Tensor, count: int) -> Tensor:

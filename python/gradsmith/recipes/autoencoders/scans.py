@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from gradsmith import metrics, nn, viz
-from gradsmith.data import datasets, transforms
-from gradsmith.ops.creation import from_numpy
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.scans import scanned_digits
 from gradsmith.tensor import Tensor
 
 SIDE = 28
@@ -18,10 +17,7 @@ SIDE = 28
 
 def scans(run: Run, split: str) -> tuple[Tensor, Tensor]:
     """Return scanned digits (N, 1, 28, 28) in [0, 1], enlarged from 8x8, and their classes (N)."""
-    digits = datasets.digits(split)
-    enlarge = transforms.Resize(SIDE, antialias=False)
-    images = enlarge(digits.data.astype(np.float32)) / np.float32(digits.scale)
-    return from_numpy(images).to(run.device), from_numpy(digits.targets)
+    return scanned_digits(run, split, SIDE)
 
 
 def first_of_each(labels: Tensor) -> list[int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradsmith.data import datasets
 from gradsmith.ops.creation import from_numpy
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.scans import scanned_digits
 from gradsmith.tensor import Tensor
 
 SIDE = 8
@@ -15,9 +15,8 @@ SIDE = 8
 
 def pixels(run: Run, split: str) -> tuple[Tensor, Tensor]:
     """Return scanned digits as units (N, 64) in [0, 1], and their classes (N)."""
-    digits = datasets.digits(split)
-    units = digits.data.reshape(len(digits), -1) / np.float32(digits.scale)
-    return from_numpy(units).to(run.device), from_numpy(digits.targets)
+    images, digits = scanned_digits(run, split, SIDE)
+    return images.flatten(1), digits
 
 
 def as_images(units: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradsmith import nn
-from gradsmith.data import DataLoader, TensorDataset, datasets
+from gradsmith.data import DataLoader, TensorDataset
 from gradsmith.nn import functional as F
-from gradsmith.ops.creation import from_numpy
 from gradsmith.optim import Adam
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.scans import scanned_digits
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
 from gradsmith.viz.canvas import predictions
@@ -26,15 +26,9 @@ CONFIDENCE = 0.9
 
 
 def scans(run: Run, split: str = "train", size: int = 8) -> tuple[Tensor, Tensor]:
-    """Return digits (N, 1, size, size) in [-1, 1] and their classes (N,), on the run's device.
-
-    Sizes above the scanner's 8 are by bilinear interpolation.
-    """
-    digits = datasets.digits(split)
-    images = from_numpy(digits.data.astype(np.float32) / np.float32(digits.scale) * 2 - 1)
-    if size != 8:
-        images = F.interpolate(images, (size, size), mode="bilinear")
-    return images.to(run.device), from_numpy(digits.targets).to(run.device)
+    """Return digits (N, 1, size, size) in [-1, 1] and their classes (N,), on the run's device."""
+    images, digits = scanned_digits(run, split, size)
+    return images * 2 - 1, digits.to(run.device)
 
 
 class Judge(nn.Module):

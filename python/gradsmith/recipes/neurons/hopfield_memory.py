@@ -16,7 +16,7 @@ from gradsmith.models import Hopfield
 from gradsmith.ops.elementwise import where
 from gradsmith.ops.random import rand
 from gradsmith.recipes.run import Run
-from gradsmith.recipes.scan_rows import scan_rows
+from gradsmith.recipes.scans import scan_rows
 from gradsmith.tensor import Tensor
 from gradsmith.viz import canvas
 

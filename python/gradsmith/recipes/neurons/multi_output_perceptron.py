@@ -15,7 +15,7 @@ from gradsmith.nn import init
 from gradsmith.optim import PerceptronRule
 from gradsmith.optim.swa_utils import AveragedModel
 from gradsmith.recipes.run import Run
-from gradsmith.recipes.scan_rows import scan_rows
+from gradsmith.recipes.scans import scan_rows
 from gradsmith.tensor import Tensor
 
 

@@ -19,7 +19,7 @@ from gradsmith.models import SelfOrganizingMap
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import rand
 from gradsmith.recipes.run import Run
-from gradsmith.recipes.scan_rows import scan_rows
+from gradsmith.recipes.scans import scan_rows
 from gradsmith.tensor import Tensor
 from gradsmith.viz import canvas
 

@@ -14,7 +14,7 @@ from typing import Any
 from gradsmith import metrics, nn, train
 from gradsmith.optim import Adam
 from gradsmith.recipes.run import Run
-from gradsmith.recipes.scan_rows import scan_rows
+from gradsmith.recipes.scans import scan_rows
 from gradsmith.train import Range, SearchResult
 from gradsmith.viz import canvas
 
