@@ -284,3 +284,21 @@ def test_single_batches_keep_modes_and_refuse() -> None:
             function(X[:0], Y[:0])
     with pytest.raises(RuntimeError, match="train_on_batch: this Linear is not compiled"):
         nn.Linear(3, 1).train_on_batch(X, Y)
+
+
+class CountedResult(metrics.MeanSquaredError):
+    results = 0
+
+    def result(self) -> float:
+        self.results += 1
+        return super().result()
+
+
+def test_evaluation_asks_for_a_result_once() -> None:
+    """A result may sort all scores so far, so it is not made where nobody sees it."""
+    model, counted = regressor(), CountedResult()
+    model.compile("sgd", "mse", [counted])
+    model.evaluate(X, Y, batch_size=5, verbose=0)
+    assert counted.results == 1
+    model.evaluate(X, Y, batch_size=5, verbose=1)
+    assert counted.results == 12  # the bar shows it after each of 10 batches

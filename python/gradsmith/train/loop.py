@@ -206,7 +206,7 @@ def predict(model: Module, x: Any, batch_size: int = 32, verbose: int | str = "a
             if pairs and isinstance(batch, (list, tuple)):
                 batch = batch[0]
             outputs.append(feed.call(model, feed.to_device(model, batch)))
-            bar.step({})
+            bar.step(dict)
     if not outputs:
         raise ValueError("predict: the data gave no batch")
     return _joined(outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from gradsmith.train.callbacks import Callback, Logs
@@ -66,12 +67,12 @@ class Progress(Callback):
             dynamic_ncols=True,
         )
 
-    def step(self, logs: Logs) -> None:
-        """Count a batch and show its logs."""
+    def step(self, logs: Callable[[], Logs]) -> None:
+        """Count a batch and show its logs, which are made only where they are seen."""
         if self._verbose == 1:
             if self._bar is None:
                 self._bar = self._open_bar()
-            self._bar.set_postfix_str(_text(logs), refresh=False)
+            self._bar.set_postfix_str(_text(logs()), refresh=False)
             self._bar.update()
         self._done += 1
 
@@ -110,7 +111,7 @@ class Progress(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Count a batch."""
-        self.step(logs or {})
+        self.step(lambda: logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Show the logs of the epoch."""

@@ -112,7 +112,7 @@ def measure(op: str, model: Module, settings: Compiled, loader: DataLoader, bar:
             output, loss = forward(op, model, settings, inputs, target, weights)
             meters.update(loss.item(), output, target, feed.length_of(inputs))
             batches += 1
-            bar.step(meters.logs())
+            bar.step(meters.logs)
     if batches == 0:
         raise ValueError(f"{op}: the data gave no batch")
     return meters.logs()
