@@ -58,6 +58,7 @@ def _own_options(recipe: str, given: list[str], known: dict[str, Any]) -> dict[s
 def _run(options: argparse.Namespace) -> int:
     from gradsmith.recipes.catalogue import find
     from gradsmith.recipes.run import Run, Settings, load_settings
+    from gradsmith.recipes.sources import fingerprint
 
     if options.resume is not None:
         folder = Path(options.resume)
@@ -65,11 +66,13 @@ def _run(options: argparse.Namespace) -> int:
         if options.recipe not in (None, settings.recipe):
             raise ValueError(f"{folder} holds a run of {settings.recipe!r}, not {options.recipe!r}")
         settings = dataclasses.replace(settings, epochs=options.epochs or settings.epochs)
-        function, _ = find(settings.recipe).load()
+        entry = find(settings.recipe)
+        function, _ = entry.load()
     else:
         if options.recipe is None:
             raise ValueError("expected the name of a recipe, or --resume DIR")
-        function, known = find(options.recipe).load()
+        entry = find(options.recipe)
+        function, known = entry.load()
         folder = Path(options.out or f"runs/{options.recipe}")
         _check_free(folder)
         settings = Settings(
@@ -77,7 +80,8 @@ def _run(options: argparse.Namespace) -> int:
             **{name: getattr(options, name) for name in ("data", "quick")},
             options=_own_options(options.recipe, options.set, known),
         )
-    return _finish(function, Run(settings, folder, resuming=options.resume is not None))
+    resuming = options.resume is not None
+    return _finish(function, Run(settings, folder, resuming, fingerprint(entry.module)))
 
 
 def _check_free(folder: Path) -> None:

@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+import gradsmith
 from gradsmith import io, random
 from gradsmith.backend import as_device
+from gradsmith.config import config
 from gradsmith.io.atomic import replace_file
 from gradsmith.nn import Module
 from gradsmith.recipes import report
@@ -92,9 +94,15 @@ class Figure:
 class Run:
     """The settings of a run, and what the recipe tells about it."""
 
-    def __init__(self, settings: Settings, folder: Path, resuming: bool = False) -> None:
-        """Seed the generators and make the folder; RuntimeError where the device cannot be used."""
+    def __init__(
+        self, settings: Settings, folder: Path, resuming: bool = False, source: str = ""
+    ) -> None:
+        """Seed the generators and make the folder; RuntimeError where the device cannot be used.
+
+        ``source`` is the recipe's fingerprint, which the folder keeps.
+        """
         self.settings = settings
+        self.source = source
         self.folder = folder
         self.device = as_device(settings.device)
         self.figures: list[Figure] = []
@@ -268,10 +276,26 @@ class Run:
             "figures": [{**asdict(each), "reached": each.reached} for each in self.figures],
             "history": self.history,
             "seconds": round(time.perf_counter() - self._began, 1),
+            "pictures": [
+                {"file": str(each.path.relative_to(self.folder)), "caption": each.caption}
+                for each in self.sections
+                if isinstance(each, report.Picture)
+            ],
+            "source": self.source,
+            "machine": _machine(),
         }
         _replace(self.folder / STATE, json.dumps(state, indent=1))
         page = report.page(self.settings.recipe, state, self.figures, self.sections)
         _replace(self.folder / REPORT, page)
+
+
+def _machine() -> dict[str, str]:
+    """Return what ran the recipe: version, processor, threads."""
+    known = config()
+    return {
+        "gradsmith": gradsmith.__version__,
+        **{name: known[name] for name in ("python", "cpu", "isa", "threads")},
+    }
 
 
 def _replace(path: Path, text: str) -> None:
