@@ -80,8 +80,9 @@ def _run(options: argparse.Namespace) -> int:
             **{name: getattr(options, name) for name in ("data", "quick")},
             options=_own_options(options.recipe, options.set, known),
         )
-    resuming = options.resume is not None
-    return _finish(function, Run(settings, folder, resuming, fingerprint(entry.module)))
+    about = sys.modules[function.__module__].__doc__ or ""
+    told = {"source": fingerprint(entry.module), "about": about}
+    return _finish(function, Run(settings, folder, options.resume is not None, **told))
 
 
 def _check_free(folder: Path) -> None:

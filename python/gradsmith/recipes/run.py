@@ -95,14 +95,21 @@ class Run:
     """The settings of a run, and what the recipe tells about it."""
 
     def __init__(
-        self, settings: Settings, folder: Path, resuming: bool = False, source: str = ""
+        self,
+        settings: Settings,
+        folder: Path,
+        resuming: bool = False,
+        *,
+        source: str = "",
+        about: str = "",
     ) -> None:
         """Seed the generators and make the folder; RuntimeError where the device cannot be used.
 
-        ``source`` is the recipe's fingerprint, which the folder keeps.
+        ``source`` is the recipe's fingerprint, ``about`` what it says of itself, for the folder.
         """
         self.settings = settings
         self.source = source
+        self.about = about
         self.folder = folder
         self.device = as_device(settings.device)
         self.figures: list[Figure] = []
@@ -222,17 +229,18 @@ class Run:
     def picture(self, name: str, picture: Any, caption: str = "") -> None:
         """Keep a picture: a matplotlib figure, or an array (H, W) or (H, W, 3)."""
         path = self.folder / "pictures" / f"{name}.png"
-        if hasattr(picture, "savefig"):
+        drawn = hasattr(picture, "savefig")
+        if drawn:
             picture.savefig(path, dpi=110)
             canvas.pyplot().close(picture)
         else:
             array = canvas.as_array("picture", name, picture)
             canvas.pyplot().imsave(path, array, cmap="gray")
-        self.sections.append(report.Picture(name, caption, path))
+        self.sections.append(report.Picture(name, caption, path, pixels=not drawn))
 
     def animation(self, name: str, path: Path, caption: str = "") -> None:
         """Show a GIF that was written into the folder."""
-        self.sections.append(report.Picture(name, caption, path))
+        self.sections.append(report.Picture(name, caption, path, pixels=True))
 
     def text(self, title: str, text: str) -> None:
         """Keep a text, as samples of a language model, and print it."""
@@ -285,7 +293,7 @@ class Run:
             "machine": _machine(),
         }
         _replace(self.folder / STATE, json.dumps(state, indent=1))
-        page = report.page(self.settings.recipe, state, self.figures, self.sections)
+        page = report.page(self.settings.recipe, state, self.figures, self.sections, self.about)
         _replace(self.folder / REPORT, page)
 
 
