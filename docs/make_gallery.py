@@ -3,7 +3,7 @@
 
 python docs/make_gallery.py                          all recipes; folders in build/gallery
 python docs/make_gallery.py --runs DIR lenet5 vae    two of them, run folders in DIR
-python docs/make_gallery.py --collect                run nothing: from folders and kept results
+python docs/make_gallery.py --collect                run nothing: take what folders hold
 
 A folder with a finished full run of the recipe as it is now is taken as it stands. Exits with 1 if
 a recipe has no result, a figure was missed, or a result is of an earlier state of its recipe.
@@ -33,8 +33,8 @@ LAST_CHOICE = ["confusion", "curves"]  # every training has them
 KEPT = ("figures", "seconds", "machine", "source")
 
 
-def finished_run(entry: Entry, folder: Path) -> dict[str, Any] | None:
-    """Return what a folder says of a full run of the recipe as it is now, None if it holds none."""
+def full_run(entry: Entry, folder: Path) -> dict[str, Any] | None:
+    """Return what a folder says of a finished full run of the recipe, None if it holds none."""
     try:
         state = json.loads((folder / STATE).read_text())
     except (OSError, ValueError):
@@ -43,8 +43,12 @@ def finished_run(entry: Entry, folder: Path) -> dict[str, Any] | None:
     wanted["options"] = entry.load()[1]
     settings = state.get("settings", {})
     same = all(settings.get(name) == value for name, value in wanted.items())
-    current = state.get("source") == fingerprint(entry.module)
-    return state if same and current and state["finished"] else None
+    return state if same and state["finished"] and "source" in state else None
+
+
+def is_current(entry: Entry, state: dict[str, Any] | None) -> bool:
+    """Return whether a run or a result is there and is one of the recipe as it is now."""
+    return state is not None and state["source"] == fingerprint(entry.module)
 
 
 def run(entry: Entry, folder: Path) -> None:
@@ -91,7 +95,7 @@ def problems(results: dict[str, Any]) -> list[str]:
     for entry in RECIPES:
         if entry.name not in results:
             found.append(f"{entry.name}: has no result")
-        elif results[entry.name]["source"] != fingerprint(entry.module):
+        elif not is_current(entry, results[entry.name]):
             found.append(f"{entry.name}: the result is of an earlier state of the recipe")
     return found + missed(results)
 
@@ -107,10 +111,10 @@ def main() -> int:
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for entry in [find(name) for name in options.names] or RECIPES:
         folder = options.runs / entry.name
-        if finished_run(entry, folder) is None and not options.collect:
+        if not is_current(entry, full_run(entry, folder)) and not options.collect:
             run(entry, folder)
-        state = finished_run(entry, folder)
-        if state is not None:
+        state = full_run(entry, folder)
+        if is_current(entry, state) or (state and not is_current(entry, kept.get(entry.name))):
             kept[entry.name] = result(entry.name, state, folder)
     results = {entry.name: kept[entry.name] for entry in RECIPES if entry.name in kept}
     write(results)
