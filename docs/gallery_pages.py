@@ -82,7 +82,7 @@ def _section(entry: Entry, result: dict[str, Any] | None) -> str:
 
 def _outcome(result: dict[str, Any]) -> list[str]:
     rows = [_cells(figure) for figure in _figures(result)]
-    told = f"{result['seconds']:g} seconds with {_threads(result['machine'])}."
+    told = f"It took {result['seconds']:g} s with {_threads(result['machine'])}."
     pictures = [
         f"![{_plain(each['caption'])}](pictures/{each['file']})\n\n*{_plain(each['caption'])}*"
         for each in result["pictures"]
@@ -98,12 +98,7 @@ def _threads(machine: dict[str, str]) -> str:
 def _results_page(results: dict[str, Any]) -> str:
     machines = sorted({_machine(result["machine"]) for result in results.values()})
     groups = {entry.name: entry.group for entry in RECIPES}
-    rows = [
-        [f"[{name}]({_file(groups[name])}#{name})", *_cells(figure), f"{result['seconds']:g}"]
-        for name, result in results.items()
-        for figure in _figures(result)
-        if figure.expected
-    ]
+    rows = [row for name in results for row in _rows(name, groups[name], results[name])]
     misses = [f"- {_plain(each)}" for each in missed(results)]
     parts = [
         "# Results",
@@ -115,6 +110,14 @@ def _results_page(results: dict[str, Any]) -> str:
         _table(["recipe", "figure", "value", "expected", "", "seconds"], rows),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _rows(name: str, group: str, result: dict[str, Any]) -> list[list[str]]:
+    """Return a row per expected figure, the first with the recipe's name and its time."""
+    expected = [_cells(figure) for figure in _figures(result) if figure.expected]
+    heads = [f"[{name}]({_file(group)}#{name})", *[""] * (len(expected) - 1)]
+    times = [f"{result['seconds']:g}", *[""] * (len(expected) - 1)]
+    return [[head, *each, time] for head, each, time in zip(heads, expected, times, strict=True)]
 
 
 def _machine(machine: dict[str, str]) -> str:
