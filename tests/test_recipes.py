@@ -126,11 +126,39 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["run", "--resume", str(tmp_path)]) == 1
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"recipe": 5}, {"recipe": "gates", "epochs": "x"}, {"recipe": "gates", "colour": 1}, [], {}],
+    ids=str,
+)
+def test_unreadable_settings_are_refused(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps({"kind": "gradsmith recipe run", "settings": settings})
+    (tmp_path / "run.json").write_text(text)
+    for command in (["run", "--resume"], ["show"], ["run", "gates", "--out"]):
+        assert cli.main([*command, str(tmp_path)]) == 1
+        assert "is no folder of a run: it has no run.json of one" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_text() == text
+
+
+def test_run_of_other_options_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(Settings("xor", options={"width": 3}), tmp_path).write(finished=False)
+    assert cli.main(["run", "--resume", str(tmp_path)]) == 1
+    assert "holds a run of another version of 'xor'" in capsys.readouterr().err
+
+
 def test_show_prints_the_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(Settings("x"), tmp_path)
     run.write(finished=True)
     assert cli.main(["show", str(tmp_path), "--no-browser"]) == 0
     assert capsys.readouterr().out.strip() == (tmp_path / "report.html").as_uri()
+    (tmp_path / "report.html").unlink()
+    assert cli.main(["show", str(tmp_path), "--no-browser"]) == 1
+    assert "without a report.html" in capsys.readouterr().err
 
 
 def test_report_holds_what_was_told(tmp_path: Path) -> None:

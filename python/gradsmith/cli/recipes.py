@@ -67,7 +67,9 @@ def _run(options: argparse.Namespace) -> int:
             raise ValueError(f"{folder} holds a run of {settings.recipe!r}, not {options.recipe!r}")
         settings = dataclasses.replace(settings, epochs=options.epochs or settings.epochs)
         entry = find(settings.recipe)
-        function, _ = entry.load()
+        function, known = entry.load()
+        if settings.options.keys() != known.keys():
+            raise ValueError(f"{folder} holds a run of another version of {settings.recipe!r}")
     else:
         if options.recipe is None:
             raise ValueError("expected the name of a recipe, or --resume DIR")
@@ -113,6 +115,8 @@ def _show(options: argparse.Namespace) -> int:
 
     folder = Path(options.folder)
     load_settings(folder)
+    if not (folder / REPORT).is_file():
+        raise ValueError(f"{folder} holds a run without a {REPORT}")
     address = (folder / REPORT).resolve().as_uri()
     print(address)
     if not options.no_browser:

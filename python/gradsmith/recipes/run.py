@@ -336,8 +336,16 @@ def load_settings(folder: Path) -> Settings:
     path = folder / STATE
     try:
         state = json.loads(path.read_text())
-        if state["kind"] != _KIND:
-            raise ValueError
-        return Settings(**state["settings"])
+        settings = Settings(**state["settings"])
+        if state["kind"] == _KIND and _whole(settings):
+            return settings
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{os.fspath(folder)} is no folder of a run: it has no {STATE}") from None
+        pass
+    raise ValueError(f"{os.fspath(folder)} is no folder of a run: it has no {STATE} of one")
+
+
+def _whole(settings: Settings) -> bool:
+    """Return whether values that were read from a file have the types of settings."""
+    kinds = {"recipe": str, "seed": int, "device": str, "data": str, "quick": bool, "options": dict}
+    typed = all(isinstance(getattr(settings, name), kind) for name, kind in kinds.items())
+    return typed and (settings.epochs is None or isinstance(settings.epochs, int))
