@@ -25,7 +25,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { margin-bottom: .5rem; } h2 { margin: 2rem 0 .5rem; font-size: 1.25rem; }
 code, pre { font-family: ui-monospace, monospace; background: var(--soft); border-radius: 4px; }
 code { padding: .1rem .3rem; font-size: .9em; }
-pre { padding: 1rem; overflow-x: auto; font-size: .85rem; }
+pre { padding: 1rem; overflow: auto; max-height: 34rem; font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem 1.2rem .3rem 0; text-align: left; }
