@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,6 @@ def test_report_opens_in_a_browser(
     assert browser.faults(chromium, quick_run(entry, 1, shared_folder) / "report.html") == []
 
 
-@pytest.mark.slow
 @every_recipe
 def test_threads_do_not_change_figures(entry: catalogue.Entry, shared_folder: Path) -> None:
     one, two = (told(quick_run(entry, threads, shared_folder)) for threads in (1, 2))
@@ -115,6 +115,15 @@ def test_refusals(
     monkeypatch.chdir(tmp_path)
     assert cli.main(arguments) == 1
     assert message in capsys.readouterr().err
+
+
+def test_missing_matplotlib_is_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert cli.main(["run", "gates", "--out", str(tmp_path / "run")]) == 1
+    assert "pip install 'gradsmith[viz]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,9 @@ def _run(options: argparse.Namespace) -> int:
     from gradsmith.recipes.catalogue import find
     from gradsmith.recipes.run import Run, Settings, load_settings
     from gradsmith.recipes.sources import fingerprint
+    from gradsmith.viz import canvas
 
+    canvas.pyplot()  # every recipe draws: better to hear that it is missing before the training
     if options.resume is not None:
         folder = Path(options.resume)
         settings = load_settings(folder)
