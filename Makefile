@@ -45,7 +45,7 @@ docs: $(VENV)/installed $(VENV)/docs-tools
 # Full runs of all recipes, or of NAMES, and docs/gallery from them. A folder in RUNS that holds such
 # a run already is taken as it is.
 gallery: $(VENV)/installed $(VENV)/test-tools
-	$(BIN)/python docs/make_gallery.py --runs $(RUNS) $(NAMES)
+	$(BIN)/python -m docs.make_gallery --runs $(RUNS) $(NAMES)
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/run.py

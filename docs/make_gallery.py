@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes docs/gallery: full runs of the recipes, their pictures made small, one page per group.
 
-python docs/make_gallery.py                          all recipes; folders in build/gallery
-python docs/make_gallery.py --runs DIR lenet5 vae    two of them, run folders in DIR
-python docs/make_gallery.py --collect                run nothing: take what folders hold
+python -m docs.make_gallery                          all recipes; folders in build/gallery
+python -m docs.make_gallery --runs DIR lenet5 vae    two of them, run folders in DIR
+python -m docs.make_gallery --collect                run nothing: take what folders hold
 
 A folder with a finished full run of the recipe as it is now is taken as it stands. Exits with 1 if
 a recipe has no result, a figure was missed, or a result is of an earlier state of its recipe.
@@ -19,8 +19,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gallery_pages import missed, pages
-from thumbnails import thumbnail
+from docs.gallery_pages import missed, pages
+from docs.thumbnails import thumbnail
 
 from gradsmith.recipes.catalogue import RECIPES, Entry, find
 from gradsmith.recipes.run import STATE
@@ -100,13 +100,13 @@ def problems(results: dict[str, Any]) -> list[str]:
     return found + missed(results)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run what has to be run and write the gallery; return the exit status."""
     parser = argparse.ArgumentParser(description="make the gallery of the documentation")
     parser.add_argument("names", nargs="*", help="recipes (all)")
     parser.add_argument("--runs", type=Path, default=Path("build/gallery"), help="run folders")
     parser.add_argument("--collect", action="store_true", help="run nothing")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     PICTURES.mkdir(parents=True, exist_ok=True)
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for entry in [find(name) for name in options.names] or RECIPES:
