@@ -134,9 +134,7 @@ NO_TENSOR: Rows = {
     "gs.set_printoptions": lambda: gs.set_printoptions(),
     "gs.set_rng_state": lambda: gs.set_rng_state(gs.get_rng_state()),
     **_attributes("device dtype grad_fn is_leaf itemsize nbytes ndim shape"),
-    **_methods(
-        "data_ptr dim element_size is_contiguous is_floating_point nelement size stride"
-    ),
+    **_methods("data_ptr dim element_size is_contiguous is_floating_point nelement size stride"),
     **_methods("register_hook register_post_accumulate_grad_hook", lambda g: None),
     **_methods("retain_grad tolist"),
     "Tensor.backward": lambda: (X * 1).sum().backward(),

@@ -7,6 +7,7 @@ A key is the function's name, or ``name(parameter)`` where Cases reach all but a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import gradsmith.nn.functional as F
 from gradsmith.nn import regularizers, utils
 from gradsmith.nn.utils import rnn
 from tests.nn_models import set_parameters
+from tests.public_functions import Call, Watch
 
 Sample = tuple[Callable[..., Any], tuple[np.ndarray, ...]]
 
@@ -128,6 +130,10 @@ TENSORS: dict[str, Sample] = {
     "gs.swapaxes": (lambda x: gs.swapaxes(x, 0, 1), (X,)),
     "gs.t": (gs.t, (X,)),
     "gs.var_mean": (lambda x: gs.var_mean(x, 1), (X,)),
+    "gs.gradient(spacing)": (
+        lambda x, place: gs.gradient(x, spacing=(place,), dim=1),
+        (X, positive(3).cumsum()),
+    ),
     "gs.clamp_max(max)": (gs.clamp_max, (X, Y)),
     "gs.clamp_min(min)": (gs.clamp_min, (X, Y)),
     "gs.cov(aweights)": (lambda x, w: gs.cov(x, aweights=w), (X, positive(3))),
@@ -144,6 +150,11 @@ TENSORS: dict[str, Sample] = {
     "Tensor.__rmod__": (lambda x: 2.5 % x, (positive(3),)),
     "Tensor.__rpow__": (lambda x: 2.5**x, (X,)),
     "Tensor.__rtruediv__": (lambda x: 2.5 / x, (positive(3),)),
+    "Tensor.__rfloordiv__(other)": (lambda x, y: x.__rfloordiv__(y), (positive(3), X)),
+    "Tensor.__rmatmul__(other)": (lambda x, y: x.__rmatmul__(y), (X, TALL)),
+    "Tensor.__rmod__(other)": (lambda x, y: x.__rmod__(y), (positive(3), X)),
+    "Tensor.__rpow__(other)": (lambda x, y: x.__rpow__(y), (X, positive(2, 3))),
+    "Tensor.__rtruediv__(other)": (lambda x, y: x.__rtruediv__(y), (positive(3), X)),
     "Tensor.__setitem__": (changed(_set), (X, normal(2, seed=4))),
     "Tensor.copy_": (changed(lambda x, y: x.copy_(y)), (X, normal(3, seed=5))),
     "Tensor.cpu": (lambda x: x.cpu() * 1, (X,)),
@@ -191,9 +202,9 @@ TENSORS: dict[str, Sample] = {
 }
 
 
-def _signed(name: str, *options: Any) -> Sample:
-    """Return the sample of a loss for its targets, as real numbers beside its input."""
-    return lambda x, y: getattr(F, name)(x, y, *options), (X, Y)
+def _contractive(x: gs.Tensor) -> gs.Tensor:
+    with gs.enable_grad():  # also where gradcheck takes differences
+        return F.contractive_penalty((x * x).tanh(), input=x)
 
 
 CLASSES = gs.tensor([2, 0])
@@ -238,4 +249,39 @@ LAYERS: dict[str, Sample] = {
         (normal(3, seed=6),),
     ),
 }
-SAMPLES = {**TENSORS, **LAYERS}
+MAPS = normal(3, 2, 1, 2, seed=8) > 0
+
+# Of arguments that Cases hold fixed.
+ARGUMENTS: dict[str, Sample] = {
+    "F.contractive_penalty(input)": (_contractive, (X,)),
+    "F.cross_entropy(weight)": (F.cross_entropy, (X, positive(2, 3), positive(3))),
+    "F.focal_loss(alpha)": (lambda x, w: F.focal_loss(x, CLASSES, w), (X, positive(3))),
+    "F.masked_conv2d(bias)": (
+        lambda x, w, bias: F.masked_conv2d(x, w, gs.tensor(MAPS), bias),
+        (IMAGE, normal(3, 2, 1, 2), normal(3)),
+    ),
+    "F.multi_margin_loss(weight)": (
+        lambda x, w: F.multi_margin_loss(x, CLASSES, weight=w),
+        (X, positive(3)),
+    ),
+    **{
+        f"F.{name}(weight)": (
+            lambda x, y, w, name=name: getattr(F, name)(x, y, weight=w),
+            (X, Y, positive(2, 3)),
+        )
+        for name in ("huber_loss", "l1_loss", "mse_loss")
+    },
+}
+SAMPLES = {**TENSORS, **LAYERS, **ARGUMENTS}
+
+
+def leaves(name: str) -> list[gs.Tensor]:
+    return [gs.tensor(each, requires_grad=True) for each in SAMPLES[name][1]]
+
+
+@cache
+def calls_of(name: str) -> list[Call]:
+    """Return the public functions that a sample calls directly."""
+    with Watch() as watch:
+        SAMPLES[name][0](*leaves(name))
+    return watch.calls

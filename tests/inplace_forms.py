@@ -9,8 +9,8 @@ from typing import Any
 
 import gradsmith as gs
 from tests.gradient_reasons import REASONS
-from tests.gradient_samples import SAMPLES
-from tests.public_functions import Call, Public, Watch, by_name, calls_of_cases
+from tests.gradient_samples import SAMPLES, calls_of
+from tests.public_functions import Call, Public, by_name, calls_of_cases
 
 # They become another view, of any shape.
 RESHAPING = ("squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "unsqueeze_")
@@ -38,10 +38,7 @@ IN_PLACE = _found()
 def calls() -> dict[str, list[Call]]:
     """Return for each function the calls of Cases and samples whose result has a gradient."""
     found = [call for case, call in calls_of_cases() if case.differentiable and case.second_order]
-    for function, arrays in SAMPLES.values():
-        with Watch() as watch:
-            function(*(gs.tensor(each, requires_grad=True) for each in arrays))
-        found += watch.calls
+    found += [call for name in SAMPLES for call in calls_of(name)]
     by_function: dict[str, list[Call]] = defaultdict(list)
     for call in found:
         if call.differentiated:

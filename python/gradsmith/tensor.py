@@ -309,6 +309,22 @@ def array_of(op: str, x: Any, argument: str = "input") -> Array:
     raise TypeError(f"{op}: {argument} is a {type(x).__name__}, expected a tensor")
 
 
+def constant_array_of(op: str, x: Any, argument: str) -> Array:
+    """Return the array of a tensor that ``op`` has no gradient for.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: it requires a gradient.
+    """
+    array = array_of(op, x, argument)
+    if x.requires_grad:
+        raise ValueError(
+            f"{op}: {argument} requires a gradient, which it does not get here (give "
+            f"{argument.replace(' ', '_')}.detach())"
+        )
+    return array
+
+
 def as_array(data: Any, dtype: DType | None = None, device: Device | None = None) -> Array:
     """Return ``data`` as an array of a dtype gradsmith has, copying only where it must.
 

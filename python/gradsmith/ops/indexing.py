@@ -29,7 +29,7 @@ from gradsmith.backend import (
 from gradsmith.ops.elementwise import lt, mul, where
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import axis_of, expand, reshape
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.tensor import Tensor, array_of, constant_array_of, wrap
 
 
 def index_tensor(op: str, index: Any, argument: str = "index") -> Tensor:
@@ -51,8 +51,10 @@ def number_of(op: str, value: Any, dtype: DType) -> float | int | bool:
 
     Raises:
         TypeError: it is no number.
-        ValueError: an integer dtype is given a fraction.
+        ValueError: an integer dtype is given a fraction, or a tensor requires a gradient.
     """
+    if isinstance(value, Tensor):
+        constant_array_of(op, value, "value")
     if isinstance(value, (np.generic, Tensor)) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, (bool, int, float)):
