@@ -236,8 +236,9 @@ LAYERS: dict[str, Sample] = {
     ),
     "F.upsample": (lambda x: F.upsample(x, scale_factor=2, mode="linear"), (ROW,)),
     "F.yolo_boxes": (lambda x: F.yolo_boxes(x, [[0.3, 0.2]]), (normal(1, 7, 2, 2),)),
+    # Without objectness, whose target, the overlap, is a constant.
     "F.yolo_loss": (
-        lambda x: F.yolo_loss(x, [[[1.0, 0.4, 0.6, 0.3, 0.2]]], [[0.3, 0.2]]),
+        lambda x: F.yolo_loss(x, [[[1.0, 0.4, 0.6, 0.3, 0.2]]], [[0.3, 0.2]], object_weight=0.0),
         (normal(1, 7, 2, 2),),
     ),
     "F.policy_gradient_loss": (
