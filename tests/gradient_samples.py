@@ -235,7 +235,6 @@ LAYERS: dict[str, Sample] = {
         (X, Y, normal(2, 3, seed=2)),
     ),
     "F.upsample": (lambda x: F.upsample(x, scale_factor=2, mode="linear"), (ROW,)),
-    "F.yolo_boxes": (lambda x: F.yolo_boxes(x, [[0.3, 0.2]]), (normal(1, 7, 2, 2),)),
     # Without objectness, whose target, the overlap, is a constant.
     "F.yolo_loss": (
         lambda x: F.yolo_loss(x, [[[1.0, 0.4, 0.6, 0.3, 0.2]]], [[0.3, 0.2]], object_weight=0.0),
