@@ -11,7 +11,10 @@ CXX_FILES := $(shell find csrc bench -name '*.h' -o -name '*.cpp' -o -name '*.cu
                2>/dev/null)
 ASAN_SITE := build/asan-site
 
-.PHONY: demo test test-all lint format docs bench asan clean
+RUNS ?= build/gallery
+NAMES ?=
+
+.PHONY: demo test test-all lint format docs gallery bench asan clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradsmith demo
@@ -38,6 +41,11 @@ format: $(VENV)/lint-tools
 # The pages of docs/ and of the API, as HTML in build/docs; a warning is an error.
 docs: $(VENV)/installed $(VENV)/docs-tools
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs build/docs
+
+# Full runs of all recipes, or of NAMES, and docs/gallery from them. A folder in RUNS that holds such
+# a run already is taken as it is.
+gallery: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python docs/make_gallery.py --runs $(RUNS) $(NAMES)
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
@@ -70,7 +78,7 @@ $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 
 $(VENV)/test-tools: $(VENV)/build-tools pyproject.toml
 	$(PIP) "pytest>=8" "pytest-xdist>=3.5" "hypothesis>=6.100" "scikit-learn>=1.4" \
-	  "matplotlib>=3.8" "Pillow>=10" "tensorboard>=2.20" "optuna>=4"
+	  "matplotlib>=3.8" "Pillow>=10" "tensorboard>=2.20" "optuna>=4" "selenium>=4.20"
 	touch $@
 
 $(VENV)/lint-tools: $(VENV)/build-tools pyproject.toml

@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gradsmith.backend import as_device
+from tests import browser
 from tests.cases import parametrize
 
 
@@ -27,7 +32,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             missing["gpu"] = str(error)
     if importlib.util.find_spec("mpi4py") is None:
         missing["mpi"] = "mpi4py is not installed"
+    if browser.missing():
+        missing["browser"] = browser.missing()
     for item in items:
         for marker, reason in missing.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of a process."""
+    with browser.opened() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this run of the tests have in common."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,62 @@ import gradsmith as gs
 from gradsmith import cli, nn
 from gradsmith.recipes import catalogue
 from gradsmith.recipes.run import Run, Settings, load_settings
+from tests import browser
 
 mpl.use("Agg")
 
 
-@pytest.mark.parametrize("entry", catalogue.RECIPES, ids=lambda entry: entry.name)
-def test_quick_run_reaches_its_figures(entry: catalogue.Entry, tmp_path: Path) -> None:
-    assert cli.main(["run", entry.name, "--quick", "--out", str(tmp_path / "run")]) == 0
-    state = json.loads((tmp_path / "run" / "run.json").read_text())
+every_recipe = pytest.mark.parametrize("entry", catalogue.RECIPES, ids=lambda entry: entry.name)
+
+
+def quick_run(entry: catalogue.Entry, threads: int, shared_folder: Path) -> Path:
+    """Return the folder of a quick run, which the first test that asks for it makes."""
+    folder = shared_folder / f"{entry.name}-{threads}"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            before = gs.get_num_threads()
+            gs.set_num_threads(threads)
+            cli.main(["run", entry.name, "--quick", "--out", str(folder)])
+            gs.set_num_threads(before)
+    return folder
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """Return what a run folder says."""
+    return dict(json.loads((folder / "run.json").read_text()))
+
+
+@every_recipe
+def test_quick_run_reaches_its_figures(entry: catalogue.Entry, shared_folder: Path) -> None:
+    folder = quick_run(entry, 1, shared_folder)
+    state = told(folder)
     assert state["finished"]
     assert state["figures"], "a recipe has to tell what it came to"
     judged = [each for each in state["figures"] if (each["low"], each["high"]) != (None, None)]
     assert judged, "a recipe has to expect something"
-    assert all(each["reached"] for each in judged)
-    page = (tmp_path / "run" / "report.html").read_text()
-    assert page.count("data:image/") >= 1
+    assert [each for each in judged if not each["reached"]] == []
+    assert [each for each in state["pictures"] if not (folder / each["file"]).exists()] == []
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/") == len(state["pictures"]) >= 1
     assert "http://" not in page
     assert "https://" not in page
+
+
+@pytest.mark.browser
+@every_recipe
+def test_report_opens_in_a_browser(
+    entry: catalogue.Entry, shared_folder: Path, chromium: Any
+) -> None:
+    assert browser.faults(chromium, quick_run(entry, 1, shared_folder) / "report.html") == []
+
+
+@pytest.mark.slow
+@every_recipe
+def test_threads_do_not_change_figures(entry: catalogue.Entry, shared_folder: Path) -> None:
+    one, two = (told(quick_run(entry, threads, shared_folder)) for threads in (1, 2))
+    assert two["figures"] == one["figures"]
+    assert two["history"] == one["history"]
 
 
 def test_names_are_unique_and_modules_have_docstrings() -> None:
@@ -86,11 +126,39 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cli.main(["run", "--resume", str(tmp_path)]) == 1
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"recipe": 5}, {"recipe": "gates", "epochs": "x"}, {"recipe": "gates", "colour": 1}, [], {}],
+    ids=str,
+)
+def test_unreadable_settings_are_refused(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps({"kind": "gradsmith recipe run", "settings": settings})
+    (tmp_path / "run.json").write_text(text)
+    for command in (["run", "--resume"], ["show"], ["run", "gates", "--out"]):
+        assert cli.main([*command, str(tmp_path)]) == 1
+        assert "is no folder of a run: it has no run.json of one" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_text() == text
+
+
+def test_run_of_other_options_is_not_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(Settings("xor", options={"width": 3}), tmp_path).write(finished=False)
+    assert cli.main(["run", "--resume", str(tmp_path)]) == 1
+    assert "holds a run of another version of 'xor'" in capsys.readouterr().err
+
+
 def test_show_prints_the_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(Settings("x"), tmp_path)
     run.write(finished=True)
     assert cli.main(["show", str(tmp_path), "--no-browser"]) == 0
     assert capsys.readouterr().out.strip() == (tmp_path / "report.html").as_uri()
+    (tmp_path / "report.html").unlink()
+    assert cli.main(["show", str(tmp_path), "--no-browser"]) == 1
+    assert "without a report.html" in capsys.readouterr().err
 
 
 def test_report_holds_what_was_told(tmp_path: Path) -> None:

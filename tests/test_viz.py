@@ -13,6 +13,7 @@ import pytest
 
 import gradsmith as gs
 from gradsmith import nn, viz
+from tests.simulator import needs_simulator
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -206,6 +207,13 @@ def test_embeddings_keep_the_largest_spread() -> None:
     drawn = viz.plot_embeddings(points).axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(np.abs(drawn[:, 0]), np.abs(points[:, 2] - 3.2), atol=1e-9)
     np.testing.assert_allclose(drawn[:, 1], 0, atol=1e-9)
+
+
+@needs_simulator
+def test_latent_walk_runs_where_the_model_is() -> None:
+    model = gs.models.vae(2, sizes=(784, 8)).to("cudasim")
+    assert viz.plot_latent_walk(model.decode, steps=2).axes
+    assert model.training
 
 
 def test_image_grid_places_images_row_by_row() -> None:

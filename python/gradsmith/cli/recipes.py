@@ -58,6 +58,7 @@ def _own_options(recipe: str, given: list[str], known: dict[str, Any]) -> dict[s
 def _run(options: argparse.Namespace) -> int:
     from gradsmith.recipes.catalogue import find
     from gradsmith.recipes.run import Run, Settings, load_settings
+    from gradsmith.recipes.sources import fingerprint
 
     if options.resume is not None:
         folder = Path(options.resume)
@@ -65,11 +66,15 @@ def _run(options: argparse.Namespace) -> int:
         if options.recipe not in (None, settings.recipe):
             raise ValueError(f"{folder} holds a run of {settings.recipe!r}, not {options.recipe!r}")
         settings = dataclasses.replace(settings, epochs=options.epochs or settings.epochs)
-        function, _ = find(settings.recipe).load()
+        entry = find(settings.recipe)
+        function, known = entry.load()
+        if settings.options.keys() != known.keys():
+            raise ValueError(f"{folder} holds a run of another version of {settings.recipe!r}")
     else:
         if options.recipe is None:
             raise ValueError("expected the name of a recipe, or --resume DIR")
-        function, known = find(options.recipe).load()
+        entry = find(options.recipe)
+        function, known = entry.load()
         folder = Path(options.out or f"runs/{options.recipe}")
         _check_free(folder)
         settings = Settings(
@@ -77,7 +82,9 @@ def _run(options: argparse.Namespace) -> int:
             **{name: getattr(options, name) for name in ("data", "quick")},
             options=_own_options(options.recipe, options.set, known),
         )
-    return _finish(function, Run(settings, folder, resuming=options.resume is not None))
+    about = sys.modules[function.__module__].__doc__ or ""
+    told = {"source": fingerprint(entry.module), "about": about}
+    return _finish(function, Run(settings, folder, options.resume is not None, **told))
 
 
 def _check_free(folder: Path) -> None:
@@ -108,6 +115,8 @@ def _show(options: argparse.Namespace) -> int:
 
     folder = Path(options.folder)
     load_settings(folder)
+    if not (folder / REPORT).is_file():
+        raise ValueError(f"{folder} holds a run without a {REPORT}")
     address = (folder / REPORT).resolve().as_uri()
     print(address)
     if not options.no_browser:

@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+import gradsmith
 from gradsmith import io, random
 from gradsmith.backend import as_device
+from gradsmith.config import config
 from gradsmith.io.atomic import replace_file
 from gradsmith.nn import Module
 from gradsmith.recipes import report
@@ -92,9 +94,22 @@ class Figure:
 class Run:
     """The settings of a run, and what the recipe tells about it."""
 
-    def __init__(self, settings: Settings, folder: Path, resuming: bool = False) -> None:
-        """Seed the generators and make the folder; RuntimeError where the device cannot be used."""
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        resuming: bool = False,
+        *,
+        source: str = "",
+        about: str = "",
+    ) -> None:
+        """Seed the generators and make the folder; RuntimeError where the device cannot be used.
+
+        ``source`` is the recipe's fingerprint, ``about`` what it says of itself, for the folder.
+        """
         self.settings = settings
+        self.source = source
+        self.about = about
         self.folder = folder
         self.device = as_device(settings.device)
         self.figures: list[Figure] = []
@@ -214,17 +229,18 @@ class Run:
     def picture(self, name: str, picture: Any, caption: str = "") -> None:
         """Keep a picture: a matplotlib figure, or an array (H, W) or (H, W, 3)."""
         path = self.folder / "pictures" / f"{name}.png"
-        if hasattr(picture, "savefig"):
+        drawn = hasattr(picture, "savefig")
+        if drawn:
             picture.savefig(path, dpi=110)
             canvas.pyplot().close(picture)
         else:
             array = canvas.as_array("picture", name, picture)
             canvas.pyplot().imsave(path, array, cmap="gray")
-        self.sections.append(report.Picture(name, caption, path))
+        self.sections.append(report.Picture(name, caption, path, pixels=not drawn))
 
     def animation(self, name: str, path: Path, caption: str = "") -> None:
         """Show a GIF that was written into the folder."""
-        self.sections.append(report.Picture(name, caption, path))
+        self.sections.append(report.Picture(name, caption, path, pixels=True))
 
     def text(self, title: str, text: str) -> None:
         """Keep a text, as samples of a language model, and print it."""
@@ -268,10 +284,26 @@ class Run:
             "figures": [{**asdict(each), "reached": each.reached} for each in self.figures],
             "history": self.history,
             "seconds": round(time.perf_counter() - self._began, 1),
+            "pictures": [
+                {"file": str(each.path.relative_to(self.folder)), "caption": each.caption}
+                for each in self.sections
+                if isinstance(each, report.Picture)
+            ],
+            "source": self.source,
+            "machine": _machine(),
         }
         _replace(self.folder / STATE, json.dumps(state, indent=1))
-        page = report.page(self.settings.recipe, state, self.figures, self.sections)
+        page = report.page(self.settings.recipe, state, self.figures, self.sections, self.about)
         _replace(self.folder / REPORT, page)
+
+
+def _machine() -> dict[str, str]:
+    """Return what ran the recipe: version, processor, threads."""
+    known = config()
+    return {
+        "gradsmith": gradsmith.__version__,
+        **{name: known[name] for name in ("python", "cpu", "isa", "threads")},
+    }
 
 
 def _replace(path: Path, text: str) -> None:
@@ -304,8 +336,16 @@ def load_settings(folder: Path) -> Settings:
     path = folder / STATE
     try:
         state = json.loads(path.read_text())
-        if state["kind"] != _KIND:
-            raise ValueError
-        return Settings(**state["settings"])
+        settings = Settings(**state["settings"])
+        if state["kind"] == _KIND and _whole(settings):
+            return settings
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{os.fspath(folder)} is no folder of a run: it has no {STATE}") from None
+        pass
+    raise ValueError(f"{os.fspath(folder)} is no folder of a run: it has no {STATE} of one")
+
+
+def _whole(settings: Settings) -> bool:
+    """Return whether values that were read from a file have the types of settings."""
+    kinds = {"recipe": str, "seed": int, "device": str, "data": str, "quick": bool, "options": dict}
+    typed = all(isinstance(getattr(settings, name), kind) for name, kind in kinds.items())
+    return typed and (settings.epochs is None or isinstance(settings.epochs, int))

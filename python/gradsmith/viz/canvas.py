@@ -106,19 +106,20 @@ def names_of(op: str, names: Sequence[str] | None, count: int) -> list[str]:
 def predictions(model: Any, inputs: Tensor) -> Tensor:
     """Return the model's output in evaluation mode, without a tape; its mode is kept.
 
-    The inputs go to the device of the model's parameters.
+    The inputs go to the device of the model's parameters; a method of a model counts as the model.
     """
-    first = next(model.parameters(), None) if isinstance(model, Module) else None
+    owner = getattr(model, "__self__", model)
+    first = next(owner.parameters(), None) if isinstance(owner, Module) else None
     inputs = inputs if first is None else inputs.to(first.device)
-    training = isinstance(model, Module) and model.training
+    training = isinstance(owner, Module) and owner.training
     if training:
-        model.eval()
+        owner.eval()
     try:
         with no_grad():
             output = model(inputs)
     finally:
         if training:
-            model.train()
+            owner.train()
     if not isinstance(output, Tensor):
         raise TypeError(f"the model gave a {type(output).__name__}, expected a tensor")
     return output

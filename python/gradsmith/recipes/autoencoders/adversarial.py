@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An adversarial auto-encoder: a discriminator makes the codes look like draws from N(0, 1).
 
-Makhzani, Shlens, Jaitly, Goodfellow, Frey, "Adversarial autoencoders", 2015. Each step restores
-the scans, then trains the discriminator of codes, then the encoder to fool it; no formula for the
-divergence is needed, so the prior may be anything that one can draw from.
+Each step restores the scans, then trains the discriminator of codes on ``log D(z) + log(1 -
+D(E(x)))`` with z drawn from the prior, then the encoder E to fool it (Makhzani, Shlens, Jaitly,
+Goodfellow, Frey, "Adversarial autoencoders", 2015). No formula for the divergence is needed, so the
+prior may be anything that one can draw from.
 """
 
 from __future__ import annotations

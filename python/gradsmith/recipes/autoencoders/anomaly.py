@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Anomaly detection: an auto-encoder of one digit cannot restore any other.
 
-It learns from scans of the normal class alone; the error of a reconstruction is the score, and the
+It learns from scans of the normal class alone; the error of a reconstruction, ``|g(f(x)) - x|^2``,
+is the score (Japkowicz, Myers, Gluck, "A novelty detection approach to classification", 1995). The
 area under its ROC curve says how well it tells the other classes. Each digit is the normal one in
 turn.
 """

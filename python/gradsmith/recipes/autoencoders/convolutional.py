@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A convolutional auto-encoder keeps the plane: its code is a small stack of maps.
 
-Masci, Meier, Ciresan, Schmidhuber, "Stacked convolutional auto-encoders", 2011. Convolutions of
-stride 2 lead down, transposed ones up; 11,909 parameters do what takes a flat one 50,992.
+Convolutions of stride 2 lead down, ``h = relu(w * x + b)``, transposed ones up (Masci, Meier,
+Ciresan, Schmidhuber, "Stacked convolutional auto-encoders", 2011). Kernels are shared by all
+places: 11,909 parameters do what takes a flat one 50,992.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deep auto-encoder, 784-128-64-32 and back, in comparison with a flat one of the same code.
 
-Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006: hidden
-layers between let the code bend with the data.
+``x' = g3(g2(g1(f3(f2(f1(x))))))``: hidden layers between let the code bend with the data (Hinton
+and Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006). The flat one
+has a single layer each way. Both have codes of 32 values and learn to give back what went in.
 """
 
 from __future__ import annotations

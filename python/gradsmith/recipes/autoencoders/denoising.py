@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A denoising auto-encoder sees damaged scans and restores the clean ones.
 
-Vincent, Larochelle, Bengio, Manzagol, "Extracting and composing robust features with denoising
-autoencoders", 2008. ``--set noise=gaussian`` adds normal numbers, ``noise=masking`` sets pixels to
+The damaged scan goes in, the clean one is asked for: the loss is ``|g(f(x + noise)) - x|^2``
+(Vincent, Larochelle, Bengio, Manzagol, "Extracting and composing robust features with denoising
+autoencoders", 2008). ``--set noise=gaussian`` adds normal numbers, ``noise=masking`` sets pixels to
 0; the damage of the training scans is drawn anew at every step.
 """
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interpolation: between two digits the codes of a VAE pass through other digits.
 
-The mean of the pixels of two scans is a double exposure; the scan that the mean of their codes
-stands for is a digit again. The distance to the nearest real scan tells them apart.
+The mean of the pixels of two scans is a double exposure; the scan that a mixture of their codes
+stands for, ``g((1 - a) f(x) + a f(y))``, is a digit again (Kingma and Welling, "Auto-encoding
+variational Bayes", 2014). The distance to the nearest real scan tells them apart.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pre-training: a deep net of sigmoids learns from few labels after it has learned to restore.
 
-Bengio, Lamblin, Popovici, Larochelle, "Greedy layer-wise training of deep networks", 2007: each
-layer is trained as an auto-encoder of what the layers below give, on all scans without their
-labels; then the whole net is fine-tuned on the few scans that have one. From scratch, plain SGD
-sees a gradient that has vanished in four sigmoids and stays at chance.
+Each layer is trained as an auto-encoder of what the layers below give, ``|g(f(h)) - h|^2``, on all
+scans without their labels; then the whole net is fine-tuned on the few scans that have one (Bengio,
+Lamblin, Popovici, Larochelle, "Greedy layer-wise training of deep networks", 2007). From scratch,
+plain SGD sees a gradient that has vanished in four sigmoids and stays at chance.
 """
 
 from __future__ import annotations

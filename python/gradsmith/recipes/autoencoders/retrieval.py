@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retrieval: similar scans are found by their codes, which are 49 times shorter than they are.
 
-A query of the test split asks for its ten nearest neighbours among the training scans; precision is
-the share of the query's class among them. No label is used in training.
+A query of the test split asks for its ten nearest neighbours among the training scans by ``|f(x) -
+f(y)|``; precision is the share of the query's class among them. No label is used in training.
+Krizhevsky and Hinton, "Using very deep autoencoders for content-based image retrieval", 2011.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Under-complete auto-encoders: the narrower the code, the more is lost.
 
-Without activations the best an auto-encoder can do is the plane of the principal components (Baldi
-and Hornik, "Neural networks and principal component analysis", 1989); with them it does better.
+Without activations the best an auto-encoder ``x' = V W x`` can do is the plane of the principal
+components (Baldi and Hornik, "Neural networks and principal component analysis", 1989). With them
+it can follow a curved surface, and does better.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VAE-GAN: the reconstruction need not match pixels but the features of a discriminator.
 
-Larsen, Sonderby, Larochelle, Winther, "Autoencoding beyond pixels using a learned similarity
-metric", 2016. Encoder: KL + distance of features; decoder: distance of features + the game of a
-GAN; discriminator: scans against reconstructions and samples.
+Encoder and decoder lower ``KL + gamma |F(x') - F(x)|^2 - log D(x')``, where F are the features of
+the discriminator D (Larsen, Sonderby, Larochelle, Winther, "Autoencoding beyond pixels using a
+learned similarity metric", 2016). D learns to tell scans from reconstructions and samples. What it
+looks at is what counts in a picture, so edges come out sharp.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 """PixelRNN draws digits pixel by pixel, with an LSTM that walks from row to row.
 
 Each state sees its row from the left and three states of the row above, which have seen three each:
-a triangle of all rows above (row LSTM, van den Oord et al., 2016). Data as in ``pixelcnn``.
+a triangle of all rows above, ``h_(r,c) = lstm(h_(r-1), x_(r,<c))`` (row LSTM, van den Oord et al.,
+2016). As in ``pixelcnn`` a digit's probability is the product of those of its pixels, and the data
+are the same.
 """
 
 from __future__ import annotations

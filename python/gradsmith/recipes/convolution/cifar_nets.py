@@ -2,8 +2,9 @@
 """The two small nets of CIFAR-10 learn colour images.
 
 ``--set model=pool512``: three times convolution and pooling, then a layer of 512; ``norm``: 32, 64
-and 64 channels with batch norm. On CIFAR-10 (Krizhevsky, 2009) if it is in the cache, else on
-synthetic scenes of one disc, rectangle or triangle, which ``--data offline`` insists on.
+and 64 channels with batch norm, ``y = g (x - mean) / sqrt(variance + eps) + b`` (Ioffe and Szegedy,
+2015). On CIFAR-10 (Krizhevsky, 2009) if it is in the cache, else on synthetic scenes of one disc,
+rectangle or triangle, which ``--data offline`` insists on.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 """The well-known convolutional networks, at the size of the problem, learn scanned digits.
 
 ``--set model=NAME`` takes one of resnet, densenet, alexnet, zfnet, vgg, googlenet, googlenet-naive,
-mobilenet and darknet; papers stand in `gradsmith.models`. A residual block gives
-``relu(x + f(x))``, a dense one ``[x, f(x)]``: both let a gradient pass unhindered.
+mobilenet and darknet; papers stand in `gradsmith.models`. A residual block gives ``relu(x + f(x))``
+(He et al., 2016), a dense one ``[x, f(x)]`` (Huang et al., 2017): both let a gradient pass
+unhindered.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edges by fixed kernels: a convolution layer with chosen weights is a classic filter.
 
-Blur by a Gaussian, slopes by Sobel, strength ``sqrt(g_x^2 + g_y^2)``, threshold: once with the
-filters of `gradsmith.images`, once as one `nn.Sequential` of frozen convolutions. Then a layer with
-random weights sees only pairs of images before and after, and finds Sobel's kernel by itself.
+Blur by a Gaussian, slopes by Sobel (1968), strength ``sqrt(g_x^2 + g_y^2)``, threshold: once with
+the filters of `gradsmith.images`, once as one `nn.Sequential` of frozen convolutions. Then a layer
+with random weights sees only pairs of images before and after, and finds Sobel's kernel by itself.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """FCN-8s paints each pixel of synthetic scenes with the class of its shape.
 
 A classifier's body gives scores at 1/32, 1/16 and 1/8 of the size, each enlarged by a trained
-transposed convolution and added to the next (Long, Shelhamer, Darrell, 2015). Edges come out
-coarser than U-Net's, which carries over all sizes.
+transposed convolution and added to the next, ``s_16 + up(s_32)`` and so on (Long, Shelhamer,
+Darrell, 2015). Edges come out coarser than U-Net's, which carries over all sizes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A classifier on random filters, which no training touched, comes near to one on trained filters.
 
-Convolution, absolute value and pooling with random frozen kernels are already tuned to frequencies
-(Jarrett, Kavukcuoglu, Ranzato, LeCun, 2009; Saxe et al., 2011): so random filters are the baseline
-that training of filters has to beat, and a cheap way to compare architectures.
+Convolution, absolute value and pooling with random frozen kernels, ``pool(|w * x|)``, are already
+tuned to frequencies (Jarrett, Kavukcuoglu, Ranzato, LeCun, 2009; Saxe et al., 2011). So random
+filters are the baseline that training of filters has to beat, and a cheap way to compare
+architectures.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small network labels pixels, sees its own labels, and corrects them, with the same weights.
 
-After one round a pixel knows its neighbourhood of 5 x 5, after four one of 17 x 17: rounds act as
-depth without parameters (Pinheiro and Collobert, 2014). The loss is the mean over all rounds, so
-that each corrects the one before.
+Each round sees the picture and the labels of the round before, ``y_t = f(x, y_(t-1))``. After one
+round a pixel knows its neighbourhood of 5 x 5, after four one of 17 x 17: rounds act as depth
+without parameters (Pinheiro and Collobert, 2014). The loss is the mean over all rounds, so that
+each corrects the one before.
 """
 
 from __future__ import annotations

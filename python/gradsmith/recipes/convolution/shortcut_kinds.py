@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Residual networks with each kind of shortcut learn scanned digits equally well.
 
-Where shapes change, A pads with zeros and B projects by a 1x1 convolution; C projects everywhere
-(He, Zhang, Ren, Sun, 2016, section 4.1). A has no parameters, C the most, and the paper's gains
-from them are small: projections are not what cures degradation.
+Where shapes change in ``y = relu(s(x) + f(x))``, the shortcut s of kind A pads with zeros and that
+of B projects by a 1x1 convolution; C projects everywhere (He, Zhang, Ren, Sun, 2016, section 4.1).
+A has no parameters, C the most, and the paper's gains from them are small: projections are not what
+cures degradation.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """U-Net paints each pixel of synthetic scenes with the class of its shape.
 
-Maps are halved on the way down, doubled on the way up, and carried across at each size, so that
-what is known coarsely finds its exact place (Ronneberger, Fischer, Brox, 2015). The measure is the
-mean over classes of intersection over union.
+Maps are halved on the way down, doubled on the way up, and carried across at each size, ``u =
+f([up(u'), d])``, so that what is known coarsely finds its exact place (Ronneberger, Fischer, Brox,
+2015). The measure is the mean over classes of intersection over union, ``|A and B| / |A or B|``.
 """
 
 from __future__ import annotations

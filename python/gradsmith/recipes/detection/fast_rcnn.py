@@ -2,8 +2,9 @@
 """Fast R-CNN classifies proposals and corrects their boxes, with one pass over the image.
 
 Maps of the whole image are made once; each proposal is cut out of them by RoI align, classified or
-refused as background, and moved onto its object (Girshick, 2015). Proposals here are windows of
-several sizes on a grid, a stand-in for selective search or the proposal network of Faster R-CNN.
+refused as background, and moved onto its object by ``x' = x + w t_x``, ``w' = w exp(t_w)``
+(Girshick, 2015). Proposals here are windows of several sizes on a grid, a stand-in for selective
+search or the proposal network of Faster R-CNN.
 """
 
 from __future__ import annotations

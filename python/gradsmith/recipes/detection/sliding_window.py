@@ -2,9 +2,9 @@
 """A classifier of digits, slid over a page, finds the digits on it.
 
 A network of convolutions only gives for a window one vector of scores, and for a page a map of
-them: all windows at once, each overlap computed once (Sermanet et al., "OverFeat", 2014). An
-eleventh class stands for everything that is no centred digit. Windows sure of a digit become boxes;
-non-maximum suppression keeps the best of each heap.
+them, ``scores[i, j] = f(page[i : i + 28, j : j + 28])``: all windows at once, each overlap computed
+once (Sermanet et al., "OverFeat", 2014). An eleventh class stands for everything that is no centred
+digit. Windows sure of a digit become boxes; non-maximum suppression keeps the best of each heap.
 """
 
 from __future__ import annotations

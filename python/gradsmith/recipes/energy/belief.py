@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deep belief network, trained layer by layer without labels, then fine-tuned to name digits.
 
-Hinton, Osindero, Teh, "A fast learning algorithm for deep belief nets", 2006; Hinton and
-Salakhutdinov 2006. Each restricted Boltzmann machine learns the hidden units of the one below; the
-stack becomes a feed-forward net that back-propagation finishes.
+Each restricted Boltzmann machine, ``E = -v'W h - b'v - c'h``, learns the hidden units of the one
+below; the stack becomes a feed-forward net that back-propagation finishes (Hinton, Osindero, Teh,
+"A fast learning algorithm for deep belief nets", 2006; Hinton and Salakhutdinov 2006). The first
+training needs no labels, and the second starts where features are good already.
 """
 
 from __future__ import annotations

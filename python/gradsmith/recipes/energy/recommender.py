@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A restricted Boltzmann machine recommends films from partial ratings.
 
-Salakhutdinov, Mnih, Hinton, "Restricted Boltzmann machines for collaborative filtering", 2007: each
-film is a group of five units of which one is on; films that a user has not rated have no units at
-all. The ratings are synthetic: each film belongs to some of five genres, each user likes some, and
-a grade is 3 plus their agreement plus noise, from 1 to 5; a user has rated 40 % of 60 films.
+Each film is a group of five units of which one is on, ``p(v_k = 1 | h) = softmax(b + W h)_k``;
+films that a user has not rated have no units at all (Salakhutdinov, Mnih, Hinton, "Restricted
+Boltzmann machines for collaborative filtering", 2007). The ratings are synthetic: each film belongs
+to some of five genres, each user likes some, and a grade is 3 plus their agreement plus noise, from
+1 to 5; a user has rated 40 % of 60 films.
 """
 
 from __future__ import annotations

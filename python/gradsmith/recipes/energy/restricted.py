@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A restricted Boltzmann machine of scanned digits.
 
-Hinton, "Training products of experts by minimizing contrastive divergence", 2002 (``--set k=1``);
-Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood gradient",
-2008 (``--set persistent=true``). A scan is likelier than the same pixels shuffled, if the machine
-has learned how pixels go together.
+Weights follow ``<v h>`` of the data minus ``<v h>`` after k steps of Gibbs sampling from them:
+contrastive divergence, ``dW = rate (<v h>_0 - <v h>_k)`` (Hinton, "Training products of experts by
+minimizing contrastive divergence", 2002; ``--set k=1``), or with chains that go on from step to
+step (Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood
+gradient", 2008; ``--set persistent=true``). A scan is likelier than the same pixels shuffled, if
+the machine has learned how pixels go together.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deep belief network that dreams digits of a class, fine-tuned by contrastive wake-sleep.
 
-Hinton, Osindero, Teh, "A fast learning algorithm for deep belief nets", 2006, appendix B. Awake,
-scans are drawn upwards and each layer's generation weights learn to restore the layer below; the
-top machine takes steps of contrastive divergence with the label among its units; asleep, its states
-are drawn downwards and the recognition weights learn to find the layer above.
+Awake, scans are drawn upwards and each layer's generation weights learn to restore the layer below,
+``dG = rate h (v - p)'``; the top machine takes steps of contrastive divergence with the label among
+its units; asleep, its states are drawn downwards and the recognition weights learn to find the
+layer above. It is the procedure of Hinton, Osindero, Teh, "A fast learning algorithm for deep
+belief nets", 2006, appendix B.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A multi-layer perceptron learns digits from their 784 pixels.
 
-``net`` chooses the network: ``relu`` is 784-300-100-10, ``batchnorm`` the same with batch
+Each layer is ``h = relu(W x + b)``, the last one gives ten scores (Rumelhart, Hinton and Williams
+1986). ``net`` chooses the network: ``relu`` is 784-300-100-10, ``batchnorm`` the same with batch
 normalisation (Ioffe and Szegedy 2015), ``sigmoid`` 784-256-128-10 with sigmoids, ``small``
 784-128-64-10. Cross-entropy, Adam, a learning rate that falls along a cosine.
 """

@@ -3,8 +3,9 @@
 
 Sums of hundreds of such weights push tanh to +-1, a wrong answer costs far more than it should, and
 each step throws the weights elsewhere. Cures: weights after Glorot (Glorot and Bengio 2010) with a
-smaller rate, clipping the norm of the gradient (Pascanu, Mikolov and Bengio 2013) at that rate, and
-batch normalisation (Ioffe and Szegedy 2015), which does not mind how large weights are.
+smaller rate, clipping the norm of the gradient, ``g *= min(1, c / |g|)`` (Pascanu, Mikolov and
+Bengio 2013), at that rate, and batch normalisation (Ioffe and Szegedy 2015), which does not mind
+how large weights are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimisers compared: one network, the same start, the same batches.
 
-Momentum keeps going where gradients agree, Nesterov looks ahead, Adagrad and RMSprop divide by the
-size of past gradients, Adam does both (Kingma and Ba 2015). Learning rates are each one's own, the
-best of a few tried on these digits.
+Momentum keeps going where gradients agree, ``v = m v + g``, ``w -= rate v``; Nesterov looks ahead.
+Adagrad and RMSprop divide by the size of past gradients, Adam does both, ``w -= rate mean(g) /
+sqrt(mean(g^2))`` (Kingma and Ba 2015). Learning rates are each one's own, the best of a few tried
+on these digits.
 """
 
 from __future__ import annotations

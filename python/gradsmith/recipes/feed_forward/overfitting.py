@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Under-fitting, over-fitting, and how early stopping and more data help.
 
-Networks of 1, 8 and 300 hidden neurons learn a noisy sine from 30 points. The first is too small
-to follow it, the last follows the noise: its training error falls on while that of new points
-rises. Early stopping goes back to where the error of held-out points was least (Morgan and
-Bourlard 1990).
+Networks of 1, 8 and 300 hidden neurons learn a noisy sine, ``y = sin(2 pi x) + N(0, 0.3)``, from 30
+points. The first is too small to follow it, the last follows the noise: its training error falls on
+while that of new points rises. Early stopping goes back to where the error of held-out points was
+least (Morgan and Bourlard 1990).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Polynomials of degree 1, 2 and 4 through points of a noisy parabola.
 
-A polynomial is a linear regression on the powers of x: least squares on the Vandermonde matrix.
-Degree 1 is too stiff for ``y = x^2 / 2 + x + 2``, degree 2 right, degree 4 finds powers that are
-not there but close to 0; a high degree follows the noise.
+A polynomial is a linear regression on the powers of x: least squares on the Vandermonde matrix
+(Gergonne 1815). Degree 1 is too stiff for ``y = x^2 / 2 + x + 2``, degree 2 right, degree 4 finds
+powers that are not there but close to 0; a high degree follows the noise.
 """
 
 from __future__ import annotations

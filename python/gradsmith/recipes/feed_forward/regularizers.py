@@ -2,10 +2,11 @@
 """L2, max-norm and dropout help a network whose teacher is often wrong.
 
 All networks are 784-300-100-10 with ELU (Clevert, Unterthiner and Hochreiter 2016) and weights
-after He (He et al. 2015), trained on 800 digits of which 40 % got a class at random. A network
-that learns those by heart is worse on others. L2 pulls every weight to 0, max-norm scales the
-weights into a neuron back to a length of at most c after each step, dropout leaves out a share of
-the hidden neurons at random (Srivastava et al. 2014).
+after He (He et al. 2015), trained on 800 digits of which 40 % got a class at random. A network that
+learns those by heart is worse on others. L2 pulls every weight to 0, ``loss + l2 |w|^2 / 2``;
+max-norm scales the weights into a neuron back to a length of at most c after each step, ``w *=
+min(1, c / |w|)``; dropout leaves out a share of the hidden neurons at random (Srivastava et al.
+2014).
 """
 
 from __future__ import annotations

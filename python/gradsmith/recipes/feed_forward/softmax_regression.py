@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Softmax regression: one linear layer for several classes.
 
-``p_k = exp(w_k'x + b_k) / sum_j exp(w_j'x + b_j)``, trained by cross-entropy. ``data=digits``
-learns 8x8 scans, whose weights can be looked at; ``data=iris`` two lengths of three species, whose
-regions can be drawn.
+``p_k = exp(w_k'x + b_k) / sum_j exp(w_j'x + b_j)``, trained by cross-entropy (Bridle 1990).
+``data=digits`` learns 8x8 scans, whose weights can be looked at; ``data=iris`` two lengths of three
+species (Fisher 1936), whose regions can be drawn.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Four tanh neurons and a sigmoid tell the petals of a flower apart.
 
-``p = sigmoid(w2' tanh(W1 x + b1) + b2)`` by gradient descent on the whole set, beside a logistic
-regression, which has no hidden layer and cannot do it, and hidden layers of other sizes.
+``p = sigmoid(w2' tanh(W1 x + b1) + b2)`` by gradient descent on the whole set. Beside it stand a
+logistic regression, which has no hidden layer and cannot do it, and hidden layers of other sizes.
+One hidden layer of enough neurons comes as near to any function as one likes (Cybenko 1989).
 """
 
 from __future__ import annotations

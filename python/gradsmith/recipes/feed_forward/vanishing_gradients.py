@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deep network of sigmoids does not learn: on the way back its gradients vanish.
 
-The slope of a sigmoid is at most 1/4, so each layer shrinks the gradient that passes it, and the
-first layers hardly move (Hochreiter 1991; Glorot and Bengio 2010). The same depth learns with ReLU
-and He's initialisation, with batch normalisation, with tanh after Glorot, or with shortcuts around
-the layers (He et al. 2016).
+The slope of a sigmoid, ``s'(z) = s(z) (1 - s(z))``, is at most 1/4, so each layer shrinks the
+gradient that passes it, and the first layers hardly move (Hochreiter 1991; Glorot and Bengio 2010).
+The same depth learns with ReLU and He's initialisation, with batch normalisation, with tanh after
+Glorot, or with shortcuts around the layers (He et al. 2016).
 """
 
 from __future__ import annotations

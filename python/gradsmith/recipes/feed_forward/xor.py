@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """XOR and XNOR: what no single neuron can tell apart, two or four hidden ones can.
 
-A 2-h-1 network of sigmoids learns the four rows of the truth table. With two hidden neurons some
-starts end in a local minimum, with four hardly any does, so several starts are made and counted
-(Rumelhart, Hinton and Williams, "Learning internal representations by error propagation", 1986).
+A 2-h-1 network of sigmoids, ``y = s(v' s(W x + b) + c)``, learns the four rows of the truth table.
+With two hidden neurons some starts end in a local minimum, with four hardly any does, so several
+starts are made and counted (Rumelhart, Hinton and Williams, "Learning internal representations by
+error propagation", 1986).
 """
 
 from __future__ import annotations

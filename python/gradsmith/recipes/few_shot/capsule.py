@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capsules: a vector per class, whose length says that the digit is there and its direction how.
 
-Sabour, Frosst, Hinton, "Dynamic routing between capsules", 2017. Capsules of the first layer
-predict those of the second, and three rounds of routing send each to the class whose other
-predictions agree with its own. The loss holds the length of the true class above 0.9, those of
-others below 0.1; a decoder of the true class's vector has to draw the image again.
+Capsules of the first layer predict those of the second, and three rounds of routing send each to
+the class whose other predictions agree with its own; ``v = |s|^2 / (1 + |s|^2) s / |s|`` keeps
+lengths below 1 (Sabour, Frosst, Hinton, "Dynamic routing between capsules", 2017). The loss holds
+the length of the true class above 0.9, those of others below 0.1; a decoder of the true class's
+vector has to draw the image again.
 """
 
 from __future__ import annotations

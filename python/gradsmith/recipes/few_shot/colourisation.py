@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colour for grey pictures: the net has to know what is what to paint it.
 
-As in Iizuka et al., "Let there be color!", 2016, but by a U-Net: from the grey level, the mean of
-the three channels, back to the channels. Pictures are synthetic.
+From the grey level, ``(r + g + b) / 3``, a U-Net finds the three channels again (the task of Iizuka
+et al., "Let there be color!", 2016). Many colours have one grey, so the shape has to tell which it
+was. Pictures are synthetic.
 """
 
 from __future__ import annotations

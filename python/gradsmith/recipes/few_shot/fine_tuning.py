@@ -2,9 +2,10 @@
 """A network that knows the digits 0 to 6 learns 7 to 9 from one sample each.
 
 The habit of transfer learning (Yosinski et al. 2014): train on the task with many samples, replace
-the head, train it alone while the layers that look at the picture are frozen, then unfreeze them at
-a smaller rate. A network that starts from random weights gets the same samples and as many epochs.
-The head is the whole classifier: its layers know the old digits too well to serve new ones.
+the head h of ``y = h(f(x))``, train it alone while the layers f that look at the picture are
+frozen, then unfreeze them at a smaller rate. A network that starts from random weights gets the
+same samples and as many epochs. The head is the whole classifier: its layers know the old digits
+too well to serve new ones.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nets on graphs: which community does a node belong to, when few of them are known?
 
-Kipf and Welling, "Semi-supervised classification with graph convolutional networks", 2017
-(``layer=convolution``): H' = D^-1/2 (A + I) D^-1/2 H W. Message passing (Gilmer et al. 2017,
-``layer=message``): each edge sends a function of both its ends, a node adds up what arrives and
-updates itself. The graph is synthetic: four communities, edges mostly inside, noisy features, and
-five nodes of each with a label. A net that sees the features alone is the comparison.
+A graph convolution (``layer=convolution``) averages neighbours, ``H' = D^-1/2 (A + I) D^-1/2 H W``
+(Kipf and Welling, "Semi-supervised classification with graph convolutional networks", 2017).
+Message passing (Gilmer et al. 2017, ``layer=message``): each edge sends a function of both its
+ends, a node adds up what arrives and updates itself. The graph is synthetic: four communities,
+edges mostly inside, noisy features, and five nodes of each with a label. A net that sees the
+features alone is the comparison.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A square is cut out of each picture, and the net fills it in from what is around.
 
-As the context encoders of Pathak et al. 2016, by a U-Net and the mean squared error; their judge
-of drawn squares is left out. Pictures are synthetic.
+The loss is the mean squared error ``|g(x m) - x|^2``, where m is 0 on the square, and the net a
+U-Net (after the context encoders of Pathak et al. 2016; their judge of drawn squares is left out).
+It has to go on with edges and colours that end at the square. Pictures are synthetic.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from which one step of gradient descent learns a new task.
 
-Finn, Abbeel, Levine, "Model-agnostic meta-learning", 2017: for each task step on the support,
-w' = w - a grad L(w), and lower L(w') on the queries as a function of w, through the step (a
-derivative of a derivative). Tested on
-new tasks: other images, which three kinds, and which of them is class 0, 1 or 2.
+For each task a step on the support gives ``w' = w - a grad L(w)``, and training lowers ``L(w')`` on
+the queries as a function of w, through the step (a derivative of a derivative; Finn, Abbeel,
+Levine, "Model-agnostic meta-learning", 2017). Tested on new tasks: other images, which three kinds,
+and which of them is class 0, 1 or 2.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new class is the mean of its few samples in a space that training shaped for that.
 
-Snell, Swersky, Zemel, "Prototypical networks for few-shot learning", 2017: a query's scores are
-minus its squared distances from the means, and training lowers the cross-entropy over many small
-tasks. Tested on three digits that it never saw.
+A query's scores are minus its squared distances from the means, ``p(k | x) = softmax(-|f(x) -
+c_k|^2)``, and training lowers the cross-entropy over many small tasks (Snell, Swersky, Zemel,
+"Prototypical networks for few-shot learning", 2017). Nothing has to be trained for a new class.
+Tested on three digits that it never saw.
 """
 
 from __future__ import annotations

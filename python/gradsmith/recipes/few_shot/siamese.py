@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two copies of one net learn whether two images are of the same kind.
 
-Bromley et al. 1993, with the contrastive loss of Hadsell, Chopra and LeCun, 2006: pairs of a kind
-are pulled together, d^2, others pushed apart up to a margin, max(0, m - d)^2. Then the distance
-says same or different for images, and even for digits, that training never saw.
+Pairs of a kind are pulled together, ``d^2``, others pushed apart up to a margin, ``max(0, m -
+d)^2``, where ``d = |f(x) - f(y)|`` (Bromley et al. 1993, with the loss of Hadsell, Chopra and
+LeCun, 2006). Then the distance says same or different for images, and even for digits, that
+training never saw.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neurons that fire: leaky integrate-and-fire units read digits from trains of spikes.
 
-A membrane leaks and sums its input, v <- 0.9 v + w x; above the threshold 1 it fires a spike and
-loses 1. The step has no slope, so the backward pass takes that of a fast sigmoid instead,
-1 / (1 + 5 |v - 1|)^2 (Neftci, Mostafa, Zenke, "Surrogate gradient learning", 2019). Pixels fire at
+A membrane leaks and sums its input, ``v <- 0.9 v + w x``; above the threshold 1 it fires a spike
+and loses 1. The step has no slope, so the backward pass takes that of a fast sigmoid instead, ``1 /
+(1 + 5 |v - 1|)^2`` (Neftci, Mostafa, Zenke, "Surrogate gradient learning", 2019). Pixels fire at
 random with their brightness as rate; the class whose membrane is highest on average wins.
 """
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A picture is repainted in the style of another: its pixels are what gradient descent moves.
 
-Gatys, Ecker, Bethge, "Image style transfer using convolutional neural networks", 2016: the content
-is the features of a net, the style their Gram matrices G = F F^T / (H W), the products of channels
-at the same place. A net of random weights does for features (Ustyuzhaninov et al. 2016), so nothing
-has to be downloaded. Content and style are synthetic pictures.
+The content is the features F of a net, the style their Gram matrices ``G = F F' / (H W)``, the
+products of channels at the same place (Gatys, Ecker, Bethge, "Image style transfer using
+convolutional neural networks", 2016). A net of random weights does for features (Ustyuzhaninov et
+al. 2016), so nothing has to be downloaded. Content and style are synthetic pictures.
 """
 
 from __future__ import annotations

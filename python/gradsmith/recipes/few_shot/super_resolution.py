@@ -2,8 +2,8 @@
 """Pixels that a small picture does not have, learned from large ones.
 
 As SRCNN (Dong et al. 2014) the net sees the picture enlarged by bicubic interpolation, here from
-half the size, and draws what is missing; recipe ``srgan`` enlarges inside the net and adds a judge.
-Pictures are synthetic.
+half the size, and draws what is missing, ``|g(up(x)) - y|^2``. Recipe ``srgan`` enlarges inside the
+net and adds a judge. Pictures are synthetic.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A GAN that also runs backwards: an encoder finds the code of an image.
 
-Donahue et al., "Adversarial feature learning" (BiGAN), and Dumoulin et al. (ALI), 2017: the
-discriminator sees pairs, (x, E(x)) from the encoder or (G(z), z) from the generator. It is fooled
-for good only where E inverts G, though no loss compares G(E(x)) with x.
+The discriminator sees pairs, ``(x, E(x))`` from the encoder or ``(G(z), z)`` from the generator, in
+``log D(x, E(x)) + log(1 - D(G(z), z))`` (Donahue et al., "Adversarial feature learning" (BiGAN),
+and Dumoulin et al. (ALI), 2017). It is fooled for good only where E inverts G, though no loss
+compares ``G(E(x))`` with x. An image that goes through both comes back as one of its kind.
 """
 
 from __future__ import annotations

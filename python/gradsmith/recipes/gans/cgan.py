@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generator that is told which digit to draw.
 
-Mirza and Osindero, "Conditional generative adversarial nets", 2014: both nets get the class, as
-ten values of which one is 1, beside noise or image; the discriminator then also refuses a good
-image of the wrong class. A classifier of real digits checks that the asked class comes out.
+The game is ``log D(x, y) + log(1 - D(G(z, y), y))``: both nets get the class y, as ten values of
+which one is 1, beside noise or image (Mirza and Osindero, "Conditional generative adversarial
+nets", 2014). The discriminator then also refuses a good image of the wrong class. A classifier of
+real digits checks that the asked class comes out.
 """
 
 from __future__ import annotations

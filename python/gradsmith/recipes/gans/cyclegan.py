@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two kinds of pictures, no pairs, and a translator each way.
 
-Zhu et al. 2017: each translator has to fool the judge of the kind it paints (least squares), and
-both in turn have to give back what went in: |F(G(x)) - x| + |G(F(y)) - y|, times 10. The judges
+Each translator has to fool the judge of the kind it paints (least squares), and both in turn have
+to give back what went in: ``|F(G(x)) - x| + |G(F(y)) - y|``, times 10 (Zhu et al. 2017). The judges
 also see earlier translations from a pool, so that they do not run after the last ones. The kinds
 are synthetic, orange and striped shapes; a classifier that tells real ones apart is to be fooled.
 """

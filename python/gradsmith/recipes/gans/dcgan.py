@@ -2,9 +2,9 @@
 """Convolutions draw digits: the rules that made GANs of images train.
 
 Strides instead of pooling, batch norm in both nets, ReLU in the generator and LeakyReLU in the
-discriminator, Adam with a momentum of 0.5 (Radford et al. 2015). Both nets are told the class: ten
-values beside the noise, ten planes beside the image. A classifier of real digits judges what comes
-out; the GIF shows the same noise after every epoch.
+discriminator, Adam with a momentum of 0.5 (Radford et al. 2015). Both nets are told the class, ``x
+= G([z, y])``: ten values beside the noise, ten planes beside the image. A classifier of real digits
+judges what comes out; the GIF shows the same noise after every epoch.
 """
 
 from __future__ import annotations

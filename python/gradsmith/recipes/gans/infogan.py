@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generator finds the ten digits by itself, without a label.
 
-Chen et al., "InfoGAN", 2016: beside noise the generator gets a code, and a head Q of the
-discriminator has to read the code off the image. Its loss, -E log Q(code | G(z, code)), is a bound
-on the mutual information of code and image, so the code has to mean something: a category of ten
-turns out to be the kind of digit, a number in [-1, 1] its style. Labels are used to judge only.
+Beside noise the generator gets a code, and a head Q of the discriminator has to read the code off
+the image (Chen et al., "InfoGAN", 2016). Its loss, ``-E log Q(code | G(z, code))``, is a bound on
+the mutual information of code and image, so the code has to mean something: a category of ten turns
+out to be the kind of digit, a number in [-1, 1] its style. Labels are used to judge only.
 """
 
 from __future__ import annotations

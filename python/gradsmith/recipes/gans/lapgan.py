@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Digits are drawn from coarse to fine: a GAN for 4x4 pixels, another for what 8x8 adds, 16x16.
 
-Denton et al., "Deep generative image models using a Laplacian pyramid of adversarial networks",
-2015: at each level the image is the enlarged coarser one plus a difference, and a generator that
-sees the enlarged one draws the difference. Its discriminator sees both. The levels train apart.
+At each level the image is the enlarged coarser one plus a difference, ``x = up(x') + G(z,
+up(x'))``, and a generator that sees the enlarged one draws the difference (Denton et al., "Deep
+generative image models using a Laplacian pyramid of adversarial networks", 2015). Its discriminator
+sees both. The levels train apart.
 """
 
 from __future__ import annotations

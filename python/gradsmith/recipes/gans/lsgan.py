@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same game with squares: scores of real samples go to 1, of drawn ones to 0.
 
-Mao et al., "Least squares generative adversarial networks", 2017: the discriminator lowers
-((D(x) - 1)^2 + D(G(z))^2) / 2, the generator (D(G(z)) - 1)^2 / 2, so samples that fool the
+The discriminator lowers ``((D(x) - 1)^2 + D(G(z))^2) / 2``, the generator ``(D(G(z)) - 1)^2 / 2``
+(Mao et al., "Least squares generative adversarial networks", 2017). So samples that fool the
 discriminator but lie far from its border are still pulled in.
 """
 

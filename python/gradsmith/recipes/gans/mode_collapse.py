@@ -3,9 +3,9 @@
 
 A plain GAN whose generator is faster than its discriminator drops modes or jumps from one to the
 next (mode collapse), since one good place fools the discriminator of the moment. The critic of
-WGAN-GP (Gulrajani et al. 2017) has a slope everywhere that points to the modes that lack mass. A
-mode counts as covered when 1 % of the samples lie within three standard deviations of its centre.
-The data are synthetic.
+WGAN-GP, ``mean f(x) - mean f(G(z)) - 10 (|grad f| - 1)^2`` (Gulrajani et al. 2017), has a slope
+everywhere that points to the modes that lack mass. A mode counts as covered when 1 % of the samples
+lie within three standard deviations of its centre. The data are synthetic.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an outline to the picture: pairs teach a U-Net, a judge of patches keeps it sharp.
 
-Isola et al., "Image-to-image translation with conditional adversarial networks", 2017: the
-generator lowers -log D(x, G(x)) + 100 |y - G(x)|, and D sees outline and picture together. Outlines
-and striped shapes are synthetic.
+The generator lowers ``-log D(x, G(x)) + 100 |y - G(x)|``, and D sees outline and picture together
+(Isola et al., "Image-to-image translation with conditional adversarial networks", 2017). The
+distance gets colours and shapes right, the judge what a patch has to look like. Outlines and
+striped shapes are synthetic.
 """
 
 from __future__ import annotations

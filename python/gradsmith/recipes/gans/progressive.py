@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both nets grow while they train: digits of 4x4 pixels first, 32x32 in the end.
 
-Karras et al. 2018: a new level fades in, its share alpha going from 0 to 1, and then trains on. The
-coarse levels learn what a digit is while steps are cheap. Equalised learning rates, pixel norm in
-the generator and a batch's deviation in the discriminator keep the game in balance.
+A new level fades in, ``(1 - alpha) up(rgb(x)) + alpha rgb'(x')`` with alpha going from 0 to 1, and
+then trains on (Karras et al. 2018). The coarse levels learn what a digit is while steps are cheap.
+Equalised learning rates, pixel norm in the generator and a batch's deviation in the discriminator
+keep the game in balance.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Digits of 4x4 pixels become 8x8: squares alone blur, a judge and features make them sharp.
 
-Ledig et al. 2017: SRResNet first learns the mean squared error; then the loss is the distance of
-features, here those of a classifier of digits instead of VGG, plus 0.001 times the generator's
-loss. The figures: PSNR against bicubic, and how many digits can still be read.
+SRResNet first learns the mean squared error; then the loss is the distance of features, here those
+of a classifier of digits instead of VGG, plus 0.001 times the generator's loss: ``|F(G(x)) -
+F(y)|^2 + |G(x) - y|^2 - 0.001 log D(G(x))`` (Ledig et al. 2017). The figures: PSNR against bicubic,
+and how many digits can still be read.
 """
 
 from __future__ import annotations

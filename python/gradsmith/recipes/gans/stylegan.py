@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles at every size draw digits of 32x32 pixels, and can be mixed.
 
-Karras et al. 2019: a mapping of dense layers turns noise into a style w, which AdaIN puts on the
-maps of every level. Coarse levels of one sample and fine ones of another mix what each decides. The
-discriminator is that of progressive growing, with blur before it halves.
+A mapping of dense layers turns noise into a style w, which AdaIN puts on the maps of every level,
+``s(w) (x - mean x) / std x + b(w)`` (Karras et al. 2019). Coarse levels of one sample and fine ones
+of another mix what each decides. The discriminator is that of progressive growing, with blur before
+it halves.
 """
 
 from __future__ import annotations

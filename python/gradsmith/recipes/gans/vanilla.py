@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generator learns to draw digits from a discriminator that tells drawn from real ones.
 
-Goodfellow et al., "Generative adversarial nets", 2014: the discriminator D raises
-log D(x) + log(1 - D(G(z))); the generator G raises log D(G(z)) (``loss=non_saturating``) or lowers
-log(1 - D(G(z))) (``loss=minimax``, whose gradient fades where D wins).
+The discriminator D raises ``log D(x) + log(1 - D(G(z)))``; the generator G raises ``log D(G(z))``
+(``loss=non_saturating``) or lowers ``log(1 - D(G(z)))`` (``loss=minimax``, whose gradient fades
+where D wins). At the end of the game G draws as if from the data, and D can only guess (Goodfellow
+et al., "Generative adversarial nets", 2014).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A critic measures how far drawn digits are from real ones, and the distance falls.
 
-Arjovsky et al., "Wasserstein GAN", 2017: the critic raises the gap mean f(x) - mean f(G(z)) under a
-bound on its slope, and the largest gap is the Wasserstein distance, so unlike the loss of a plain
-GAN it tells how good the samples are. ``bound=penalty`` adds 10 (slope - 1)^2 between real and
-drawn samples (WGAN-GP, Gulrajani et al. 2017); ``bound=clip`` cuts the weights to +-0.03.
+The critic raises the gap ``mean f(x) - mean f(G(z))`` under a bound on its slope, and the largest
+gap is the Wasserstein distance, so unlike the loss of a plain GAN it tells how good the samples are
+(Arjovsky et al., "Wasserstein GAN", 2017). ``bound=penalty`` adds ``10 (|grad f| - 1)^2`` between
+real and drawn samples (WGAN-GP, Gulrajani et al. 2017); ``bound=clip`` cuts the weights to +-0.03.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """McCulloch and Pitts' neurons compute logic, and networks of them whatever can be computed.
 
-A neuron fires if no inhibitory input is on and at least ``threshold`` excitatory inputs are
-(McCulloch and Pitts, "A logical calculus of the ideas immanent in nervous activity", 1943). Nothing
-learns here: the wiring is the program. One neuron gives AND, OR, NOT and NOR; XOR takes two layers,
-and gates together add numbers.
+A neuron fires if no inhibitory input is on and at least ``threshold`` excitatory ones are: ``y = 1
+if sum x_i >= threshold and no inhibitor else 0`` (McCulloch and Pitts, "A logical calculus of the
+ideas immanent in nervous activity", 1943). Nothing learns here: the wiring is the program. One
+neuron gives AND, OR, NOT and NOR; XOR takes two layers, and gates together add numbers.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 
 Two ends, +1 and -1, a wall, and -0.04 for every other step; moves succeed with 80 % and go to
 either side with 10 % each (Russell and Norvig, "Artificial Intelligence", 1995). Value iteration
-and policy iteration find the values that solve Bellman's equations in closed form.
+and policy iteration find the values that solve Bellman's equations, ``V(s) = max_a sum_s' p(s' | s,
+a) (r + gamma V(s'))``, in closed form.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 """The way out of a maze, by the values of its cells.
 
 Only the exit has a reward, and each step before it discounts it by gamma, so the value of a cell is
-``gamma^distance`` and the best policy is the shortest way. The maze is made by a random depth-first
-search that digs through walls; some more are opened, so that there are several ways.
+``gamma^distance`` and the best policy is the shortest way (Bellman 1957). The maze is made by a
+random depth-first search that digs through walls; some more are opened, so that there are several
+ways.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 
 All get the same number of trainings. A grid tries few values of each option; random points try as
 many values as there are trainings (Bergstra and Bengio 2012); optuna's Parzen estimators put new
-points where earlier ones did well (Bergstra et al. 2011). Choices are made on held-out training
-digits; the test digits are looked at once, with the best model.
+points where the density of good ones over that of bad ones, ``l(x) / g(x)``, is largest (Bergstra
+et al. 2011). Choices are made on held-out training digits; the test digits are looked at once, with
+the best model.
 """
 
 from __future__ import annotations

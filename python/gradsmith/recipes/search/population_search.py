@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Genetic algorithm, differential evolution and particle swarm among the dents of Rastrigin.
 
-Each keeps many points: a genetic algorithm breeds the better ones (Holland 1975), differential
-evolution adds differences of points to points (Storn and Price 1997), particles fly about the best
-places seen (Kennedy and Eberhart 1995). Random search with as many evaluations is the yardstick.
+Each keeps many points on ``10 n + sum x_i^2 - 10 cos(2 pi x_i)``: a genetic algorithm breeds the
+better ones (Holland 1975), differential evolution adds differences of points to points, ``a + F (b
+- c)`` (Storn and Price 1997), particles fly about the best places seen (Kennedy and Eberhart 1995).
+Random search with as many evaluations is the yardstick.
 """
 
 from __future__ import annotations

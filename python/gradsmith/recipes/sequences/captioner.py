@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One to many: a CNN reads a picture, a GRU says what is on it.
 
-The picture's features are the first state of a language model of captions (Vinyals, Toshev,
-Bengio, Erhan, "Show and tell", 2015), and stand beside each word (Mao et al., "Deep captioning with
-multimodal recurrent neural networks", 2015). Synthetic pictures: two shapes of two sizes and three
+The picture's features are the first state of a language model of captions, ``p(w_t | w_1 ..
+w_(t-1), picture)`` (Vinyals, Toshev, Bengio, Erhan, "Show and tell", 2015), and stand beside each
+word (Mao et al., "Deep captioning with multimodal recurrent neural networks", 2015). At each step
+the likeliest word is said, until the end. Synthetic pictures: two shapes of two sizes and three
 colours side by side.
 """
 

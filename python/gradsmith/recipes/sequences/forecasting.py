@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An LSTM forecasts the next half day of a noisy hourly series from the last two days.
 
-It is measured in time behind what it learnt from, beside two naive forecasts: as now, and as a day
-ago. Synthetic series: a daily wave whose height swings over weeks, a slow drift, and noise with a
-memory of its own, ``e_t = 0.8 e_(t-1) + N(0, 0.15)``.
+The net reads two days and says twelve hours, ``x_(t+1) .. x_(t+12) = W h_t + b`` (Hochreiter and
+Schmidhuber, 1997). It is measured in time behind what it learnt from, beside two naive forecasts:
+as now, and as a day ago. Synthetic series: a daily wave whose height swings over weeks, a slow
+drift, and noise with a memory of its own, ``e_t = 0.8 e_(t-1) + N(0, 0.15)``.
 """
 
 from __future__ import annotations

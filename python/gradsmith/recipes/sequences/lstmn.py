@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """LSTM-N: each step of an LSTM reads a mixture of all states before it instead of the last one.
 
-Intra-attention finds what a query asks for among pairs read before; inter-attention lets a decoder
-read an encoder's tapes, and reverses digits. The formulas are at `gradsmith.models.LSTMN` (Cheng,
-Dong, Lapata, 2016). Synthetic data.
+Each step mixes the tapes of states and of memories before it, ``h~ = sum_i s_i h_i``, ``c~ = sum_i
+s_i c_i`` with ``s = softmax(a)`` (Cheng, Dong, Lapata, 2016; all formulas stand at
+`gradsmith.models.LSTMN`). Intra-attention finds what a query asks for among pairs read before;
+inter-attention lets a decoder read an encoder's tapes, and reverses digits. Synthetic data.
 """
 
 from __future__ import annotations

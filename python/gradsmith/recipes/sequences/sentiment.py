@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many to one: is a review good or bad? Stacked RNN, BiRNN, BiLSTM with and without a mask.
 
-Reviews are filled up behind to one length. With the mask (the lengths) each direction ends where
-the review ends; without it the last state comes after a row of fillers, which a plain RNN forgets
-over. (Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997.) Synthetic language.
+One net reads forwards, one backwards, and ``p = softmax(V [h_forward, h_backward])`` (Schuster and
+Paliwal, "Bidirectional recurrent neural networks", 1997). Reviews are filled up behind to one
+length. With the mask (the lengths) each direction ends where the review ends; without it the last
+state comes after a row of fillers, which a plain RNN forgets over. Synthetic language.
 """
 
 from __future__ import annotations

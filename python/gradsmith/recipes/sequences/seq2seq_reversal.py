@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An encoder reads digits, a decoder writes them backwards, with and without attention.
 
-The attention map shows what was learnt: a diagonal from the last digit to the first. Synthetic
-data: 3 to 12 random digits.
+The encoder's states ``h_j`` are weighed anew for each digit that is written, ``context = sum
+softmax(a)_j h_j`` (Bahdanau, Cho, Bengio, 2015). The attention map shows what was learnt: a
+diagonal from the last digit to the first. Without attention the last state has to hold the whole
+row. Synthetic data: 3 to 12 random digits.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 """A BiLSTM tags every word of a sentence: its part of speech, and named entities.
 
 Words such as "will", "may" or "paris" have a tag by what stands around them on both sides, so that
-a table of each word's most frequent tag fails. Entities are marked B- where they begin and I- where
-they go on. (Huang, Xu, Yu, "Bidirectional LSTM-CRF models for sequence tagging", 2015.) Synthetic
-grammar.
+a table of each word's most frequent tag fails; ``p(tag_t) = softmax(V [h_forward_t,
+h_backward_t])`` sees both. Entities are marked B- where they begin and I- where they go on (Huang,
+Xu, Yu, "Bidirectional LSTM-CRF models for sequence tagging", 2015). Synthetic grammar.
 """
 
 from __future__ import annotations

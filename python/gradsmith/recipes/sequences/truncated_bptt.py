@@ -2,8 +2,9 @@
 """How far does back-propagation through time have to reach?
 
 A stream of digits; at each step the net has to say the digit of LAG steps ago. The state goes on
-from piece to piece, the gradient ends at a piece's beginning, so that pieces shorter than the lag
-never see cause and effect together. (Williams and Peng, 1990: truncated back-propagation.)
+from piece to piece, the gradient ends at a piece's beginning, ``h_0 = stop(h_k)`` of the piece
+before, so that pieces shorter than the lag never see cause and effect together (Williams and Peng,
+1990: truncated back-propagation).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CNN reads each frame of a film, an LSTM what happens between them.
 
-Which way does the shape move? No single frame tells: the same CNN on one frame is at chance.
-(Donahue et al., "Long-term recurrent convolutional networks", 2015.) Synthetic films: a square,
-cross or bar moves up, down, left or right around a small torus, with noise.
+Each frame becomes a vector, and the LSTM reads those: ``h_t = lstm(cnn(x_t), h_(t-1))`` (Donahue et
+al., "Long-term recurrent convolutional networks", 2015). Which way does the shape move? No single
+frame tells: the same CNN on one frame is at chance. Synthetic films: a square, cross or bar moves
+up, down, left or right around a small torus, with noise.
 """
 
 from __future__ import annotations

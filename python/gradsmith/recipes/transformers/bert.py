@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small BERT learns a language by filling in masked words, then what a few labels mean.
 
-15 % of the words are to be guessed; of these 80 % are masked, 10 % replaced and 10 % left as they
-are (Devlin et al., 2019). Then the same body with a new head is fine-tuned on few labelled reviews,
-beside one that was not trained before. Synthetic reviews as in ``sentiment``.
+15 % of the words are to be guessed from both sides, ``-mean log p(w_i | the others)``; of these 80
+% are masked, 10 % replaced and 10 % left as they are (Devlin et al., 2019). Then the same body with
+a new head is fine-tuned on few labelled reviews, beside one that was not trained before. Synthetic
+reviews as in ``sentiment``.
 """
 
 from __future__ import annotations

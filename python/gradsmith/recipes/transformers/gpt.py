@@ -2,7 +2,9 @@
 """A small GPT writes Python's documentation, against an LSTM of as many parameters.
 
 Each character attends to all before it within the window, so that its scores depend on no later
-one; the LSTM has to carry the same in its state. (Radford et al., 2018 and 2019.)
+one; the LSTM has to carry the same in its state. Both lower ``-mean log p(x_(t+1) | x_1 .. x_t)``
+(Radford et al., 2018 and 2019). How a text is drawn from the scores, greedily, from the top k, from
+the top p or by beam, makes as much of a difference as the model.
 """
 
 from __future__ import annotations

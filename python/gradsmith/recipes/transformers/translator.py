@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A transformer's encoder and decoder write dates as 1998-05-03.
 
-The decoder attends to what it has written (masked, so that nothing later is seen) and to the
-encoder's states (Vaswani et al., 2017). Synthetic data: those of ``seq2seq-dates``.
+The decoder attends to what it has written, ``softmax(Q K^T / sqrt(d) + mask) V`` with a mask of
+minus infinity on all that comes later, and to the encoder's states without one (Vaswani et al.,
+2017). In training all letters are asked for at once; afterwards they are written one by one.
+Synthetic data: those of ``seq2seq-dates``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """GloVe: vectors whose products are the logarithms of how often words stand near each other.
 
-``sum f(X_ij) (w_i . v_j + b_i + c_j - log X_ij)^2`` over the pairs that occur, with
-``f(x) = min(1, x / 100)^0.75`` (Pennington, Socher, Manning, 2014).
+The loss is ``sum f(X_ij) (w_i . v_j + b_i + c_j - log X_ij)^2`` over the pairs that occur, with
+``f(x) = min(1, x / 100)^0.75`` (Pennington, Socher, Manning, 2014). Counts are made once, and
+training reads them instead of the text. The data are Python's documentation.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 """word2vec: words get vectors that tell true neighbours from random words.
 
 Skip-gram guesses each neighbour from the word, CBOW the word from the mean of its neighbours. The
-loss of a true pair and K drawn words is ``-log s(v . u) - sum log s(-v . u_k)``, words drawn by
-frequency to the power 3/4 (Mikolov et al., 2013).
+loss of a true pair and K drawn words is ``-log s(v . u) - sum_k log s(-v . u_k)`` with the sigmoid
+s, words drawn by frequency to the power 3/4 (Mikolov et al., 2013). Words of like neighbours get
+like vectors.
 """
 
 from __future__ import annotations
