@@ -19,7 +19,9 @@ from gradsmith.nn.utils import clip_grad_norm_
 from gradsmith.optim import SGD
 from gradsmith.recipes.feed_forward.digits import digit_rows
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 
+STANDARD = MNIST
 SIZES = [784, 100, 100, 100, 10]
 VARIANTS: dict[str, dict[str, Any]] = {
     "N(0, 1), rate 1": {"init": "normal", "rate": 1.0},
