@@ -10,8 +10,8 @@ real and drawn samples (WGAN-GP, Gulrajani et al. 2017); ``bound=clip`` cuts the
 from __future__ import annotations
 
 from gradsmith import nn, viz
-from gradsmith.autograd import no_grad
 from gradsmith.nn import functional as F
+from gradsmith.nn.constraints import WeightClip, after_step
 from gradsmith.optim import Optimizer
 from gradsmith.recipes.gans import perceptrons
 from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
@@ -29,20 +29,20 @@ def penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return 10 * F.gradient_penalty(critic, real, fake)
 
 
-def clip(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Cut the critic's weights; what is added to the loss is 0."""
-    with no_grad():
-        for each in critic.parameters():
-            each.clamp_(-CLIP, CLIP)
-    return real.new_zeros(())
-
-
-BOUNDS = {"penalty": penalty, "clip": clip}
+BOUNDS = {"penalty": penalty, "clip": None}
 
 
 def optimizer(net: nn.Module) -> Optimizer:
     """Return Adam without momentum, as the critic's goal moves."""
     return perceptrons.adam(net, 1e-3, momentum=0.0)
+
+
+def critic_optimizer(critic: nn.Module, bound: str) -> Optimizer:
+    """Return the same for the critic; with ``bound=clip`` it cuts the weights after each step."""
+    made = optimizer(critic)
+    if bound == "clip":
+        after_step(made, WeightClip(CLIP))
+    return made
 
 
 def main(run: Run) -> None:
@@ -55,7 +55,13 @@ def main(run: Run) -> None:
     generator = nn.Sequential(perceptrons.generator(), nn.Unflatten(1, (1, 8, 8))).to(run.device)
     critic = perceptrons.discriminator(dropout=0.0).to(run.device)
     trainer = AdversarialTrainer(
-        *(generator, critic, optimizer(generator), optimizer(critic), perceptrons.noise),
+        *(
+            generator,
+            critic,
+            optimizer(generator),
+            critic_optimizer(critic, name),
+            perceptrons.noise,
+        ),
         *(F.gan_wasserstein_loss, CRITIC_STEPS, BOUNDS[name]),
     )
 
