@@ -8,15 +8,16 @@ for good only where E inverts G, though no loss compares G(E(x)) with x.
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
 
 from gradsmith import nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.joining import cat
 from gradsmith.optim import Adam
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import batches, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import scans, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -44,16 +45,11 @@ def step(
     found = cat([real, nets["encoder"](real)], 1)
     drawn = cat([nets["generator"](codes), codes], 1)
     judge, (of_pair, of_judge) = nets["discriminator"], optimizers
-    of_judge.zero_grad()
     told = F.gan_non_saturating_loss(judge(drawn.detach()), judge(found.detach()))
-    told.backward()
-    of_judge.step()
-    of_pair.zero_grad()
+    told_apart = minimise(of_judge, told)
     # Each of the two wants to be taken for the other: the discriminator's loss, sides swapped.
-    fooled = F.gan_non_saturating_loss(judge(found), judge(drawn))
-    fooled.backward()
-    of_pair.step()
-    return {"d_loss": told.item(), "g_loss": fooled.item()}
+    fooled = minimise(of_pair, F.gan_non_saturating_loss(judge(found), judge(drawn)))
+    return {"d_loss": told_apart, "g_loss": fooled}
 
 
 def inverted(nets: dict[str, nn.Module], images: Tensor) -> Tensor:
@@ -75,9 +71,8 @@ def main(run: Run) -> None:
     pair = nn.ModuleList([nets["generator"], nets["encoder"]])
     optimizers = perceptrons.adam(pair), perceptrons.adam(nets["discriminator"])
     parts = {**nets, "g": optimizers[0], "d": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=200, quick=25), parts):
-        losses = [step(nets, optimizers, each) for each in batches(run, epoch, images)]
-        run.log(**{name: float(np.mean([each[name] for each in losses])) for name in losses[0]})
+    epochs = run.epochs(full=200, quick=25)
+    train(run, partial(step, nets, optimizers), [images], parts, epochs=epochs, drop_last=True)
     real = unseen.flatten(1)
     back = inverted(nets, real)
     error = F.mse_loss(back, real)

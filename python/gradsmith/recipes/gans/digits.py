@@ -8,16 +8,17 @@ collapsed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from gradsmith import nn
-from gradsmith.data import DataLoader, TensorDataset
 from gradsmith.nn import functional as F
 from gradsmith.optim import Adam
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.scans import scanned_digits
+from gradsmith.recipes.training import train
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
 from gradsmith.viz.canvas import predictions
@@ -92,15 +93,6 @@ def tell_judgement(
     run.table("Samples by class", [str(each) for each in range(10)], [[int(n) for n in counts]])
 
 
-def batches(run: Run, epoch: int, data: Tensor, batch_size: int = 64) -> Iterator[Tensor]:
-    """Yield samples (batch_size, ...) in the order of the epoch; the last few are left out."""
-    loader = DataLoader(
-        TensorDataset(data), batch_size, shuffle=True, drop_last=True, seed=run.seed + epoch
-    )
-    for (batch,) in loader:
-        yield batch.to(run.device)
-
-
 def play(
     run: Run,
     trainer: AdversarialTrainer,
@@ -111,16 +103,22 @@ def play(
     stage: str = "",
     after: Callable[[int], None] | None = None,
 ) -> None:
-    """Train both nets for some epochs, log their losses, and call ``after`` each epoch."""
-    state = {
+    """Train both nets for some epochs, log their losses, and call ``after`` each epoch.
+
+    The generator takes a step after ``n_critic`` steps of the discriminator, each on a batch.
+    """
+    states = {
         "generator": trainer.generator,
         "discriminator": trainer.discriminator,
         "g_optimizer": trainer.generator_optimizer,
         "d_optimizer": trainer.discriminator_optimizer,
     }
-    prefix = f"{stage}/" if stage else ""
-    for epoch in run.rounds(epochs, state, stage=stage):
-        history = trainer.fit(data, batch_size, verbose=0, seed=run.seed + epoch).history
-        run.log(**{prefix + name: values[0] for name, values in history.items()})
-        if after is not None:
-            after(epoch)
+
+    def step(real: Tensor) -> dict[str, float]:
+        parts = real.chunk(trainer.n_critic)
+        told = [trainer.discriminator_step(part) for part in parts]
+        return {"g_loss": trainer.generator_step(parts[-1]), "d_loss": float(np.mean(told))}
+
+    size = batch_size * trainer.n_critic
+    options: dict[str, Any] = {"stage": stage, "after": after}
+    train(run, step, [data], states, epochs=epochs, batch_size=size, drop_last=True, **options)

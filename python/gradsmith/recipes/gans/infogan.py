@@ -9,6 +9,8 @@ turns out to be the kind of digit, a number in [-1, 1] its style. Labels are use
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from gradsmith import nn, viz
@@ -18,8 +20,9 @@ from gradsmith.ops.joining import cat
 from gradsmith.ops.random import rand, randint
 from gradsmith.optim import Adam
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import batches, classes_of, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import classes_of, scans, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -68,15 +71,11 @@ def step(
     codes = randint(0, CODES, (len(real),)).to(real.device)
     styles = (rand(len(real), 1) * 2 - 1).to(real.device)
     images = generator(inputs(codes, styles))
-    of_reader.zero_grad()
     told = F.gan_non_saturating_loss(reader(images.detach())[0], reader(real)[0])
-    (told + information_loss(reader, images.detach(), codes, styles)).backward()
-    of_reader.step()
-    of_generator.zero_grad()
+    minimise(of_reader, told + information_loss(reader, images.detach(), codes, styles))
     fooled = F.gan_non_saturating_loss(reader(images)[0], role="generator")
     information = information_loss(reader, images, codes, styles)
-    (fooled + information).backward()
-    of_generator.step()
+    minimise(of_generator, fooled + information)
     return {"d_loss": told.item(), "g_loss": fooled.item(), "information": information.item()}
 
 
@@ -95,9 +94,9 @@ def main(run: Run) -> None:
     reader = Reader().to(run.device)
     optimizers = perceptrons.adam(generator), perceptrons.adam(reader)
     parts = {"generator": generator, "reader": reader, "g": optimizers[0], "d": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=150, quick=15), parts):
-        losses = [step(generator, reader, optimizers, each) for each in batches(run, epoch, images)]
-        run.log(**{name: float(np.mean([each[name] for each in losses])) for name in losses[0]})
+    game = partial(step, generator, reader, optimizers)
+    epochs = run.epochs(full=150, quick=15)
+    train(run, game, [images], parts, epochs=epochs, drop_last=True)
     codes = arange(1000, device=run.device) % CODES
     samples = predictions(generator, inputs(codes, zeros(1000, 1, device=run.device)))
     samples = samples.reshape(-1, 1, 8, 8)

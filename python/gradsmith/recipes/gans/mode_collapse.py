@@ -75,7 +75,7 @@ def trained(run: Run, name: str, data: Tensor) -> Array:
         lambda count: randn(count, LATENT),
         **GAMES[name],
     )
-    play(run, game, data, run.epochs(full=100, quick=24), batch_size=BATCH, stage=name)
+    play(run, game, data, run.epochs(full=100, quick=36), batch_size=BATCH, stage=name)
     return predictions(maker, randn(SAMPLES, LATENT).to(run.device)).cpu().numpy()
 
 
