@@ -12,6 +12,7 @@ from gradsmith import nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.joining import cat
 from gradsmith.ops.random import randint, randn
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
 from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
@@ -82,11 +83,12 @@ def trained_base(run: Run, images: Tensor) -> nn.Module:
     game = AdversarialTrainer(
         *(maker, critic, perceptrons.adam(maker), perceptrons.adam(critic), perceptrons.noise)
     )
-    play(run, game, images, run.epochs(full=150, quick=15), stage="4x4")
-    return maker
+    average = EMA(maker, 0.998, use_buffers=True)
+    play(run, game, images, run.epochs(full=200, quick=15), average=average, stage="4x4")
+    return average.module
 
 
-def trained_detail(run: Run, images: Tensor) -> Detail:
+def trained_detail(run: Run, images: Tensor) -> nn.Module:
     """Return a generator of the differences that images have to their coarser selves."""
     size = images.shape[-1]
     coarse = shrunk(images)
@@ -99,8 +101,10 @@ def trained_detail(run: Run, images: Tensor) -> Detail:
         *(maker, critic, perceptrons.adam(maker), perceptrons.adam(critic, 5e-4), inputs)
     )
     pairs = cat([images, enlarged(coarse)], 1)
-    play(run, game, pairs, run.epochs(full=12, quick=2), stage=f"{size}x{size}")
-    return maker
+    average = EMA(maker, 0.998, use_buffers=True)
+    stage = f"{size}x{size}"
+    play(run, game, pairs, run.epochs(full=30, quick=2), average=average, stage=stage)
+    return average.module
 
 
 def main(run: Run) -> None:

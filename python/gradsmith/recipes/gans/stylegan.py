@@ -13,7 +13,8 @@ from gradsmith.autograd import no_grad
 from gradsmith.nn import functional as F
 from gradsmith.ops.joining import cat
 from gradsmith.ops.random import randn
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.optim.swa_utils import EMA
+from gradsmith.recipes.gans.digits import Judge, play, scans, tell_judgement, trained_judge
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
@@ -48,11 +49,19 @@ def main(run: Run) -> None:
         *(maker, critic, adam(maker, 2e-3, 0.0), adam(critic, 2e-3, 0.0)),
         lambda count: randn(count, LATENT),
     )
-    play(run, trainer, images, run.epochs(full=24, quick=4), batch_size=run.choose(32, 16))
+    average = EMA(maker, 0.998)
+    epochs = run.epochs(full=60, quick=4)
+    play(run, trainer, images, epochs, batch_size=run.choose(32, 16), average=average)
+    with average.average_parameters(maker):
+        tell_samples(run, judge, maker, images)
+
+
+def tell_samples(run: Run, judge: Judge, maker: models.StyleGANGenerator, images: Tensor) -> None:
+    """Judge samples, and mix styles."""
     samples = predictions(maker, randn(500, LATENT).to(run.device)).clamp(-1, 1)
     tell_judgement(run, judge, samples, share=0.6, quick=0.2, quick_classes=4)
     distance = F.mse_loss(samples.mean(0), images.mean(0))
-    run.figure("distance of the mean pictures", distance, at_most=0.15, quick=0.25)
+    run.figure("distance of the mean pictures", distance, at_most=0.1, quick=0.25)
     styles = randn(16, LATENT).to(run.device)
     table = mixed(maker, styles[:6], styles[6:]).clamp(-1, 1) / 2 + 0.5
     caption = "Rows give the styles of 4x4 and 8x8 pixels, columns those of finer levels."
