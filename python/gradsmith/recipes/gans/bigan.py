@@ -16,7 +16,7 @@ from gradsmith.ops.joining import cat
 from gradsmith.optim import Adam
 from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import Judge, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import Judge, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
@@ -96,6 +96,6 @@ def tell_inversion(run: Run, judge: Judge, nets: nn.ModuleDict) -> None:
     tell_judgement(run, judge, samples, share=0.75, quick=0.6)
     rows = viz.reconstruction_rows(unseen, back.reshape(-1, 1, 8, 8), titles=["x", "G(E(x))"])
     run.picture("inverted", rows, "Digits of the test split, and what comes back from their codes.")
-    run.picture("samples", viz.image_grid(samples[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")
     run.picture("curves", viz.plot_history(run.history), "Losses by epoch.")
     run.model(nets["generator"], (1, perceptrons.LATENT))

@@ -22,7 +22,14 @@ from gradsmith.recipes.gans.conditional import (
     requests,
     requests_like,
 )
-from gradsmith.recipes.gans.digits import classes_of, play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import (
+    classes_of,
+    play,
+    scans,
+    sheet,
+    tell_judgement,
+    trained_judge,
+)
 from gradsmith.recipes.run import Run
 from gradsmith.train import AdversarialTrainer
 from gradsmith.viz.canvas import predictions
@@ -59,8 +66,6 @@ def main(run: Run) -> None:
     found, _ = classes_of(judge, samples)
     run.figure("asked class drawn", (found == asked).float().mean(), at_least=0.9, quick=0.8)
     tell_judgement(run, judge, samples, quick=0.65)
-    run.picture(
-        "samples", viz.image_grid(samples[:80] / 2 + 0.5, CLASSES), "Column k asks for digit k."
-    )
+    run.picture("samples", sheet(samples[:80], CLASSES), "Column k asks for digit k.")
     run.picture("curves", viz.plot_history(run.history), "Losses of the two sides by epoch.")
     run.model(average.module, (1, LATENT + CLASSES))

@@ -23,7 +23,7 @@ from gradsmith.recipes.gans.conditional import (
     requests,
     requests_like,
 )
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.neurons.competition import compete, spread_samples, start_at
 from gradsmith.recipes.run import Run
@@ -61,7 +61,7 @@ def main(run: Run) -> None:
     frames: list[Array] = []
 
     def keep(epoch: int) -> None:
-        frames.append(viz.image_grid(predictions(average, seen)[:, :1] / 2 + 0.5, count))
+        frames.append(sheet(predictions(average, seen)[:, :1], count))
 
     pairs = beside(images, F.one_hot(kinds, count).float())
     play(run, trainer, pairs, run.epochs(full=40, quick=6), average=average, after=keep)

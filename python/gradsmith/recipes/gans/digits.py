@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith import nn
+from gradsmith import nn, viz
+from gradsmith.backend import Array
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import randn
 from gradsmith.optim import Adam
@@ -106,6 +107,13 @@ def tell_judgement(
     counts = np.bincount(found[passed].cpu().numpy(), minlength=10)
     run.figure("classes among them", (counts > 0).sum(), at_least=classes, quick=quick_classes)
     run.table("Samples by class", [str(each) for each in range(10)], [[int(n) for n in counts]])
+
+
+def sheet(samples: Tensor, columns: int) -> Array:
+    """Return samples (N, C, H, W) in [-1, 1] side by side, each enlarged to 32 pixels or more."""
+    scale = max(1, 32 // samples.shape[-1])
+    shown = F.interpolate(samples.detach().clamp(-1, 1) / 2 + 0.5, scale_factor=scale)
+    return viz.image_grid(shown, columns)
 
 
 def play(

@@ -21,7 +21,7 @@ from gradsmith.ops.random import rand, randint
 from gradsmith.optim import Adam
 from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import classes_of, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import classes_of, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
@@ -106,12 +106,12 @@ def main(run: Run) -> None:
     samples = samples.reshape(-1, 1, 8, 8)
     found, _ = classes_of(judge, samples)
     run.figure("purity of the codes", purity(codes, found), at_least=0.7, quick=0.4)
-    tell_judgement(run, judge, samples, share=0.7, quick=0.3, classes=8, quick_classes=5)
-    run.picture("codes", viz.image_grid(samples[:80] / 2 + 0.5, CODES), "A column for each code.")
+    tell_judgement(run, judge, samples, share=0.75, quick=0.6)
+    run.picture("codes", sheet(samples[:80], CODES), "A column for each code.")
     styles = linspace(-1, 1, 12, device=run.device).reshape(-1, 1).repeat(CODES, 1)
     walk = inputs((arange(CODES * 12, device=run.device) // 12), styles)
     walk[:, : perceptrons.LATENT] = walk[:1, : perceptrons.LATENT]
-    shown = predictions(average, walk).reshape(-1, 1, 8, 8) / 2 + 0.5
-    run.picture("styles", viz.image_grid(shown, 12), "A row for each code; the style grows.")
+    shown = predictions(average, walk).reshape(-1, 1, 8, 8)
+    run.picture("styles", sheet(shown, 12), "A row for each code; the style grows.")
     run.picture("curves", viz.plot_history(run.history), "Losses by epoch.")
     run.model(average.module, (1, INPUTS))

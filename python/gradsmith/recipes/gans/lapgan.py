@@ -118,7 +118,7 @@ def main(run: Run) -> None:
     drawn = [predictions(base, perceptrons.noise(1000).to(run.device))]
     for detail in details:
         drawn.append(predictions(detail, with_noise(drawn[-1]))[:, :1])
-    tell_judgement(run, judge, drawn[-1], share=0.6, quick=0.25, quick_classes=5)
+    tell_judgement(run, judge, drawn[-1], share=0.65, quick=0.4, quick_classes=5)
     rows = [F.interpolate(each[:10], (FINEST, FINEST)).clamp(-1, 1) / 2 + 0.5 for each in drawn]
     names = [f"{each.shape[-1]}x{each.shape[-1]}" for each in drawn]
     steps = viz.reconstruction_rows(*rows, titles=names)

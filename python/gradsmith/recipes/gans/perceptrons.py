@@ -12,7 +12,7 @@ from gradsmith import nn, viz
 from gradsmith.ops.random import randn
 from gradsmith.optim import Adam
 from gradsmith.optim.swa_utils import EMA
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
@@ -70,6 +70,6 @@ def train_on_digits(run: Run, loss: Callable[..., Tensor]) -> None:
     play(run, trainer, images, run.epochs(full=200, quick=25), average=average)
     samples = predictions(average, noise(1000).to(run.device))
     tell_judgement(run, judge, samples, share=0.75, quick=0.5)
-    run.picture("samples", viz.image_grid(samples[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")
     run.picture("curves", viz.plot_history(run.history), "Losses of the two sides by epoch.")
     run.model(average.module, (1, LATENT))

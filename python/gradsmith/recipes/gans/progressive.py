@@ -12,7 +12,7 @@ from gradsmith import models, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import randn
 from gradsmith.optim.swa_utils import EMA
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.run import Run
 from gradsmith.train import AdversarialTrainer
@@ -58,10 +58,10 @@ def main(run: Run) -> None:
     with average.average_parameters(maker):
         samples = predictions(maker, randn(500, LATENT).to(run.device)).clamp(-1, 1)
         run.model(maker, (1, LATENT))
-    tell_judgement(run, judge, samples, share=0.6, quick=0.2, quick_classes=4)
+    tell_judgement(run, judge, samples, share=0.65, quick=0.3, quick_classes=4)
     distance = F.mse_loss(samples.mean(0), images.mean(0))
     run.figure("distance of the mean pictures", distance, at_most=0.1, quick=0.25)
     levels = viz.reconstruction_rows(*rows, titles=names)
     run.picture("levels", levels, "The same noise at the end of each level.")
-    run.picture("samples", viz.image_grid(samples[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")
     run.picture("curves", viz.plot_history(run.history), "Losses of each level by epoch.")

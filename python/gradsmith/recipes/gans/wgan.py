@@ -15,7 +15,7 @@ from gradsmith.nn import functional as F
 from gradsmith.optim import Optimizer
 from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
@@ -75,7 +75,7 @@ def main(run: Run) -> None:
     run.figure("gap at the end / largest gap", gaps[-1] / max(gaps), at_most=0.4, quick=0.8)
     drawn = samples()
     tell_judgement(run, judge, drawn, share=0.75, quick=0.6)
-    run.picture("samples", viz.image_grid(drawn[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    run.picture("samples", sheet(drawn[:64], 16), "Drawn from noise.")
     gap = viz.plot_history({"gap": gaps})
     run.picture("gap", gap, "The critic's gap by epoch: it rises while the critic learns.")
     run.model(average.module, (1, perceptrons.LATENT))
