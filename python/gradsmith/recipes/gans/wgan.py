@@ -13,8 +13,9 @@ from gradsmith import nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.nn.constraints import WeightClip, after_step
 from gradsmith.optim import Optimizer
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
@@ -65,19 +66,22 @@ def main(run: Run) -> None:
         *(F.gan_wasserstein_loss, CRITIC_STEPS, BOUNDS[name]),
     )
 
+    average = EMA(generator, 0.99, use_buffers=True)
+
     def samples() -> Tensor:
-        return predictions(generator, perceptrons.noise(1000).to(run.device))
+        return predictions(average, perceptrons.noise(1000).to(run.device))
 
     def measure(epoch: int) -> None:
         real, drawn = predictions(critic, images), predictions(critic, samples())
         run.log(gap=(real.mean() - drawn.mean()).item())
 
-    play(run, trainer, images, run.epochs(full=200, quick=30), batch_size=32, after=measure)
+    epochs = run.epochs(full=200, quick=30)
+    play(run, trainer, images, epochs, batch_size=32, average=average, after=measure)
     gaps = run.history["gap"]
     run.figure("gap at the end / largest gap", gaps[-1] / max(gaps), at_most=0.4, quick=0.8)
     drawn = samples()
-    tell_judgement(run, judge, drawn, share=0.7, quick=0.3)
-    run.picture("samples", viz.image_grid(drawn[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    tell_judgement(run, judge, drawn, share=0.75, quick=0.6)
+    run.picture("samples", sheet(drawn[:64], 16), "Drawn from noise.")
     gap = viz.plot_history({"gap": gaps})
     run.picture("gap", gap, "The critic's gap by epoch: it rises while the critic learns.")
-    run.model(generator, (1, perceptrons.LATENT))
+    run.model(average.module, (1, perceptrons.LATENT))
