@@ -441,7 +441,7 @@ RECIPES = (
         ),
         ("siamese", "few_shot.siamese", "Two copies of a net tell same from different"),
         ("prototypical", "few_shot.prototypical", "New classes from few samples by their means"),
-        ("maml", "few_shot.maml", "Weights from which one step learns a new task"),
+        ("maml", "few_shot.maml", "Weights from which a few steps learn new digits"),
         ("capsule", "few_shot.capsule", "A vector per class by routing of agreement"),
         ("spiking", "few_shot.spiking", "Integrate-and-fire neurons read digits from spikes"),
         ("graph", "few_shot.graph", "Graph convolution and message passing (option layer)"),
