@@ -95,7 +95,8 @@ def fit(
         accumulate_grad_batches: batches per step of the optimiser; the gradient is that of one
             batch of all their samples.
         resume: a file that a `Checkpointer` writes; if it is there, training goes on from it and
-            ends with the bits of a run that was never interrupted.
+            ends with the bits of a run that was never interrupted. Callbacks may be added, and
+            those that keep no state left out.
 
     Raises:
         RuntimeError: the model is not compiled.
