@@ -24,6 +24,9 @@ class Casting(Protocol):
     def up(self, operand: Any) -> Any:
         """Return the operand of an op that needs float32's range or digits."""
 
+    def together(self, *operands: Any) -> tuple[Any, ...]:
+        """Return operands of an op that takes one dtype: all in float32 if one of them is."""
+
     def fresh(self) -> Casting:
         """Return the same region without the conversions it has kept."""
 
@@ -45,6 +48,26 @@ def cast_down(*operands: Any) -> tuple[Any, ...]:
 def cast_up(operand: Any) -> Any:
     """Return the operand as `Casting.up` wants it."""
     return operand if mode.autocast is None else mode.autocast.up(operand)
+
+
+def cast_together(*operands: Any) -> tuple[Any, ...]:
+    """Return the operands as `Casting.together` wants them."""
+    return operands if mode.autocast is None else mode.autocast.together(*operands)
+
+
+def in_float32(function: _F) -> _F:
+    """Decorate an op that needs float32's digits, also in the ops that it is composed of."""
+
+    @wraps(function)
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        if mode.autocast is None:
+            return function(*args, **kwargs)
+        raised = [mode.autocast.up(each) for each in args]
+        named = {name: mode.autocast.up(each) for name, each in kwargs.items()}
+        with casting_off():
+            return function(*raised, **named)
+
+    return cast(_F, wide)
 
 
 class casting_off:
