@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from inspect import isgeneratorfunction
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast, overload
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -116,6 +117,13 @@ class _FixedMode:
         return type(self)()
 
     def __call__(self, function: _F) -> _F:
+        op = type(self).__name__
+        if isinstance(function, type) or not callable(function):
+            got = f"the class {function.__name__}" if isinstance(function, type) else repr(function)
+            raise TypeError(f"{op}: decorates {got}, expected a function")
+        if isgeneratorfunction(function):
+            return self._generator(function)
+
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self._again():
@@ -123,15 +131,59 @@ class _FixedMode:
 
         return cast(_F, wrapped)
 
+    def _generator(self, function: _F) -> _F:
+        """Hold the mode whenever the generator runs, and not while its caller does."""
 
-class no_grad(_FixedMode):
-    """Do not record ops: ``with no_grad():`` or ``@no_grad()``."""
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            resume = partial(next, generator)
+            while True:
+                try:
+                    with self._again():
+                        value = resume()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume = partial(generator.send, (yield value))
+                except GeneratorExit:
+                    with self._again():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = partial(generator.throw, error)
+
+        return cast(_F, wrapped)
+
+
+class _NamedMode(_FixedMode):
+    """One that is known by its name alone, and so decorates without parentheses too."""
+
+    @overload
+    def __new__(cls, function: _F) -> _F: ...  # type: ignore[misc]
+    @overload
+    def __new__(cls, function: None = None) -> Self: ...
+
+    def __new__(cls, function: Any = None) -> Any:
+        """Return the context, or the function decorated."""
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self, function: None = None) -> None:
+        """Remember nothing yet."""
+        super().__init__()
+
+
+class no_grad(_NamedMode):
+    """Do not record ops: ``with no_grad():``, ``@no_grad()`` or ``@no_grad``.
+
+    A decorated generator is off the tape whenever it runs, its caller is not.
+    """
 
     enabled = False
 
 
-class enable_grad(_FixedMode):
-    """Record ops again inside a ``no_grad`` block."""
+class enable_grad(_NamedMode):
+    """Record ops again inside a ``no_grad`` block, or in a decorated function."""
 
     enabled = True
 
@@ -168,6 +220,15 @@ class set_grad_enabled(_FixedMode):
 
 class inference_mode(_FixedMode):
     """Do not record ops, as `no_grad`; ``inference_mode(False)`` records them."""
+
+    @overload
+    def __new__(cls, mode: _F) -> _F: ...  # type: ignore[misc]
+    @overload
+    def __new__(cls, mode: bool = True) -> Self: ...
+
+    def __new__(cls, mode: Any = True) -> Any:
+        """Return the context, or the function decorated."""
+        return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
 
     def __init__(self, mode: bool = True) -> None:
         """Record ops in the block unless ``mode``."""
