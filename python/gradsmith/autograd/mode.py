@@ -95,10 +95,13 @@ class _FixedMode:
     """A context manager and decorator that holds grad mode at ``mode``; may be nested."""
 
     enabled: bool
+    _previous: list[bool]
 
-    def __init__(self) -> None:
+    def __new__(cls, *_: Any) -> Self:
         """Remember nothing yet; entering does."""
-        self._previous: list[bool] = []
+        instance = super().__new__(cls)
+        instance._previous = []
+        return instance
 
     def __enter__(self) -> None:
         self._previous.append(mode.enabled)
@@ -162,15 +165,11 @@ class _NamedMode(_FixedMode):
     @overload
     def __new__(cls, function: _F) -> _F: ...  # type: ignore[misc]
     @overload
-    def __new__(cls, function: None = None) -> Self: ...
+    def __new__(cls) -> Self: ...
 
     def __new__(cls, function: Any = None) -> Any:
         """Return the context, or the function decorated."""
         return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self, function: None = None) -> None:
-        """Remember nothing yet."""
-        super().__init__()
 
 
 class no_grad(_NamedMode):
@@ -197,7 +196,6 @@ class set_grad_enabled(_FixedMode):
         Raises:
             TypeError: ``enabled`` is no bool.
         """
-        super().__init__()
         if not isinstance(enabled, bool):
             kind = type(enabled).__name__
             raise TypeError(f"set_grad_enabled: enabled is a {kind}, expected a bool")
@@ -227,13 +225,12 @@ class inference_mode(_FixedMode):
     def __new__(cls, mode: bool = True) -> Self: ...
 
     def __new__(cls, mode: Any = True) -> Any:
-        """Return the context, or the function decorated."""
-        return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
-
-    def __init__(self, mode: bool = True) -> None:
-        """Record ops in the block unless ``mode``."""
-        super().__init__()
-        self.enabled = not mode
+        """Return the context, which records ops unless ``mode``, or the function decorated."""
+        if not isinstance(mode, bool):
+            return cls()(mode)
+        instance = super().__new__(cls)
+        instance.enabled = not mode
+        return instance
 
     def _again(self) -> inference_mode:
         return inference_mode(not self.enabled)
