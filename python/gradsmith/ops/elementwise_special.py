@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, record
+from gradsmith.autograd.mode import cast_up
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import (
     add,
@@ -68,6 +69,7 @@ def _erfinv_backward(node: Node, dy: Tensor) -> Any:
 
 def erfinv(input: Tensor) -> Tensor:
     """Return the number whose error function is the input; NaN outside [-1, 1]."""
+    input = cast_up(input)
     return record(_erfinv_backward, run_unary("erfinv", input), (input,), (OUTPUT,))
 
 

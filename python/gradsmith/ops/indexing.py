@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
+from gradsmith.autograd.mode import cast_together
 from gradsmith.backend import (
     EXTENSIONS,
     FLOATING,
@@ -211,6 +212,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         IndexError: an index or ``dim`` is out of range.
         TypeError, ValueError: dtype or shape of ``src`` or the index do not fit.
     """
+    input, src = cast_together(input, src)
     array = array_of("scatter_add", input)
     axis_of("scatter_add", dim, array.ndim)
     ids = index_tensor("scatter_add", index)
