@@ -241,6 +241,9 @@ class Tensor(TensorMethods):
             TypeError: the dtype is not floating.
             RuntimeError: switched off on a tensor that a recorded op made.
         """
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            kind = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_: requires_grad is a {kind}, expected a bool")
         if requires_grad and self._array.dtype not in FLOATING:
             raise TypeError(f"requires_grad: got {self.dtype}, expected a floating dtype")
         if not requires_grad and self._node is not None:
