@@ -249,12 +249,12 @@ from gradsmith.ops.joining import row_stack as row_stack
 from gradsmith.ops.joining import stack as stack
 from gradsmith.ops.joining import vstack as vstack
 from gradsmith.ops.linalg_factor import cholesky as cholesky
-from gradsmith.ops.linalg_older import inverse as inverse
-from gradsmith.ops.linalg_older import norm as norm
 from gradsmith.ops.linalg_lu import lu_unpack as lu_unpack
-from gradsmith.ops.linalg_older import pinverse as pinverse
+from gradsmith.ops.linalg_older import inverse as inverse
 from gradsmith.ops.linalg_older import lu as lu
 from gradsmith.ops.linalg_older import lu_solve as lu_solve
+from gradsmith.ops.linalg_older import norm as norm
+from gradsmith.ops.linalg_older import pinverse as pinverse
 from gradsmith.ops.linalg_older import qr as qr
 from gradsmith.ops.linalg_older import svd as svd
 from gradsmith.ops.linalg_power import matrix_exp as matrix_exp

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from which a few steps of gradient descent learn a new task.
 
-For each task a few steps on the support give ``w' = w - a grad L(w)``, and training lowers ``L(w')``
-on the queries as a function of w, through the steps (a derivative of a derivative; Finn, Abbeel,
-Levine, "Model-agnostic meta-learning", 2017). The filters step at a smaller rate than the
+For each task a few steps on the support give ``w' = w - a grad L(w)``, and training lowers
+``L(w')`` on the queries as a function of w, through the steps (a derivative of a derivative; Finn,
+Abbeel, Levine, "Model-agnostic meta-learning", 2017). The filters step at a smaller rate than the
 classifier. Tested on three digits that it never saw, against the same net trained on the same few
 samples from fresh weights.
 """
