@@ -31,7 +31,9 @@ from gradsmith.backend import int32 as int32
 from gradsmith.backend import int64 as int64
 from gradsmith.backend import set_default_dtype as set_default_dtype
 from gradsmith.backend import uint8 as uint8
+from gradsmith.config import get_float32_matmul_precision as get_float32_matmul_precision
 from gradsmith.config import get_num_threads as get_num_threads
+from gradsmith.config import set_float32_matmul_precision as set_float32_matmul_precision
 from gradsmith.config import set_num_threads as set_num_threads
 from gradsmith.config import show_config as show_config
 from gradsmith.formatting import set_printoptions as set_printoptions
