@@ -78,7 +78,8 @@ $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 
 $(VENV)/test-tools: $(VENV)/build-tools pyproject.toml
 	$(PIP) "pytest>=8" "pytest-xdist>=3.5" "hypothesis>=6.100" "scikit-learn>=1.4" \
-	  "matplotlib>=3.8" "Pillow>=10" "tensorboard>=2.20" "optuna>=4" "selenium>=4.20"
+	  "matplotlib>=3.8" "Pillow>=10" "tensorboard>=2.20" "optuna>=4" "selenium>=4.20" \
+	  "gymnasium>=1.0"
 	touch $@
 
 $(VENV)/lint-tools: $(VENV)/build-tools pyproject.toml

@@ -43,10 +43,10 @@ class Item:
     provided_by: tuple[str, ...]
 
 
-def items() -> list[Item]:
-    """Return the lines of the list."""
+def items(path: Path = LIST) -> list[Item]:
+    """Return the lines of a list."""
     found, section = [], ""
-    for line in LIST.read_text().splitlines():
+    for line in path.read_text().splitlines():
         if line.startswith("== "):
             section = line[3:]
         elif line and not line.startswith("#"):

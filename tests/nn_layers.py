@@ -172,6 +172,13 @@ SAME: dict[str, Row] = {
             IMAGE, 2, (3, 3), _random_samples=gs.full((2, 4, 2), 0.5)
         ),
     ),
+    "FractionalMaxPool3d": (
+        nn.FractionalMaxPool3d(2, 2, _random_samples=gs.full((2, 4, 3), 0.5)),
+        (VOLUME,),
+        lambda m: F.fractional_max_pool3d(
+            VOLUME, 2, (2, 2, 2), _random_samples=gs.full((2, 4, 3), 0.5)
+        ),
+    ),
     "Subsampling2d": (
         nn.Subsampling2d(4, (2, 3)),
         (IMAGE,),
@@ -258,8 +265,10 @@ SAME: dict[str, Row] = {
     "GaussianDropout off": (nn.GaussianDropout(0.5).eval(), (X,), lambda m: X),
 }
 
-# Tested by its moments; and those that are of another class after the first call.
+# Tested by its moments; of several results; and those of another class after the first call.
 ELSEWHERE = {"FeatureAlphaDropout", "LazyLinear", "LazyConv1d", "LazyConv2d", "LazyConv3d"}
+ELSEWHERE |= {"AdaptiveLogSoftmaxWithLoss"}
+ELSEWHERE |= {f"Lazy{kind}Norm{n}d" for kind in ("Batch", "Instance") for n in (1, 2, 3)}
 ELSEWHERE |= {"LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d"}
 
 # What the modules with an argument dtype are built with, where it is not (2, 3, 1) or (2,).

@@ -42,6 +42,15 @@ KEYS = ["encoder.0.scale", "encoder.0.count", "encoder.0.fc.weight", "encoder.0.
 KEYS.append("head.weight")
 
 
+def set_parameters(module: nn.Module, values: dict[str, gs.Tensor]) -> None:
+    """Let tensors of any graph take the place of parameters, by their dotted names."""
+    for path, value in values.items():
+        place, _, name = path.rpartition(".")
+        owner = module.get_submodule(place)
+        object.__setattr__(owner, name, value)
+        owner._kinds[name] = "parameter"
+
+
 def snapshot(module: nn.Module) -> dict[str, np.ndarray]:
     return {key: value.numpy().copy() for key, value in module.state_dict().items()}
 

@@ -182,6 +182,28 @@ def test_infinities_and_signs_of_integers() -> None:
     assert gs.copysign(1, x).tolist()[:2] == [1, -1]
 
 
+def test_operands_of_several_dtypes() -> None:
+    counts, narrow = gs.tensor([3, -2]), gs.tensor([1.0, -0.5], dtype=gs.bfloat16)
+    for function in (gs.copysign, gs.ldexp, gs.logaddexp, gs.logaddexp2, gs.xlogy, gs.hypot):
+        assert function(narrow, counts).dtype == gs.bfloat16, function
+        assert function(narrow, gs.tensor(2.0, dtype=gs.float64)).dtype == gs.bfloat16, function
+    assert gs.ldexp(gs.tensor([1.0], dtype=gs.float64), gs.tensor([300])).tolist() == [2.0**300]
+    assert gs.hypot(gs.tensor([True]), gs.tensor([1.0])).tolist() == pytest.approx([2**0.5])
+    bytes_ = gs.tensor([1, 4], dtype=gs.uint8), gs.tensor([2, 2], dtype=gs.uint8)
+    assert gs.dist(*bytes_).item() == pytest.approx(5**0.5)
+
+
+def test_clamp_by_nan() -> None:
+    x, nothing = gs.tensor([1.0, NAN, INF], requires_grad=True), gs.tensor(NAN)
+    for y in (x.clamp(nothing), x.clamp(max=nothing), x.clamp_min(gs.tensor([NAN, 0.0, NAN]))):
+        assert all(math.isnan(each) for each in y.tolist())
+    y = x.clamp(gs.tensor(1.0), gs.tensor(1.0))
+    y.backward(gs.ones(3))
+    assert y.tolist()[0] == y.tolist()[2] == 1
+    assert x.grad is not None
+    assert x.grad.tolist() == [1, 1, 0]
+
+
 def test_other_names() -> None:
     for name, original in {
         **{"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div"},
@@ -222,6 +244,8 @@ def test_other_names() -> None:
         (lambda: gs.positive(gs.tensor([True])), TypeError, "positive: got bool"),
         (lambda: gs.clamp_min(gs.ones(2), "a"), TypeError, "clamp_min: .*str"),
         (lambda: gs.isposinf(1.0), TypeError, "isposinf: input is a float"),
+        (lambda: gs.nan_to_num(gs.ones(2), gs.zeros(1)), TypeError, "nan_to_num: nan is a Tensor"),
+        (lambda: gs.ones(2).requires_grad_(1), TypeError, "requires_grad_: requires_grad is a int"),
         (lambda: gs.deg2rad(90), TypeError, "deg2rad: input is a int"),
         (lambda: gs.float_power(2, 3), TypeError, "float_power: other is a int"),
         (lambda: gs.where(2.0), TypeError, "where: condition"),

@@ -208,8 +208,6 @@ def test_dtype_and_shape_stay() -> None:
         row.add_(Tensor(np.zeros((3, 4), np.float32)))
     with pytest.raises(ValueError, match="masked_fill_: the result has shape"):
         row.masked_fill_(MASK, 1.0)
-    with pytest.raises(TypeError, match="float64"):
-        row.add_(Tensor(np.zeros(4)))
     with pytest.raises(ValueError, match="copy_"):
         row.copy_(Tensor(np.zeros(3)))
     with pytest.raises(ValueError, match="fill_: value has shape"):
@@ -222,6 +220,25 @@ def test_dtype_and_shape_stay() -> None:
     assert on_tape.add_(Tensor(np.zeros(4, np.float32))).dtype == np.float64
     integers.copy_(Tensor(np.array([1.7, -1.7, 2.0])))
     np.testing.assert_array_equal(integers.numpy(), [1, -1, 2])
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_results_of_the_same_or_a_lower_kind_are_converted(recorded: bool) -> None:
+    narrow = Tensor(np.array([1.0, 2.0], np.float32), requires_grad=recorded)
+    wide = Tensor(np.array([0.5, 4.0]), requires_grad=recorded)
+    x = narrow * 1
+    x.add_(wide).mul_(wide.to(gs.bfloat16)).atan2_(wide)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x.detach().numpy(), np.arctan2([0.75, 24], [0.5, 4]), rtol=1e-6)
+    if recorded:
+        x.sum().backward()
+        assert narrow.grad is not None
+        assert wide.grad is not None
+        assert (narrow.grad.dtype, wide.grad.dtype) == (np.float32, np.float64)
+        np.testing.assert_allclose(narrow.grad.numpy(), [4 / 13, 4 / 148], rtol=1e-6)
+    counts = gs.tensor([1, 2], dtype=gs.int32)
+    assert counts.add_(gs.tensor([3, 4])).logical_and_(gs.tensor([0, 7])).tolist() == [0, 1]
+    assert counts.dtype == np.int32
 
 
 def test_random_filling_keeps_strides_and_follows_the_seed() -> None:

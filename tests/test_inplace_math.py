@@ -122,8 +122,13 @@ def test_dtype_and_shape_stay() -> None:
     with pytest.raises(TypeError, match="abs_: input is a float"):
         inplace_math.abs_(1.0)
     assert gs.tensor([-3, 2]).abs_().tolist() == [3, 2]
-    with pytest.raises(TypeError, match=r"atan2_: atan2.* missing 1 required positional argument"):
+    with pytest.raises(TypeError, match="atan2_: missing a required argument: 'other'"):
         gs.ones(2).atan2_()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="relu_: too many positional arguments"):
+        gs.ones(2).relu_(True)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="clamp_: clamp: got neither min nor max"):
+        gs.ones(2).clamp_()
+    assert gs.tensor([0.0, 2.0]).logical_not_().tolist() == [1, 0]
     leaf = gs.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="log_: the tensor is a leaf"):
         leaf.log_()

@@ -99,6 +99,12 @@ CASES = [
         # The overlap with the object is a target that moves with the prediction.
         differentiable=False,
     ),
+    composed(
+        "yolo_boxes",
+        lambda x: loss_yolo.yolo_boxes(x, ANCHORS),
+        lambda x: ref.yolo_boxes(x, ANCHORS),
+        lambda rng: (0.5 * rng.standard_normal((1, 14, 2, 2)),),
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ from gradsmith.nn.utils import (
     spectral_norm,
     weight_norm,
 )
+from tests.nn_models import set_parameters
 
 
 def largest_singular_value(weight: Any) -> float:
@@ -62,10 +63,7 @@ def test_gradients(apply: Callable[..., Any]) -> None:
     x = gs.randn(2, 3, dtype=gs.float64)
 
     def run(*parameters: gs.Tensor) -> Any:
-        for name, value in zip(names, parameters, strict=True):
-            layer._kinds.pop(name, None)
-            object.__setattr__(layer, name, value)
-            layer._kinds[name] = "parameter"
+        set_parameters(layer, dict(zip(names, parameters, strict=True)))
         return layer(x)
 
     values = [each.detach().clone().requires_grad_() for each in layer.parameters()]

@@ -25,6 +25,7 @@ DEFINITIONS = {
     "Lion": ref.lion,
     "LARS": ref.lars,
     "LAMB": ref.lamb,
+    "Adafactor": ref.adafactor,
 }
 BETAS = (0.5, 0.9)
 PROBLEMS: list[tuple[str, dict[str, Any]]] = [
@@ -59,6 +60,9 @@ PROBLEMS: list[tuple[str, dict[str, Any]]] = [
     ("LARS", {"momentum": 0.5, "weight_decay": 0.1, "trust_coefficient": 0.1, "maximize": True}),
     ("LAMB", {}),
     ("LAMB", {"betas": BETAS, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {"eps": (1e-6, 1e-3)}),
+    ("Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-4, 0.1), "d": 1.5}),
+    ("Adafactor", {"weight_decay": 0.1, "eps": (1e-6, 0.1), "maximize": True}),
 ]
 IDS = [f"{name}-{number}" for number, (name, _) in enumerate(PROBLEMS)]
 PYTORCH_HAS = ("NAdam", "RAdam", "Adamax", "ASGD", "Rprop")
@@ -233,6 +237,10 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda: optim.Lion([X], betas=(0.9,)), ValueError, "Lion: betas is"),
     (lambda: optim.LARS([X], trust_coefficient=-1), ValueError, "trust_coefficient is -1"),
     (lambda: optim.LAMB([X], eps=-1), ValueError, "LAMB: eps is -1"),
+    (lambda: optim.Adafactor([X], beta2_decay=1), ValueError, "Adafactor: beta2_decay is 1"),
+    (lambda: optim.Adafactor([X], d=0.5), ValueError, "Adafactor: d is 0.5"),
+    (lambda: optim.Adafactor([X], eps=1e-3), ValueError, "Adafactor: eps is 0.001"),
+    (lambda: optim.Adafactor([X], eps=(None, -1)), ValueError, r"Adafactor: eps\[1\] is -1"),
     (lambda: optim.SAG([X], 0), ValueError, "SAG: num_samples is 0"),
     (lambda: optim.SAGA([X], 2.5), TypeError, "SAGA: num_samples is a float"),
     (lambda: optim.SAG([X], 3).step(), TypeError, "SAG: index is missing"),

@@ -15,6 +15,7 @@ from tests.cases import Case, CaseTests
 from tests.reference import pool_windows as definition
 
 SAMPLES = np.array([[[0.25, 0.75], [0.5, 0.125]]])
+OF_VOLUMES = np.random.default_rng(5).uniform(size=(1, 2, 3))
 PLACES = np.array([[[[0, 5], [13, 18]], [[7, 3], [8, 11]]]])
 
 
@@ -80,6 +81,15 @@ CASES = [
         ),
         lambda x: definition.fractional_max_pool(x, (2, 1), (3, 2), SAMPLES),
         apart(1, 2, 6, 5),
+        tolerance="exact",
+    ),
+    Case(
+        "fractional_max_pool3d",
+        lambda x: F.fractional_max_pool3d(
+            x, (2, 1, 2), (2, 2, 3), return_indices=True, _random_samples=gs.tensor(OF_VOLUMES)
+        ),
+        lambda x: definition.fractional_max_pool(x, (2, 1, 2), (2, 2, 3), OF_VOLUMES),
+        apart(1, 2, 4, 3, 5),
         tolerance="exact",
     ),
 ]
@@ -165,6 +175,13 @@ X, IDS = gs.ones(1, 2, 4, 4), gs.zeros(1, 2, 4, 4, dtype=gs.int64)
         (lambda: F.fractional_max_pool2d(X, 2), ValueError, "either output_size or output_ratio"),
         (lambda: F.fractional_max_pool2d(X, 2, 2, 0.5), ValueError, "either output_size"),
         (lambda: F.fractional_max_pool2d(X, 2, output_ratio=1.5), ValueError, "ratio is 1.5"),
+        (lambda: F.fractional_max_pool3d(X, 2, 2, 0.5), ValueError, "fractional_max_pool3d: "),
+        (lambda: F.fractional_max_pool3d(gs.ones(4, 4), 2, 2), ValueError, "expected 4 or 5"),
+        (
+            lambda: F.fractional_max_pool3d(gs.ones(1, 4, 4, 4), 2, output_ratio=(0.5, 0.5)),
+            ValueError,
+            "output_ratio is",
+        ),
         (lambda: F.fractional_max_pool2d(X, 2, 4), ValueError, "does not fit into a plane"),
         (lambda: F.fractional_max_pool2d(gs.ones(4, 4), 2, 2), ValueError, "expected 3 or 4"),
         (

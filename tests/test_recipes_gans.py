@@ -9,7 +9,7 @@ import pytest
 import gradsmith as gs
 from gradsmith import models
 from gradsmith.models.capsule import squash
-from gradsmith.recipes.few_shot import graph, prototypical, spiking, style_transfer, tasks
+from gradsmith.recipes.few_shot import graph, spiking, style_transfer
 from gradsmith.recipes.gans import cyclegan, domains, infogan, mode_collapse, pix2pix
 
 
@@ -67,21 +67,6 @@ def test_messages_of_a_path() -> None:
     # Each node gets the mean of its neighbours.
     out = layer(gs.tensor([[1.0], [2.0], [5.0]]))
     np.testing.assert_allclose(out.detach().numpy(), [[2.0], [3.0], [2.0]])
-
-
-def test_prototypes_are_means_of_the_shots() -> None:
-    points = gs.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 4.0], [4.0, 6.0]])
-    means = prototypical.prototypes(points, 2)
-    np.testing.assert_allclose(means.numpy(), [[1.0, 0.0], [4.0, 5.0]])
-
-
-def test_tasks_hold_each_class_as_often() -> None:
-    groups = tasks.by_class(True, "train")
-    assert len(groups) == 56
-    assert len(tasks.by_class(False, "test")) == 3
-    task = tasks.draw(groups, 4, 2, 3, np.random.default_rng(0))
-    np.testing.assert_array_equal(task.support_labels.numpy(), [0, 0, 1, 1, 2, 2, 3, 3])
-    assert task.queries.shape == (12, 1, 8, 8)
 
 
 def test_spike_has_the_slope_that_stands_in() -> None:

@@ -3,26 +3,32 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 import gradsmith as gs
+from gradsmith import cli
 from gradsmith.recipes.reinforcement import (
     actor_critic,
     bandits,
     cliff,
+    ddpg,
     dqn,
+    drawings,
     grid_world,
     maze,
     planning,
     reinforce,
 )
 from gradsmith.recipes.reinforcement.environments import (
-    CartPole,
+    CART_POLE,
+    PENDULUM,
     Environment,
-    Pendulum,
     episode_rewards,
 )
 from gradsmith.recipes.reinforcement.worlds import DOWN, LEFT, RIGHT, UP, GridWorld
@@ -110,66 +116,94 @@ def test_cliff_falls_and_ends() -> None:
     assert len(learner.best_way()) == 14
 
 
-def test_cart_pole_moves_by_its_equations() -> None:
-    environment = CartPole(2)
-    environment.state = np.zeros((2, 4))
-    seen, rewards, ended, cut = environment.step([1, 0])
-    # From rest: pushed = 10 / 1.1, fall = -pushed / (4/6 - 0.05/1.1), pull = pushed - fall / 22.
-    pushed = 10 / 1.1
-    fall = -pushed / (0.5 * (4 / 3 - 0.1 / 1.1))
-    pull = pushed - 0.05 * fall / 1.1
-    expected = np.array([0.0, 0.02 * pull, 0.0, 0.02 * fall])
-    np.testing.assert_allclose(seen, [expected, -expected], rtol=1e-6)
-    np.testing.assert_allclose(expected, [0, 0.19512195, 0, -0.29268293], atol=1e-8)
-    assert rewards.tolist() == [1.0, 1.0]
-    assert not ended.any()
+@pytest.mark.parametrize(
+    ("name", "seen", "actions"), [(CART_POLE, 4, [1, 0, 1]), (PENDULUM, 3, [[0.5], [-2.0], [9.0]])]
+)
+def test_episodes_move_as_those_of_gymnasium(name: str, seen: int, actions: list[Any]) -> None:
+    gs.manual_seed(4)
+    environment = Environment(name, 3)
+    games = [gymnasium.make(name) for _ in range(3)]
+    taken = np.array(actions, np.float32 if name == PENDULUM else np.int64)
+    gs.manual_seed(4)
+    seeds = [int(gs.randint(2**31 - 1, (1,)).item()) for _ in games]
+    starts = [game.reset(seed=seed)[0] for game, seed in zip(games, seeds, strict=True)]
+    np.testing.assert_array_equal(environment.observed(), starts)
+    assert environment.observed().shape == (3, seen)
+    assert len({tuple(start) for start in starts}) == 3
+    for _ in range(5):
+        then, rewards, ended, cut = environment.step(taken)
+        expected = [game.step(action) for game, action in zip(games, taken, strict=True)]
+        np.testing.assert_array_equal(then, [each[0] for each in expected])
+        np.testing.assert_allclose(rewards, [each[1] for each in expected], rtol=1e-6)
+        assert rewards.dtype == np.float32
+        assert not (ended | cut).any()
+
+
+def test_an_episode_that_is_over_begins_anew() -> None:
+    gs.manual_seed(0)
+    environment = Environment(CART_POLE, 2)
+    for _ in range(20):
+        then, rewards, ended, cut = environment.step(np.array([1, 1]))
+        if ended[0]:
+            break
+    assert rewards[0] == 1.0
+    assert abs(then[0, 2]) > 12 * np.pi / 180
+    assert abs(environment.observed()[0]).max() <= 0.05
     assert not cut.any()
 
 
-@pytest.mark.parametrize(
-    ("state", "over"),
-    [([2.39, 1.0, 0, 0], True), ([0, 0, 0.2, 1.0], True), ([2.3, 0, 0, 0], False)],
-)
-def test_cart_pole_ends_beyond_its_limits(state: list[float], over: bool) -> None:
-    environment = CartPole()
-    environment.state = np.array([state])
-    seen, _, ended, cut = environment.step([1])
-    assert ended.tolist() == [over]
-    assert not cut[0]
-    if over:
-        assert abs(environment.observed()).max() <= 0.05
-        assert abs(seen).max() > 0.05
+def test_the_pendulum_is_cut_off_after_200_steps() -> None:
+    environment = Environment(PENDULUM)
+    for number in range(1, 201):
+        _, _, ended, cut = environment.step(np.zeros((1, 1), np.float32))
+        assert not ended[0]
+        assert cut[0] == (number == 200)
+    assert gymnasium.make(PENDULUM).action_space.high == [ddpg.TORQUE]
 
 
-def test_pendulum_moves_by_its_equations() -> None:
-    environment = Pendulum()
-    environment.state = np.array([[np.pi / 2, 1.0]])
-    seen, rewards, ended, cut = environment.step([[5.0]])
-    speed = 1.0 + 0.05 * (15.0 + 3 * 2.0)
-    angle = np.pi / 2 + 0.05 * speed
-    np.testing.assert_allclose(seen, [[np.cos(angle), np.sin(angle), speed]], rtol=1e-6)
-    np.testing.assert_allclose(rewards, [-(np.pi**2 / 4 + 0.1 + 0.004)], rtol=1e-6)
-    assert not ended[0]
-    for _ in range(Pendulum.limit - 1):
-        assert not cut[0]
-        _, _, ended, cut = environment.step([0.0])
-    assert cut[0]
+@pytest.mark.parametrize(("name", "action"), [(CART_POLE, 1), (PENDULUM, np.ones(1, np.float32))])
+def test_environment_goes_on_from_its_state(name: str, action: Any, tmp_path: Path) -> None:
+    first, second = Environment(name, 3), Environment(name, 3)
+    gs.save(first.state_dict(), tmp_path / "start.safetensors")
+    actions = np.stack([action] * 3)
+    for _ in range(12):
+        first.step(actions)
+    gs.save(first.state_dict(), tmp_path / "later.safetensors")
+    second.load_state_dict(gs.load(tmp_path / "later.safetensors"))
+    np.testing.assert_array_equal(first.observed(), second.observed())
+    np.testing.assert_array_equal(first.step(actions)[0], second.step(actions)[0])
+    second.load_state_dict(gs.load(tmp_path / "start.safetensors"))
+    assert not np.array_equal(first.observed(), second.observed())
 
 
-@pytest.mark.parametrize("kind", [CartPole, Pendulum])
-def test_environment_goes_on_from_its_state(kind: type[Environment]) -> None:
-    first, second = kind(3), kind(3)
-    first.step([1, 0, 1])
-    second.load_state_dict(first.state_dict())
-    np.testing.assert_array_equal(first.step([1, 1, 0])[0], second.step([1, 1, 0])[0])
-    assert first.frame().dtype == np.uint8
-    assert first.frame().min() == 0
+def test_environments_ask_for_gymnasium(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(ImportError, match=r"CartPole-v1 .* pip install 'gradsmith\[rl\]'"):
+        Environment(CART_POLE)
+    assert cli.main(["run", "ddpg", "--quick", "--out", str(tmp_path / "run")]) == 1
+    assert "pip install 'gradsmith[rl]'" in capsys.readouterr().err
 
 
 def test_episode_rewards_count_the_first_episode_only() -> None:
     gs.manual_seed(0)
-    found = episode_rewards(CartPole(5), lambda seen: np.ones(len(seen)))
+    found = episode_rewards(Environment(CART_POLE, 5), lambda seen: np.ones(len(seen), np.int64))
     assert ((found >= 8) & (found <= 11)).all()
+
+
+def test_drawings_show_cart_pole_and_pendulum() -> None:
+    upright = drawings.draw_cart_pole(np.zeros(4))
+    assert (upright == upright[:, ::-1]).mean() > 0.97
+    right = drawings.draw_cart_pole(np.array([1.0, 0, 0.2, 0]))
+    assert right[:, :120].min() >= 190  # the line it stands on
+    assert right[:, 120:].min() < 60
+    up, down = (drawings.draw_pendulum(np.array([cosine, 0.0, 0])) for cosine in (1.0, -1.0))
+    assert up[20, 60].tolist() == down[100, 60].tolist() != [255, 255, 255]
+    assert up[100, 60].tolist() == [255, 255, 255]
+    frames = drawings.film(CART_POLE, lambda seen: np.ones(1, np.int64))
+    assert len(frames) in (3, 4)
+    assert frames[0].shape == (90, 240, 3)
 
 
 def test_returns_are_discounted_sums() -> None:

@@ -147,6 +147,7 @@ def test_deepcopy() -> None:
         (lambda: iter(gs.tensor(1)), TypeError, "0-d tensor"),
         (lambda: [1][gs.tensor(0.0)], TypeError, "cannot be an index"),
         (lambda: gs.ones(2).size(1), IndexError, "size: dim 1"),
+        (lambda: gs.ones(2).stride(-2), IndexError, "stride: dim -2"),
         (
             lambda: gs.ones(2, requires_grad=True).numpy(),
             RuntimeError,

@@ -212,12 +212,45 @@ def test_objects_of_the_program(tmp_path: Path) -> None:
     assert fresh.value == 7
 
 
+def test_callbacks_come_and_go(tmp_path: Path) -> None:
+    """States go to callbacks of the same class in order; new ones begin anew."""
+
+    class Noting(train.Callback):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.state = {"name": name}
+
+        def state_dict(self) -> dict[str, Any]:
+            return self.state
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.state = state
+
+    path = tmp_path / "run.gs"
+    stopping = train.EarlyStopping("loss", patience=9)
+    before = [train.LambdaCallback(), Noting("a"), stopping, Noting("b")]
+    whole = regressor()
+    whole.fit(X, Y, epochs=2, callbacks=[*before, train.Checkpointer(path)], verbose=0)
+    new = train.ReduceLROnPlateau("loss")
+    after = [train.EarlyStopping("loss", patience=9), new, *(Noting("new") for _ in range(3))]
+    after.append(train.ProgressBar(verbose=0))
+    resumed = regressor(seed=5)
+    history = resumed.fit(X, Y, epochs=2, callbacks=after, resume=path, verbose=0)
+    assert history.epoch == [0, 1]
+    np.testing.assert_array_equal(resumed.weight.detach().numpy(), whole.weight.detach().numpy())
+    assert [each.state["name"] for each in after[2:5]] == ["a", "b", "new"]
+    assert after[0].best == stopping.best
+    assert new.best == float("inf")
+    with pytest.raises(ValueError, match=r"state of a callback of the class Noting, expected one"):
+        resumed.fit(X, Y, epochs=3, callbacks=after[:3], resume=path, verbose=0)
+    with pytest.raises(ValueError, match=r"state of a callback of the class EarlyStopping"):
+        resumed.fit(X, Y, epochs=3, callbacks=after[1:], resume=path, verbose=0)
+
+
 def test_refusals(tmp_path: Path) -> None:
     path = tmp_path / "run.gs"
     loader = data.DataLoader(data.TensorDataset(X, Y), 25, seed=1)
     regressor().fit(loader, callbacks=[train.Checkpointer(path)], verbose=0)
-    with pytest.raises(ValueError, match="written with the callbacks"):
-        regressor().fit(loader, epochs=2, resume=path, verbose=0)
     with pytest.raises(ValueError, match="one has validation data"):
         regressor().fit(
             loader,

@@ -19,6 +19,23 @@ def _operand(shape: tuple[int, ...], swapped: bool, dtype: Any) -> Any:
     return torch.randn(*shape[:-2], shape[-1], shape[-2], device="cuda").to(dtype).mT
 
 
+# How each library makes a product of float32.
+_PRECISIONS = {
+    "tf32": {"gradsmith": "medium", "torch": "high"},
+    "tf32x3": {"gradsmith": "high", "torch": "highest"},
+}
+
+
+def _matmul(library: Any, a: Any, b: Any, precisions: dict[str, str] | None) -> Any:
+    if precisions is None:
+        return library.matmul(a, b)
+    library.set_float32_matmul_precision(precisions[library.__name__])
+    try:
+        return library.matmul(a, b)
+    finally:
+        library.set_float32_matmul_precision("highest")
+
+
 def _linear_gelu(library: Any, x: Any, weight: Any, bias: Any) -> Any:
     functional = library.nn.functional
     return functional.gelu(functional.linear(x, weight, bias), approximate="tanh")
@@ -34,6 +51,7 @@ def cases() -> Iterator[Case]:
         batch = next((int(each[1:]) for each in options if re.fullmatch(r"b\d+", each)), 1)
         leading = (batch,) if batch > 1 else ()
         order = next((each for each in options if re.fullmatch("[nt]{2}", each)), "nn")
+        precisions = next((_PRECISIONS[each] for each in options if each in _PRECISIONS), None)
         count = batch * (m * k + k * n + m * n)
         shared = {"flops": 2.0 * batch * m * n * k, "bytes": float(dtype.itemsize * count)}
         if "gelu" in options:
@@ -53,10 +71,11 @@ def cases() -> Iterator[Case]:
         yield Case(
             "gemm",
             name,
-            lambda library, a, b: library.matmul(a, b),
+            lambda library, a, b, p=precisions: _matmul(library, a, b, p),
             lambda lead=leading, m=m, n=n, k=k, o=order, t=dtype: [
                 _operand((*lead, m, k), o[0] == "t", t),
                 _operand((*lead, k, n), o[1] == "t", t),
             ],
+            tolerance=1e-3 if "tf32" in options else None,
             **shared,
         )

@@ -24,6 +24,13 @@ py::object call_gemm(py::handle a, py::handle b, py::handle bias, const std::str
 void bind_gemm(py::module_& m) {
   m.def("gemm", &call_gemm, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(),
         py::arg("activation") = "none");
+  m.def("float32_matmul_precision", [] { return name_of(float32_matmul_precision()); });
+  m.def(
+      "set_float32_matmul_precision",
+      [](const std::string& name) {
+        set_float32_matmul_precision(matmul_precision_from_name(name));
+      },
+      py::arg("name"));
 }
 
 }  // namespace gradsmith::bindings

@@ -69,6 +69,13 @@ float low_bfloat16(std::uint32_t pair) { return __builtin_bit_cast(float, pair <
 float high_bfloat16(std::uint32_t pair) { return __builtin_bit_cast(float, pair & 0xffff0000u); }
 float tf32(std::uint32_t bits) { return __builtin_bit_cast(float, bits & 0xffffe000u); }
 
+template <class Product, class Operand, class Read>
+void fill_m16n8k8(Product* product, int g, int t, const Operand* a, const Operand* b,
+                  const Read& read) {
+  for (int i = 0; i < 4; ++i) product->a[g + 8 * (i % 2)][t + 4 * (i / 2)] = read(a[i]);
+  for (int i = 0; i < 2; ++i) product->b[t + 4 * i][g] = read(b[i]);
+}
+
 template <class T, class Operand>
 struct Part {
   T* d;
@@ -127,19 +134,15 @@ void mma_m16n8k16_bf16(float* d, const std::uint32_t* a, const std::uint32_t* b)
 void mma_m16n8k8_tf32(float* d, const std::uint32_t* a, const std::uint32_t* b) {
   multiply<16, 8>(d, a, b, "mma_m16n8k8_tf32",
                   [](auto* product, int g, int t, const std::uint32_t* x, const std::uint32_t* y) {
-                    for (int i = 0; i < 4; ++i) {
-                      product->a[g + 8 * (i % 2)][t + 4 * (i / 2)] = tf32(x[i]);
-                    }
-                    for (int i = 0; i < 2; ++i) product->b[t + 4 * i][g] = tf32(y[i]);
+                    fill_m16n8k8(product, g, t, x, y, tf32);
                   });
 }
 
-void mma_m8n8k4(double* d, double a, double b) {
-  multiply<8, 4>(d, &a, &b, "mma_m8n8k4",
-                 [](auto* product, int g, int t, const double* x, const double* y) {
-                   product->a[g][t] = *x;
-                   product->b[t][g] = *y;
-                 });
+void mma_m16n8k8_double(double* d, const double* a, const double* b) {
+  multiply<16, 8>(d, a, b, "mma_m16n8k8",
+                  [](auto* product, int g, int t, const double* x, const double* y) {
+                    fill_m16n8k8(product, g, t, x, y, [](double element) { return element; });
+                  });
 }
 
 }  // namespace gradsmith::cudasim

@@ -20,6 +20,13 @@ void batch_strides(const Array& x, const Shape& batch, std::int64_t* stride) {
   }
 }
 
+constexpr const char* kPrecisionNames[] = {"highest", "high", "medium"};
+
+MatmulPrecision& asked_precision() {
+  static MatmulPrecision value = MatmulPrecision::highest;
+  return value;
+}
+
 constexpr const char* kActivationNames[] = {"none", "relu", "gelu", "gelu_tanh", "sigmoid", "tanh"};
 
 }  // namespace
@@ -34,6 +41,22 @@ Activation activation_from_name(const char* op, const std::string& name) {
                                "' (expected none, relu, gelu, gelu_tanh, sigmoid or tanh)"));
 }
 
+MatmulPrecision float32_matmul_precision() { return asked_precision(); }
+
+void set_float32_matmul_precision(MatmulPrecision precision) { asked_precision() = precision; }
+
+const char* name_of(MatmulPrecision precision) {
+  return kPrecisionNames[static_cast<int>(precision)];
+}
+
+MatmulPrecision matmul_precision_from_name(const std::string& name) {
+  for (int i = 0; i < 3; ++i) {
+    if (name == kPrecisionNames[i]) return static_cast<MatmulPrecision>(i);
+  }
+  throw ValueError(concatenate("set_float32_matmul_precision: unknown precision '", name,
+                               "' (expected highest, high or medium)"));
+}
+
 GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape* c_shape) {
   GS_CHECK(a.ndim() >= 2 && b.ndim() >= 2, "matmul: got shapes ", to_string(a.shape), " and ",
            to_string(b.shape), ", expected at least 2 dimensions each");
@@ -41,6 +64,7 @@ GemmParams gemm_params(const Array& a, const Array& b, const Array* bias, Shape*
                 " and ", name_of(b.dtype), ", expected the same floating dtype");
   GemmParams p;
   p.dtype = a.dtype;
+  p.precision = float32_matmul_precision();
   p.m = a.size(a.ndim() - 2);
   p.k = a.size(a.ndim() - 1);
   p.n = b.size(b.ndim() - 1);
@@ -86,6 +110,9 @@ std::string problem(const GemmParams& p) {
                      std::to_string(p.m) + "n" + std::to_string(p.n) + "k" + std::to_string(p.k);
   if (p.activation != Activation::none) {
     text += std::string(" ") + kActivationNames[static_cast<int>(p.activation)];
+  }
+  if (p.precision != MatmulPrecision::highest && p.dtype == DType::float32) {
+    text += std::string(" ") + name_of(p.precision);
   }
   return text;
 }

@@ -13,6 +13,17 @@ namespace gradsmith {
 // What is applied to each finished element of C; gelu is the exact one, by erf.
 enum class Activation : std::uint8_t { none, relu, gelu, gelu_tanh, sigmoid, tanh };
 
+// What products of float32 may be made of where a device has something faster than exact products:
+// high keeps about as many digits as float32, medium the 10 bits of TF32.
+enum class MatmulPrecision : std::uint8_t { highest, high, medium };
+
+// What the caller asked for; highest unless set_float32_matmul_precision said otherwise.
+MatmulPrecision float32_matmul_precision();
+void set_float32_matmul_precision(MatmulPrecision precision);
+// ValueError unless highest, high or medium.
+MatmulPrecision matmul_precision_from_name(const std::string& name);
+const char* name_of(MatmulPrecision precision);
+
 struct GemmParams {
   DType dtype;           // of A, B, bias and C; bfloat16 accumulates in float32
   std::int64_t m, n, k;  // A is m x k, B is k x n, C is m x n; any may be 0
@@ -30,6 +41,7 @@ struct GemmParams {
   std::int64_t batch[kMaxDims];
   std::int64_t a_batch[kMaxDims], b_batch[kMaxDims], c_batch[kMaxDims];
   Activation activation = Activation::none;
+  MatmulPrecision precision = MatmulPrecision::highest;  // of float32
 };
 
 // a is (..., m, k), b is (..., k, n), bias (n) or null; leading dimensions broadcast. Fills all of

@@ -31,7 +31,9 @@ from gradsmith.backend import int32 as int32
 from gradsmith.backend import int64 as int64
 from gradsmith.backend import set_default_dtype as set_default_dtype
 from gradsmith.backend import uint8 as uint8
+from gradsmith.config import get_float32_matmul_precision as get_float32_matmul_precision
 from gradsmith.config import get_num_threads as get_num_threads
+from gradsmith.config import set_float32_matmul_precision as set_float32_matmul_precision
 from gradsmith.config import set_num_threads as set_num_threads
 from gradsmith.config import show_config as show_config
 from gradsmith.formatting import set_printoptions as set_printoptions
@@ -249,7 +251,10 @@ from gradsmith.ops.joining import row_stack as row_stack
 from gradsmith.ops.joining import stack as stack
 from gradsmith.ops.joining import vstack as vstack
 from gradsmith.ops.linalg_factor import cholesky as cholesky
+from gradsmith.ops.linalg_lu import lu_unpack as lu_unpack
 from gradsmith.ops.linalg_older import inverse as inverse
+from gradsmith.ops.linalg_older import lu as lu
+from gradsmith.ops.linalg_older import lu_solve as lu_solve
 from gradsmith.ops.linalg_older import norm as norm
 from gradsmith.ops.linalg_older import pinverse as pinverse
 from gradsmith.ops.linalg_older import qr as qr

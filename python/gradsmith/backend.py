@@ -126,6 +126,7 @@ def _register(array_type: type, extension: ModuleType, device: Device) -> None:
     extension.set_default_floating(_default_dtype)
     extension.set_verbosity(_cpu.verbosity())
     extension.set_winograd(_cpu.winograd())
+    extension.set_float32_matmul_precision(_cpu.float32_matmul_precision())
     EXTENSIONS[array_type] = extension
     _DEVICES[array_type] = device
 

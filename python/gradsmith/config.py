@@ -98,6 +98,37 @@ def _set_winograd(tile: str) -> None:
         extension.set_winograd(tile)
 
 
+def get_float32_matmul_precision() -> str:
+    """Return how exact products of float32 matrices are: highest, high or medium."""
+    return _cpu.float32_matmul_precision()
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Set how exact products of float32 matrices have to be, for the whole process.
+
+    It concerns matrix products and linear layers on devices with matrix units for less (``cuda``
+    and its simulator), forward and backward, where rows start at multiples of 16 bytes; the CPU
+    computes in float32 always. With two numbers of TF32 for one of float32 a sum of k products of
+    numbers around 1 is off by about 1e-6 sqrt(k), an infinite element gives NaN (Ootomo and Yokota,
+    2022).
+
+    Args:
+        precision: "highest", float32 throughout; "high", three products of TF32 for each; "medium",
+            one, with 11 significant bits.
+
+    Raises:
+        TypeError: the precision is no str.
+        ValueError: the precision is none of these.
+    """
+    if not isinstance(precision, str):
+        raise TypeError(
+            f"set_float32_matmul_precision: precision is a {type(precision).__name__}, expected "
+            "a str"
+        )
+    for extension in EXTENSIONS.values():
+        extension.set_float32_matmul_precision(precision)
+
+
 def implementations() -> dict[str, list[str]]:
     """Return the kernels of every slot, in the order in which they are asked."""
     return _cpu.implementations()
@@ -131,6 +162,7 @@ def config() -> dict[str, str]:
         "cpu": _cpu.cpu_name(),
         "isa": f"{_cpu.isa()} (this machine has {_cpu.highest_isa()})",
         "winograd": _cpu.winograd(),
+        "float32_matmul_precision": _cpu.float32_matmul_precision(),
         "threads": str(_cpu.thread_count()),
         "cuda": _cuda_state(),
     }

@@ -140,9 +140,14 @@ class Tensor(TensorMethods):
         """Return the bytes of an element."""
         return self._array.itemsize
 
-    def stride(self) -> tuple[int, ...]:
-        """Return the strides, in elements."""
-        return tuple(step // self._array.itemsize for step in self._array.strides)
+    def stride(self, dim: int | None = None) -> Any:
+        """Return the strides in elements, or one (IndexError if there is no such dimension)."""
+        strides = tuple(step // self._array.itemsize for step in self._array.strides)
+        if dim is None:
+            return strides
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexError(f"stride: dim {dim} is out of range for shape {self.shape}")
+        return strides[dim]
 
     def is_contiguous(self) -> bool:
         """Whether the memory is in C order."""
@@ -236,6 +241,9 @@ class Tensor(TensorMethods):
             TypeError: the dtype is not floating.
             RuntimeError: switched off on a tensor that a recorded op made.
         """
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            kind = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_: requires_grad is a {kind}, expected a bool")
         if requires_grad and self._array.dtype not in FLOATING:
             raise TypeError(f"requires_grad: got {self.dtype}, expected a floating dtype")
         if not requires_grad and self._node is not None:
@@ -307,6 +315,22 @@ def array_of(op: str, x: Any, argument: str = "input") -> Array:
     if isinstance(x, Tensor):
         return x._array
     raise TypeError(f"{op}: {argument} is a {type(x).__name__}, expected a tensor")
+
+
+def constant_array_of(op: str, x: Any, argument: str) -> Array:
+    """Return the array of a tensor that ``op`` has no gradient for.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: it requires a gradient.
+    """
+    array = array_of(op, x, argument)
+    if x.requires_grad:
+        raise ValueError(
+            f"{op}: {argument} requires a gradient, which it does not get here (give "
+            f"{argument.replace(' ', '_')}.detach())"
+        )
+    return array
 
 
 def as_array(data: Any, dtype: DType | None = None, device: Device | None = None) -> Array:

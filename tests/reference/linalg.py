@@ -52,3 +52,33 @@ def diagonal_written(x: Array, values: Array, offset: int) -> Array:
     rows = np.arange(values.shape[-1]) + max(-offset, 0)
     y[..., rows, rows + offset] = values
     return y
+
+
+def lu_factor(x: Array, pivot: bool = True) -> tuple[Array, Array]:
+    """Both factors of matrices (..., M, N) in one, and the rows exchanged, from 1."""
+    packed = x.copy()
+    pivots = np.zeros((*x.shape[:-2], min(x.shape[-2:])), np.int32)
+    for index in np.ndindex(x.shape[:-2]):
+        a = packed[index]
+        for k in range(min(a.shape)):
+            row = k + int(np.argmax(np.abs(a[k:, k]))) if pivot else k
+            a[[k, row]] = a[[row, k]]
+            pivots[index][k] = row + 1
+            for i in range(k + 1, len(a)):
+                a[i, k] /= a[k, k]
+                for j in range(k + 1, a.shape[1]):
+                    a[i, j] -= a[i, k] * a[k, j]
+    return packed, pivots
+
+
+def lu(x: Array) -> tuple[Array, Array, Array]:
+    """P, L, U with x = P L U."""
+    packed, pivots = lu_factor(x)
+    rows, size = x.shape[-2], min(x.shape[-2:])
+    p = np.broadcast_to(np.eye(rows), (*x.shape[:-1], rows)).copy()
+    for index in np.ndindex(x.shape[:-2]):
+        for k in range(size):
+            other = pivots[index][k] - 1
+            p[index][:, [k, other]] = p[index][:, [other, k]]
+    lower = np.tril(packed[..., :size], -1) + np.eye(rows, size)
+    return p, lower, np.triu(packed[..., :size, :])

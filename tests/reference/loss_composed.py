@@ -238,6 +238,22 @@ def yolo(
     return np.asarray(total / count)
 
 
+def yolo_boxes(predictions: Array, anchors: Array) -> tuple[Array, Array, Array]:
+    """Cell by cell: corners, objectness, classes."""
+    count, _, size, _ = predictions.shape
+    cells = predictions.reshape(count, len(anchors), -1, size, size)
+    boxes, sure, classes = [], [], []
+    for n, a, i, j in itertools.product(*map(range, (count, len(anchors), size, size))):
+        x, y, w, h, o, *scores = cells[n, a, :, i, j]
+        x, y, o = (1 / (1 + math.exp(-each)) for each in (x, y, o))
+        boxes.append(_corners((j + x) / size, (i + y) / size, *(anchors[a] * np.exp([w, h]))))
+        sure.append(o)
+        classes.append(np.exp(scores) / np.exp(scores).sum())
+    return tuple(
+        np.array(each).reshape(count, -1, *np.shape(each[0])) for each in (boxes, sure, classes)
+    )
+
+
 def _corners(x: float, y: float, w: float, h: float) -> Array:
     return np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pooling by p-norm and minimum, at random places, and its inverse, plane by plane."""
 
-import itertools
 import math
 
 import numpy as np
@@ -49,22 +48,23 @@ def max_unpool(x: Array, indices: Ids, size: tuple[int, ...]) -> Array:
 
 
 def fractional_max_pool(
-    x: Array, kernel: tuple[int, int], out: tuple[int, int], samples: Array
+    x: Array, kernel: tuple[int, ...], out: tuple[int, ...], samples: Array
 ) -> tuple[Array, Ids]:
     """Windows start at floor((i + u) a) - floor(u a) with a = (n - k) / (out - 1), the last at the
-    end (Graham 2014)."""
+    end (Graham 2014); of two numbers u the first is that of the width."""
     y, places = np.zeros((*x.shape[:2], *out)), np.zeros((*x.shape[:2], *out), np.int64)
     for n, c in np.ndindex(*x.shape[:2]):
+        numbers = samples[n, c, ::-1] if len(kernel) == 2 else samples[n, c]
         starts = []
-        for axis, u in ((0, samples[n, c, 1]), (1, samples[n, c, 0])):
-            last = x.shape[2 + axis] - kernel[axis]
-            a = last / (out[axis] - 1)
-            inner = [math.floor((i + u) * a) - math.floor(u * a) for i in range(out[axis] - 1)]
-            starts.append([*inner, last])
-        for i, j in itertools.product(range(out[0]), range(out[1])):
-            top, left = starts[0][i], starts[1][j]
-            window = x[n, c, top : top + kernel[0], left : left + kernel[1]]
-            a, b = np.unravel_index(window.argmax(), window.shape)
-            y[n, c, i, j] = window[a, b]
-            places[n, c, i, j] = (top + a) * x.shape[3] + left + b
+        for u, size, width, count in zip(numbers, x.shape[2:], kernel, out, strict=True):
+            a = (size - width) / (count - 1)
+            inner = [math.floor((i + u) * a) - math.floor(u * a) for i in range(count - 1)]
+            starts.append([*inner, size - width])
+        for cell in np.ndindex(*out):
+            first = [begins[i] for begins, i in zip(starts, cell, strict=True)]
+            window = x[n, c][tuple(slice(b, b + k) for b, k in zip(first, kernel, strict=True))]
+            best = np.unravel_index(window.argmax(), window.shape)
+            y[n, c][cell] = window[best]
+            where = tuple(b + i for b, i in zip(first, best, strict=True))
+            places[n, c][cell] = np.ravel_multi_index(where, x.shape[2:])
     return y, places

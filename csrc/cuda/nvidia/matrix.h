@@ -4,8 +4,8 @@
 //   m16n8k16: A[i] = rows g + 8 (i % 2), depths 2t + 8 (i / 2) and the next (two bfloat16, the
 //   first
 //             in the low half); B[i] = depths 2t + 8i and the next, column g
-//   m16n8k8:  A[i] = row g + 8 (i % 2), depth t + 4 (i / 2); B[i] = depth t + 4i, column g (tf32)
-//   m8n8k4:   A = row g, depth t; B = depth t, column g (double)
+//   m16n8k8:  A[i] = row g + 8 (i % 2), depth t + 4 (i / 2); B[i] = depth t + 4i, column g (tf32
+//             and double)
 //   and of the products D[i] = row g + 8 (i / 2), column 2t + i % 2.
 #pragma once
 
@@ -26,6 +26,7 @@ __device__ __forceinline__ float to_tf32(float value) {
 }
 
 __device__ __forceinline__ std::uint32_t bits_of(float value) { return __float_as_uint(value); }
+__device__ __forceinline__ float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
 
 // Two numbers rounded to bfloat16, `low` in the low half.
 __device__ __forceinline__ std::uint32_t pack_bfloat16(float low, float high) {
@@ -103,10 +104,24 @@ __device__ __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const std::uint3
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-__device__ __forceinline__ void mma_m8n8k4(double (&d)[2], double a, double b) {
-  asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
-               : "+d"(d[0]), "+d"(d[1])
-               : "d"(a), "d"(b));
+// Hopper multiplies 16 rows at a time, Ampere 8 rows in two halves of the depth.
+__device__ __forceinline__ void mma_m16n8k8(double (&d)[4], const double (&a)[4],
+                                            const double (&b)[2]) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+d"(d[0]), "+d"(d[1]), "+d"(d[2]), "+d"(d[3])
+      : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(b[0]), "d"(b[1]));
+#else
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int row = i % 2 * 2;
+    asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+                 : "+d"(d[row]), "+d"(d[row + 1])
+                 : "d"(a[i]), "d"(b[i / 2]));
+  }
+#endif
 }
 
 }  // namespace gradsmith::cuda

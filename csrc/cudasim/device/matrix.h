@@ -9,6 +9,7 @@
 namespace gradsmith::cuda {
 
 inline std::uint32_t bits_of(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+inline float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 inline float to_tf32(float value) {
   const std::uint32_t bits = bits_of(value);
@@ -64,6 +65,8 @@ inline void mma_m16n8k8_tf32(float (&d)[4], const std::uint32_t (&a)[4],
                              const std::uint32_t (&b)[2]) {
   cudasim::mma_m16n8k8_tf32(d, a, b);
 }
-inline void mma_m8n8k4(double (&d)[2], double a, double b) { cudasim::mma_m8n8k4(d, a, b); }
+inline void mma_m16n8k8(double (&d)[4], const double (&a)[4], const double (&b)[2]) {
+  cudasim::mma_m16n8k8_double(d, a, b);
+}
 
 }  // namespace gradsmith::cuda

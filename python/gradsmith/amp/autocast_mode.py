@@ -3,7 +3,8 @@
 
 Products (linear, matmul and what is built on it, convolutions, recurrent layers, attention) take
 their operands in low precision; what needs range or digits (exponentials, logarithms, powers,
-sums, norms, softmax, losses) in float32; everything else keeps what it gets, and types promote.
+sums, norms, softmax, losses, resampling, matrix factorisations) in float32; everything else keeps
+what it gets, and types promote.
 Parameters stay float32: each is converted once per region, and its gradient arrives in float32.
 """
 
@@ -53,6 +54,11 @@ class _Region:
         if not isinstance(operand, Tensor) or operand.dtype != bfloat16:
             return operand
         return to(operand, float32) if operand.device.type in self.dtypes else operand
+
+    def together(self, *operands: Any) -> tuple[Any, ...]:
+        """Return the operands, all in float32 if one of them is."""
+        wide = any(isinstance(each, Tensor) and each.dtype == float32 for each in operands)
+        return tuple(self.up(each) for each in operands) if wide else operands
 
     def fresh(self) -> _Region:
         """Return the same region without the conversions it has kept."""

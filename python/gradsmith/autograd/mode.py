@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from inspect import isgeneratorfunction
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast, overload
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -23,6 +24,9 @@ class Casting(Protocol):
 
     def up(self, operand: Any) -> Any:
         """Return the operand of an op that needs float32's range or digits."""
+
+    def together(self, *operands: Any) -> tuple[Any, ...]:
+        """Return operands of an op that takes one dtype: all in float32 if one of them is."""
 
     def fresh(self) -> Casting:
         """Return the same region without the conversions it has kept."""
@@ -45,6 +49,26 @@ def cast_down(*operands: Any) -> tuple[Any, ...]:
 def cast_up(operand: Any) -> Any:
     """Return the operand as `Casting.up` wants it."""
     return operand if mode.autocast is None else mode.autocast.up(operand)
+
+
+def cast_together(*operands: Any) -> tuple[Any, ...]:
+    """Return the operands as `Casting.together` wants them."""
+    return operands if mode.autocast is None else mode.autocast.together(*operands)
+
+
+def in_float32(function: _F) -> _F:
+    """Decorate an op that needs float32's digits, also in the ops that it is composed of."""
+
+    @wraps(function)
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        if mode.autocast is None:
+            return function(*args, **kwargs)
+        raised = [mode.autocast.up(each) for each in args]
+        named = {name: mode.autocast.up(each) for name, each in kwargs.items()}
+        with casting_off():
+            return function(*raised, **named)
+
+    return cast(_F, wide)
 
 
 class casting_off:
@@ -71,10 +95,13 @@ class _FixedMode:
     """A context manager and decorator that holds grad mode at ``mode``; may be nested."""
 
     enabled: bool
+    _previous: list[bool]
 
-    def __init__(self) -> None:
+    def __new__(cls, *_: Any) -> Self:
         """Remember nothing yet; entering does."""
-        self._previous: list[bool] = []
+        instance = super().__new__(cls)
+        instance._previous = []
+        return instance
 
     def __enter__(self) -> None:
         self._previous.append(mode.enabled)
@@ -93,6 +120,13 @@ class _FixedMode:
         return type(self)()
 
     def __call__(self, function: _F) -> _F:
+        op = type(self).__name__
+        if isinstance(function, type) or not callable(function):
+            got = f"the class {function.__name__}" if isinstance(function, type) else repr(function)
+            raise TypeError(f"{op}: decorates {got}, expected a function")
+        if isgeneratorfunction(function):
+            return self._generator(function)
+
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self._again():
@@ -100,15 +134,55 @@ class _FixedMode:
 
         return cast(_F, wrapped)
 
+    def _generator(self, function: _F) -> _F:
+        """Hold the mode whenever the generator runs, and not while its caller does."""
 
-class no_grad(_FixedMode):
-    """Do not record ops: ``with no_grad():`` or ``@no_grad()``."""
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            resume = partial(next, generator)
+            while True:
+                try:
+                    with self._again():
+                        value = resume()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume = partial(generator.send, (yield value))
+                except GeneratorExit:
+                    with self._again():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = partial(generator.throw, error)
+
+        return cast(_F, wrapped)
+
+
+class _NamedMode(_FixedMode):
+    """One that is known by its name alone, and so decorates without parentheses too."""
+
+    @overload
+    def __new__(cls, function: _F) -> _F: ...  # type: ignore[misc]
+    @overload
+    def __new__(cls) -> Self: ...
+
+    def __new__(cls, function: Any = None) -> Any:
+        """Return the context, or the function decorated."""
+        return super().__new__(cls) if function is None else cls()(function)
+
+
+class no_grad(_NamedMode):
+    """Do not record ops: ``with no_grad():``, ``@no_grad()`` or ``@no_grad``.
+
+    A decorated generator is off the tape whenever it runs, its caller is not.
+    """
 
     enabled = False
 
 
-class enable_grad(_FixedMode):
-    """Record ops again inside a ``no_grad`` block."""
+class enable_grad(_NamedMode):
+    """Record ops again inside a ``no_grad`` block, or in a decorated function."""
 
     enabled = True
 
@@ -122,7 +196,6 @@ class set_grad_enabled(_FixedMode):
         Raises:
             TypeError: ``enabled`` is no bool.
         """
-        super().__init__()
         if not isinstance(enabled, bool):
             kind = type(enabled).__name__
             raise TypeError(f"set_grad_enabled: enabled is a {kind}, expected a bool")
@@ -146,10 +219,18 @@ class set_grad_enabled(_FixedMode):
 class inference_mode(_FixedMode):
     """Do not record ops, as `no_grad`; ``inference_mode(False)`` records them."""
 
-    def __init__(self, mode: bool = True) -> None:
-        """Record ops in the block unless ``mode``."""
-        super().__init__()
-        self.enabled = not mode
+    @overload
+    def __new__(cls, mode: _F) -> _F: ...  # type: ignore[misc]
+    @overload
+    def __new__(cls, mode: bool = True) -> Self: ...
+
+    def __new__(cls, mode: Any = True) -> Any:
+        """Return the context, which records ops unless ``mode``, or the function decorated."""
+        if not isinstance(mode, bool):
+            return cls()(mode)
+        instance = super().__new__(cls)
+        instance.enabled = not mode
+        return instance
 
     def _again(self) -> inference_mode:
         return inference_mode(not self.enabled)

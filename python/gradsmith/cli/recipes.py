@@ -77,6 +77,8 @@ def _run(options: argparse.Namespace) -> int:
             raise ValueError("expected the name of a recipe, or --resume DIR")
         entry = find(options.recipe)
         function, known = entry.load()
+        if options.data == "standard" and entry.standard is None:
+            raise ValueError(f"recipe {options.recipe!r} knows no standard set; leave --data out")
         folder = Path(options.out or f"runs/{options.recipe}")
         _check_free(folder)
         settings = Settings(

@@ -110,6 +110,9 @@ def _fetch(url: str, path: Path, sha256: str, max_bytes: int) -> None:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
+        length = got.headers.get("Content-Length")
+        if length is not None and received < int(length):
+            raise ValueError(f"it broke off after {received} of {length} bytes")
         if digest.hexdigest() != sha256:
             raise ValueError(f"sha256 is {digest.hexdigest()} over {received} bytes")
         os.replace(partial, path)

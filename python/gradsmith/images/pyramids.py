@@ -73,10 +73,13 @@ def collapse_pyramid(pyramid: Sequence[Array]) -> Array:
     """Return the float image of a Laplacian pyramid: each level plus the expanded next.
 
     Raises:
+        TypeError: a level is no array.
         ValueError: there is no level, or one is not half as large as the one before.
     """
     if not pyramid:
         raise ValueError("collapse_pyramid: pyramid is empty, expected at least one level")
+    for level in pyramid:
+        check_image("collapse_pyramid", level)
     image = pyramid[-1]
     for detail in reversed(pyramid[:-1]):
         expected = (-(-detail.shape[0] // 2), -(-detail.shape[1] // 2), *detail.shape[2:])

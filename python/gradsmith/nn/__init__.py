@@ -41,6 +41,9 @@ from gradsmith.nn.activation_classic import ScaledTanh as ScaledTanh
 from gradsmith.nn.activation_classic import Sign as Sign
 from gradsmith.nn.activation_classic import Softmax2d as Softmax2d
 from gradsmith.nn.activation_classic import Step as Step
+from gradsmith.nn.adaptive_softmax import (
+    AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss,
+)
 from gradsmith.nn.attention import MultiheadAttention as MultiheadAttention
 from gradsmith.nn.attention_scores import AdditiveAttention as AdditiveAttention
 from gradsmith.nn.attention_scores import DotAttention as DotAttention
@@ -92,6 +95,12 @@ from gradsmith.nn.lazy import LazyConvTranspose1d as LazyConvTranspose1d
 from gradsmith.nn.lazy import LazyConvTranspose2d as LazyConvTranspose2d
 from gradsmith.nn.lazy import LazyConvTranspose3d as LazyConvTranspose3d
 from gradsmith.nn.lazy import LazyLinear as LazyLinear
+from gradsmith.nn.lazy_norm import LazyBatchNorm1d as LazyBatchNorm1d
+from gradsmith.nn.lazy_norm import LazyBatchNorm2d as LazyBatchNorm2d
+from gradsmith.nn.lazy_norm import LazyBatchNorm3d as LazyBatchNorm3d
+from gradsmith.nn.lazy_norm import LazyInstanceNorm1d as LazyInstanceNorm1d
+from gradsmith.nn.lazy_norm import LazyInstanceNorm2d as LazyInstanceNorm2d
+from gradsmith.nn.lazy_norm import LazyInstanceNorm3d as LazyInstanceNorm3d
 from gradsmith.nn.linear import Bilinear as Bilinear
 from gradsmith.nn.linear import Flatten as Flatten
 from gradsmith.nn.linear import Identity as Identity
@@ -173,6 +182,7 @@ from gradsmith.nn.padding import ZeroPad1d as ZeroPad1d
 from gradsmith.nn.padding import ZeroPad2d as ZeroPad2d
 from gradsmith.nn.padding import ZeroPad3d as ZeroPad3d
 from gradsmith.nn.parameter import Parameter as Parameter
+from gradsmith.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from gradsmith.nn.parameter import UninitializedParameter as UninitializedParameter
 from gradsmith.nn.pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from gradsmith.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
@@ -187,6 +197,7 @@ from gradsmith.nn.pool import MaxPool1d as MaxPool1d
 from gradsmith.nn.pool import MaxPool2d as MaxPool2d
 from gradsmith.nn.pool import MaxPool3d as MaxPool3d
 from gradsmith.nn.pool_windows import FractionalMaxPool2d as FractionalMaxPool2d
+from gradsmith.nn.pool_windows import FractionalMaxPool3d as FractionalMaxPool3d
 from gradsmith.nn.pool_windows import GlobalAvgPool1d as GlobalAvgPool1d
 from gradsmith.nn.pool_windows import GlobalAvgPool2d as GlobalAvgPool2d
 from gradsmith.nn.pool_windows import GlobalAvgPool3d as GlobalAvgPool3d

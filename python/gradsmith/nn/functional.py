@@ -145,6 +145,7 @@ from gradsmith.ops.pool import max_pool1d as max_pool1d
 from gradsmith.ops.pool import max_pool2d as max_pool2d
 from gradsmith.ops.pool import max_pool3d as max_pool3d
 from gradsmith.ops.pool_fractional import fractional_max_pool2d as fractional_max_pool2d
+from gradsmith.ops.pool_fractional import fractional_max_pool3d as fractional_max_pool3d
 from gradsmith.ops.pool_masked import masked_max as masked_max
 from gradsmith.ops.pool_masked import masked_mean as masked_mean
 from gradsmith.ops.pool_regions import roi_align as roi_align

@@ -30,6 +30,22 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class UninitializedBuffer(Tensor):
+    """A buffer whose shape is known only when its module first sees an input."""
+
+    def __init__(self, device: Any = None, dtype: Any = None) -> None:
+        """Remember device and dtype as those of an empty tensor."""
+        super().__init__(empty(0, device=device, dtype=dtype))
+
+    def materialize(self, shape: Sequence[int]) -> None:
+        """Become a tensor of a shape, of arbitrary content."""
+        self.data = empty(tuple(shape), device=self.device, dtype=self.dtype)
+        self.__class__ = Tensor  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<UninitializedBuffer>"
+
+
 class UninitializedParameter(Parameter):
     """A parameter whose shape is known only when its module first sees an input.
 

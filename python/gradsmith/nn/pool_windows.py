@@ -174,9 +174,10 @@ class GlobalMaxPool3d(_GlobalPool):
     _pool = staticmethod(F.adaptive_max_pool3d)
 
 
-class FractionalMaxPool2d(Module):
-    """Maximum over windows of (N, C, H, W) at random distances (Graham 2014)."""
+class _FractionalMaxPool(Module):
+    """Maximum over windows at random distances (Graham 2014)."""
 
+    _dimensions: ClassVar[int]
     _random_samples: Tensor | None
 
     def __init__(
@@ -194,25 +195,43 @@ class FractionalMaxPool2d(Module):
             ValueError: not one of size and ratio is given.
         """
         super().__init__()
-        checked_tuple("FractionalMaxPool2d", "kernel_size", kernel_size, 2)
+        name = type(self).__name__
+        checked_tuple(name, "kernel_size", kernel_size, self._dimensions)
         if (output_size is None) == (output_ratio is None):
-            raise ValueError("FractionalMaxPool2d: expected either output_size or output_ratio")
+            raise ValueError(f"{name}: expected either output_size or output_ratio")
         self.kernel_size = kernel_size
         self.output_size = output_size
         self.output_ratio = output_ratio
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)
 
-    def forward(self, input: Tensor) -> Any:
-        """Return the maxima (N, C, H_out, W_out), and their positions if asked for."""
-        options = (self.output_size, self.output_ratio, self.return_indices, self._random_samples)
-        return F.fractional_max_pool2d(input, self.kernel_size, *options)
-
     def extra_repr(self) -> str:
         """Return the window and the size."""
         size = f"output_size={self.output_size}"
         size = size if self.output_ratio is None else f"output_ratio={self.output_ratio}"
         return f"kernel_size={self.kernel_size}, {size}"
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Maximum over windows of (N, C, H, W) at random distances (Graham 2014)."""
+
+    _dimensions = 2
+
+    def forward(self, input: Tensor) -> Any:
+        """Return the maxima (N, C, H_out, W_out), and their positions if asked for."""
+        options = (self.output_size, self.output_ratio, self.return_indices, self._random_samples)
+        return F.fractional_max_pool2d(input, self.kernel_size, *options)
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Maximum over windows of (N, C, D, H, W) at random distances (Graham 2014)."""
+
+    _dimensions = 3
+
+    def forward(self, input: Tensor) -> Any:
+        """Return the maxima (N, C, D_out, H_out, W_out), and their positions if asked for."""
+        options = (self.output_size, self.output_ratio, self.return_indices, self._random_samples)
+        return F.fractional_max_pool3d(input, self.kernel_size, *options)
 
 
 # ---- trainable subsampling -----------------------------------------------------------------------

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradsmith.autograd import no_grad
 from gradsmith.backend import FLOATING
-from gradsmith.nn.parameter import Parameter, UninitializedParameter
+from gradsmith.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from gradsmith.tensor import Tensor, as_array, wrap
 
 if TYPE_CHECKING:
     from gradsmith.nn.module import Module
 
 _LISTED = 20  # differences of one sort that the error message spells out
+
+_WITHOUT_SHAPE = (UninitializedParameter, UninitializedBuffer)
 
 
 class IncompatibleKeys(NamedTuple):
@@ -57,7 +59,7 @@ def load(module: Module, given: Any, strict: bool, assign: bool) -> Incompatible
         if assign:
             _assign(module, key, own[key], source)
         else:
-            if isinstance(own[key], UninitializedParameter):
+            if isinstance(own[key], _WITHOUT_SHAPE):
                 own[key].materialize(source.shape)
             with no_grad():
                 own[key].copy_(source)
@@ -75,7 +77,7 @@ def _source(value: Any, target: Tensor, keep_dtype: bool) -> tuple[Tensor, str]:
             return target, str(error)
     else:
         return target, f"is a {type(value).__name__}, expected a tensor"
-    if source.shape != target.shape and not isinstance(target, UninitializedParameter):
+    if source.shape != target.shape and not isinstance(target, _WITHOUT_SHAPE):
         return target, f"has shape {source.shape}, expected {target.shape}"
     if source.dtype in FLOATING and target.dtype not in FLOATING:
         return target, f"has dtype {source.dtype}, expected {target.dtype}"

@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, record
+from gradsmith.autograd.mode import cast_up
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
@@ -219,6 +220,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     """
     if beta == 0:
         raise ValueError("softplus: beta is 0, expected another number")
+    input = cast_up(input)
     array = run_unary("softplus", input, beta, threshold)
     return record(_softplus_backward, array, (input,), (input, beta, threshold))
 

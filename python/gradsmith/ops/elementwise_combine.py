@@ -31,9 +31,9 @@ from gradsmith.ops.elementwise import (
 )
 from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
+from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs
-from gradsmith.ops.options import check_flag, names_errors
-from gradsmith.ops.promotion import promote_types
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
@@ -61,9 +61,10 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 @names_errors
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """Return ``sqrt(input ** 2 + other ** 2)`` without overflow on the way."""
-    largest = maximum(abs(input), abs(other)).detach()
+    a, b = floating_operands("hypot", input, other)
+    largest = maximum(abs(a), abs(b)).detach()
     scale = where(logical_and(isfinite(largest), largest > 0), largest, 1.0)
-    return mul(scale, sqrt(add(square(div(input, scale)), square(div(other, scale)))))
+    return mul(scale, sqrt(add(square(div(a, scale)), square(div(b, scale)))))
 
 
 # Of a sum of exponentials: the natural logarithm of its base.
@@ -82,9 +83,7 @@ def _logaddexp_backward(node: Node, dy: Tensor) -> Any:
 def _log_of_sum(op: str, input: Tensor, other: Tensor, unit: float) -> Tensor:
     array_of(op, input)
     array_of(op, other, "other")
-    a, b = as_floating(input), as_floating(other)
-    dtype = promote_types(a.dtype, b.dtype)
-    a, b = to(a, dtype), to(b, dtype)
+    a, b = floating_operands(op, input, other)
     array = _logaddexp(a.detach(), b.detach(), unit)
     return record(_logaddexp_backward, array, (a, b), (a, b, unit))
 
@@ -159,8 +158,14 @@ def nan_to_num(
         nan: what stands for NaN.
         posinf: what stands for infinity (default: the largest number of the dtype).
         neginf: what stands for minus infinity (default: the smallest).
+
+    Raises:
+        TypeError: a replacement is no number.
     """
     array = array_of("nan_to_num", input)
+    for name, value in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if value is not None:
+            check_number("nan_to_num", name, value)
     if array.dtype not in FLOATING:
         return input
     import ml_dtypes

@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, mode, record
+from gradsmith.autograd.mode import cast_up
 from gradsmith.backend import EXTENSIONS, Array, bool_, int64
 from gradsmith.ops.elementwise import add, div, mul, neg, sub, to
 from gradsmith.tensor import Tensor, array_of
@@ -198,6 +199,7 @@ def _tan_backward(node: Node, dy: Tensor) -> Any:
 
 def tan(input: Tensor) -> Tensor:
     """Return the tangent of an angle in radians."""
+    input = cast_up(input)
     return record(_tan_backward, run_unary("tan", input), (input,), (OUTPUT,))
 
 
@@ -208,6 +210,7 @@ def _asin_backward(node: Node, dy: Tensor) -> Any:
 
 def asin(input: Tensor) -> Tensor:
     """Return the angle in [-pi/2, pi/2] whose sine is the input."""
+    input = cast_up(input)
     return record(_asin_backward, run_unary("asin", input), (input,), (input,))
 
 
@@ -218,6 +221,7 @@ def _acos_backward(node: Node, dy: Tensor) -> Any:
 
 def acos(input: Tensor) -> Tensor:
     """Return the angle in [0, pi] whose cosine is the input."""
+    input = cast_up(input)
     return record(_acos_backward, run_unary("acos", input), (input,), (input,))
 
 
@@ -238,6 +242,7 @@ def _sinh_backward(node: Node, dy: Tensor) -> Any:
 
 def sinh(input: Tensor) -> Tensor:
     """Return the hyperbolic sine."""
+    input = cast_up(input)
     return record(_sinh_backward, run_unary("sinh", input), (input,), (input,))
 
 
@@ -248,6 +253,7 @@ def _cosh_backward(node: Node, dy: Tensor) -> Any:
 
 def cosh(input: Tensor) -> Tensor:
     """Return the hyperbolic cosine."""
+    input = cast_up(input)
     return record(_cosh_backward, run_unary("cosh", input), (input,), (input,))
 
 

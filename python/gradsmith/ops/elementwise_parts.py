@@ -10,7 +10,6 @@ from gradsmith.autograd import Node, record_many
 from gradsmith.backend import FLOATING, DType, bfloat16, float32, float64, int32, int64, uint8
 from gradsmith.ops.elementwise import (
     add,
-    as_floating,
     eq,
     floor_divide,
     gt,
@@ -34,8 +33,8 @@ from gradsmith.ops.elementwise_compare import (
     bitwise_right_shift,
     bitwise_xor,
     gcd,
-    operands,
 )
+from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.promotion import result_type
@@ -72,10 +71,8 @@ def signbit(input: Tensor) -> Tensor:
 @names_errors
 def copysign(input: Any, other: Any) -> Tensor:
     """Return the magnitude of ``input`` with the sign of ``other``; the slope at 0 is 0."""
-    a, b = operands("copysign", input, other)
-    size = abs(as_floating(a))
-    common = result_type(size, b)
-    size = to(size, common if common in FLOATING else size.dtype)
+    a, b = floating_operands("copysign", input, other)
+    size = abs(a)
     return where(signbit(b), neg(size), size)
 
 
@@ -107,7 +104,8 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
 @names_errors
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """Return ``input * 2 ** other``."""
-    return mul(input, pow(2.0, other))
+    x, exponent = floating_operands("ldexp", input, other)
+    return mul(x, pow(2.0, exponent))
 
 
 class MantissaAndExponent(NamedTuple):

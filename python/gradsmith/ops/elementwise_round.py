@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, DType, as_dtype, bool_
-from gradsmith.ops.elementwise import gt, lt, mul, sub, to, where
+from gradsmith.ops.elementwise import eq, ge, le, logical_and, logical_not, mul, sub, to, where
 from gradsmith.ops.elementwise_math import run_slope, run_unary
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -128,8 +129,13 @@ def _check_integer_bounds(dtype: DType, low: int | None, high: int | None) -> No
 
 
 def _clamp_between(input: Tensor, low: Any, high: Any) -> Tensor:
-    out = input if low is None else where(lt(input, low), low, input)
-    return out if high is None else where(gt(out, high), high, out)
+    out = input if low is None else where(_beyond(ge, input, low), low, input)
+    return out if high is None else where(_beyond(le, out, high), high, out)
+
+
+def _beyond(within: Callable[..., Tensor], x: Tensor, bound: Any) -> Tensor:
+    """Return where a bound counts: NaN counts as one, and is kept as a value."""
+    return logical_and(logical_not(within(x, bound)), eq(x, x))
 
 
 @names_errors

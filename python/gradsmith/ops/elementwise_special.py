@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, record
+from gradsmith.autograd.mode import cast_up
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import (
     add,
@@ -27,8 +28,8 @@ from gradsmith.ops.elementwise import (
     sub,
     where,
 )
-from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.elementwise_math import exp, log, log1p, run_unary, sin, square
+from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs, clamp, sign
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import sum
@@ -68,6 +69,7 @@ def _erfinv_backward(node: Node, dy: Tensor) -> Any:
 
 def erfinv(input: Tensor) -> Tensor:
     """Return the number whose error function is the input; NaN outside [-1, 1]."""
+    input = cast_up(input)
     return record(_erfinv_backward, run_unary("erfinv", input), (input,), (OUTPUT,))
 
 
@@ -216,8 +218,7 @@ def i1e(input: Tensor) -> Tensor:
 
 def _times_log(op: str, x: Any, y: Any, edge: float, logarithm: Any) -> Tensor:
     """Return ``x * logarithm(y)``, 0 where x is 0 and y no NaN; the logarithm is -inf at edge."""
-    a, b = operands(op, x, y)
-    b = as_floating(b)
+    a, b = floating_operands(op, x, y)
     unbounded = logical_or(le(b, edge), isinf(b))
     return mul(a, logarithm(where(logical_and(eq(a, 0), unbounded), 1.0, b)))
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradsmith.autograd import Node, record
+from gradsmith.autograd.mode import cast_together
 from gradsmith.backend import (
     EXTENSIONS,
     FLOATING,
@@ -29,7 +30,7 @@ from gradsmith.backend import (
 from gradsmith.ops.elementwise import lt, mul, where
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.shape import axis_of, expand, reshape
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.tensor import Tensor, array_of, constant_array_of, wrap
 
 
 def index_tensor(op: str, index: Any, argument: str = "index") -> Tensor:
@@ -51,8 +52,10 @@ def number_of(op: str, value: Any, dtype: DType) -> float | int | bool:
 
     Raises:
         TypeError: it is no number.
-        ValueError: an integer dtype is given a fraction.
+        ValueError: an integer dtype is given a fraction, or a tensor requires a gradient.
     """
+    if isinstance(value, Tensor):
+        constant_array_of(op, value, "value")
     if isinstance(value, (np.generic, Tensor)) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, (bool, int, float)):
@@ -209,6 +212,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         IndexError: an index or ``dim`` is out of range.
         TypeError, ValueError: dtype or shape of ``src`` or the index do not fit.
     """
+    input, src = cast_together(input, src)
     array = array_of("scatter_add", input)
     axis_of("scatter_add", dim, array.ndim)
     ids = index_tensor("scatter_add", index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradsmith.autograd.mode import cast_together
 from gradsmith.backend import EXTENSIONS, bool_, on_host
 from gradsmith.ops.elementwise import add, to, where
 from gradsmith.ops.indexing import check_same_dtype, index_tensor, number_of
@@ -51,6 +52,7 @@ def index_put(
     >>> gs.index_put(gs.zeros(3), (gs.tensor([0, 0, 2]),), gs.ones(3), accumulate=True)
     tensor([2., 0., 1.])
     """
+    input, values = cast_together(input, values)
     array = array_of("index_put", input)
     check_same_dtype("index_put", array, array_of("index_put", values, "values"), "values")
     index = place_of("index_put", indices)

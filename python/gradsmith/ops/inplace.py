@@ -4,7 +4,8 @@
 Under `no_grad`, or where nothing involved requires a gradient, they write and count the change.
 Otherwise the change is recorded and the tensor moves on to the new node. That is refused for leaves
 that require a gradient, whose gradient would be that of another value, and for views, whose base
-would not learn of it. A change keeps dtype and shape.
+would not learn of it. A change keeps dtype and shape: results of the same or a lower kind (bool <
+integer < floating) are converted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gradsmith.backend import EXTENSIONS, FLOATING, Array, address_of, may_share
 from gradsmith.ops import elementwise, indexing, indexing_mask
 from gradsmith.ops.indexing_items import assign
 from gradsmith.ops.options import check_number, names_errors
+from gradsmith.ops.promotion import can_cast
 from gradsmith.ops.shape import expand
 from gradsmith.ops.shape_copy import to_device
 from gradsmith.random import Generator
@@ -71,13 +73,16 @@ def _snapshot(input: Tensor) -> Tensor:
     return old
 
 
-def _store(op: str, input: Tensor, result: Tensor) -> None:
-    array, new = input._array, result._array
-    if new.shape != array.shape:
-        raise ValueError(f"{op}: the result has shape {new.shape}, the tensor {array.shape}")
-    if new.dtype != array.dtype:
-        raise TypeError(f"{op}: the result is {new.dtype}, the tensor {array.dtype}")
-    EXTENSIONS[type(array)].copy(array, new)
+def _store(op: str, input: Tensor, result: Tensor) -> Tensor:
+    """Write a result over the memory of ``input``; return it in the tensor's dtype."""
+    array, shape = input._array, result.shape
+    if shape != array.shape:
+        raise ValueError(f"{op}: the result has shape {shape}, the tensor {array.shape}")
+    if not can_cast(result.dtype, array.dtype):
+        raise TypeError(f"{op}: the result is {result.dtype}, the tensor {array.dtype}")
+    fitting = elementwise.to(result, array.dtype)
+    EXTENSIONS[type(array)].copy(array, fitting._array)
+    return fitting
 
 
 def change(
@@ -95,8 +100,7 @@ def change(
         old = _snapshot(input)
         with casting_off():  # the result has to fit
             result = function(old, *(old if each is input else each for each in operands))
-        _store(op, input, result)
-        rebase(input, result)
+        rebase(input, _store(op, input, result))
         return input
     if direct is not None:
         direct(input._array)
@@ -108,12 +112,14 @@ def change(
 
 
 def _binary(op: str, input: Tensor, other: Any, function: Callable[..., Tensor]) -> Tensor:
-    kernel = getattr(EXTENSIONS[type(array_of(op, input))], op.removesuffix("_"))
+    array = array_of(op, input)
+    kernel = getattr(EXTENSIONS[type(array)], op.removesuffix("_"))
 
     def direct(array: Array) -> None:
         kernel(array, _apart(other, array), 0.0, 0.0, array)
 
-    return change(op, input, (other,), function, direct)
+    converts = isinstance(other, Tensor) and other.dtype != array.dtype
+    return change(op, input, (other,), function, None if converts else direct)
 
 
 def _apart(other: Any, target: Array) -> Any:

@@ -31,25 +31,25 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     kernel = function.__name__
     op = f"{kernel}_"
     signature = inspect.signature(function)
-    arguments = [each for each in signature.parameters.values() if each.name != "inplace"]
-    is_unary = all(each.default is not inspect.Parameter.empty for each in arguments[1:])
+    kept = [each for each in signature.parameters.values() if each.name != "inplace"]
+    signature = signature.replace(parameters=kept)
 
-    def apply(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def apply(*args: Any, **kwargs: Any) -> Tensor:
+        options = signature.bind(*args, **kwargs).arguments
+        input = options.pop(kept[0].name)
         extension = EXTENSIONS[type(array_of(op, input))]
-        operands = (*args, *kwargs.values())
 
         def call(x: Tensor, *given: Any) -> Tensor:
-            named = dict(zip(kwargs, given[len(args) :], strict=True))
-            return function(x, *given[: len(args)], **named)
+            return function(x, **dict(zip(options, given, strict=True)))
 
-        if operands or not (is_unary and hasattr(extension, kernel)):
-            return change(op, input, operands, call)
+        if len(kept) > 1 or not hasattr(extension, kernel):
+            return change(op, input, tuple(options.values()), call)
         run = getattr(extension, kernel)
         return change(op, input, (), call, lambda array: run(array, 0.0, 0.0, array))
 
     apply.__name__ = apply.__qualname__ = op
     apply.__doc__ = f"Apply `{kernel}` in place."
-    apply.__signature__ = signature.replace(parameters=arguments)  # type: ignore[attr-defined]
+    apply.__signature__ = signature  # type: ignore[attr-defined]
     return names_errors(apply)
 
 

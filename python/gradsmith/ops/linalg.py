@@ -18,6 +18,9 @@ from gradsmith.ops.linalg_factor import eigvalsh as eigvalsh
 from gradsmith.ops.linalg_factor import qr as qr
 from gradsmith.ops.linalg_factor import svd as svd
 from gradsmith.ops.linalg_factor import svdvals as svdvals
+from gradsmith.ops.linalg_lu import lu as lu
+from gradsmith.ops.linalg_lu import lu_factor as lu_factor
+from gradsmith.ops.linalg_lu import lu_solve as lu_solve
 from gradsmith.ops.linalg_norm import matrix_norm as matrix_norm
 from gradsmith.ops.linalg_norm import norm as norm
 from gradsmith.ops.linalg_norm import vector_norm as vector_norm

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, Output, record, record_many
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import Array, bfloat16, like, on_host
 from gradsmith.ops.diagonal import diag_embed, tril
 from gradsmith.ops.elementwise import add, as_floating, div, eq, mul, sub, where
@@ -96,6 +97,7 @@ def _cholesky_backward(node: Node, dy: Tensor) -> Any:
     return (mul(full + turned(full), 0.5),)
 
 
+@in_float32
 @names_errors
 def cholesky(A: Tensor, upper: bool = False) -> Tensor:
     """Return lower triangles L with ``L @ L.mT = A`` for symmetric positive definite (..., N, N).
@@ -137,6 +139,7 @@ def _qr_refused_backward(node: Node, dq: Tensor, dr: Tensor) -> Any:
     raise RuntimeError(f"qr: mode {mode!r} has no gradient here; use mode 'reduced'")
 
 
+@in_float32
 @names_errors
 def qr(A: Tensor, mode: str = "reduced") -> QRResult:
     """Return orthonormal columns Q and upper triangles R with ``Q @ R = A``.
@@ -222,6 +225,7 @@ def _svd_full_backward(node: Node, du: Tensor | None, ds: Tensor | None, dvh: Te
     return _svdvals_backward(node, ds)
 
 
+@in_float32
 @names_errors
 def svd(A: Tensor, full_matrices: bool = True) -> SVDResult:
     """Return the singular value decomposition ``U @ diag(S) @ Vh = A``, S in descending order.
@@ -250,6 +254,7 @@ def svd(A: Tensor, full_matrices: bool = True) -> SVDResult:
     return SVDResult(*record_many(_svd_backward, arrays, (x,), saved, materialize=False))
 
 
+@in_float32
 @names_errors
 def svdvals(A: Tensor) -> Tensor:
     """Return the singular values of matrices (..., M, N) in descending order."""
@@ -282,6 +287,7 @@ def _eigh_backward(node: Node, dvalues: Tensor | None, dvectors: Tensor | None) 
     return (matmul(matmul(vectors, middle), turned(vectors)),)
 
 
+@in_float32
 @names_errors
 def eigh(A: Tensor, UPLO: str = "L") -> EighResult:
     """Return the eigenvalues, ascending, and eigenvectors (columns) of symmetric (..., N, N).
@@ -308,6 +314,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> EighResult:
     return EighResult(*record_many(_eigh_backward, arrays, (x,), saved, materialize=False))
 
 
+@in_float32
 @names_errors
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Return the eigenvalues, ascending, of symmetric matrices (..., N, N) (see `eigh`)."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gradsmith.ops import linalg_factor
+from gradsmith.ops import linalg_factor, linalg_lu
 from gradsmith.ops.linalg_factor import QRResult, turned
+from gradsmith.ops.linalg_lu import LUFactorResult
 from gradsmith.ops.linalg_norm import matrix_norm, vector_norm
 from gradsmith.ops.linalg_solve import inv, pinv
 from gradsmith.ops.options import check_flag, check_number, names_errors
@@ -94,3 +95,32 @@ def norm(
 
 
 inverse = inv
+
+
+@names_errors
+def lu(input: Tensor, pivot: bool = True) -> LUFactorResult:
+    """Return factors and exchanges of rows as `linalg.lu_factor` does.
+
+    Args:
+        input: matrices (..., M, N).
+        pivot: exchange rows.
+
+    Raises:
+        ValueError: the tensor holds no matrices.
+    """
+    return linalg_lu.lu_factor(input, pivot=pivot)
+
+
+@names_errors
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    """Return X with ``A @ X = input``, for the A that `lu` took apart (see `linalg.lu_solve`).
+
+    Args:
+        input: (..., N, K).
+        LU_data: (..., N, N).
+        LU_pivots: (..., N).
+
+    Raises:
+        ValueError: A is not square or is singular, or the shapes do not match.
+    """
+    return linalg_lu.lu_solve(LU_data, LU_pivots, input)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import FLOATING, bfloat16, float32, float64, int64
 from gradsmith.ops.elementwise import add, as_floating, div, eq, gt, mul, pow, sub, to, where
 from gradsmith.ops.elementwise_math import exp2, log2
@@ -75,6 +76,7 @@ def _pade_exponential(x: Tensor, degree: int) -> Tensor:
     return solve(sub(even, odd), add(even, odd))
 
 
+@in_float32
 @names_errors
 def matrix_exp(A: Tensor) -> Tensor:
     """Return the exponentials of square matrices (..., N, N): the sum of ``A ** k / k!``.

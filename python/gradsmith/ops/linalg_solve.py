@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, no_grad, record
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import bfloat16, int64, like, on_host
 from gradsmith.ops.diagonal import tril, triu
 from gradsmith.ops.elementwise import add, as_floating, div, eq, gt, maximum, mul, neg, sub, where
@@ -36,6 +37,7 @@ def _inv_backward(node: Node, dy: Tensor) -> Any:
     return (neg(matmul(matmul(turned(y), dy), turned(y))),)
 
 
+@in_float32
 @names_errors
 def inv(A: Tensor) -> Tensor:
     """Return the inverses of square matrices (..., N, N).
@@ -64,6 +66,7 @@ def _det_backward(node: Node, dy: Tensor) -> Any:
     return (mul(unsqueeze(unsqueeze(dy, -1), -1), slopes),)
 
 
+@in_float32
 @names_errors
 def det(A: Tensor) -> Tensor:
     """Return the determinants of square matrices (..., N, N).
@@ -87,6 +90,7 @@ def _logabsdet_backward(node: Node, dy: Tensor) -> Any:
     return (mul(unsqueeze(unsqueeze(dy, -1), -1), turned(inv(x))),)
 
 
+@in_float32
 @names_errors
 def slogdet(A: Tensor) -> SlogdetResult:
     """Return the sign and the logarithm of the magnitude of the determinants of (..., N, N).
@@ -128,6 +132,7 @@ def _solve_matrices(a: Tensor, b: Tensor) -> Tensor:
     return record(_solve_backward, result, (a, b), (a, b.shape, OUTPUT))
 
 
+@in_float32
 @names_errors
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """Return X with ``A @ X = B`` for square matrices (..., N, N).
@@ -154,6 +159,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return turned(_solve_matrices(turned(a), turned(b)))
 
 
+@in_float32
 @names_errors
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
@@ -180,6 +186,7 @@ def solve_triangular(
     return turned(_solve_matrices(turned(matrices), turned(b)))
 
 
+@in_float32
 @names_errors
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """Return X with ``A @ X = B``, where L is the factor of A that `cholesky` gives.
@@ -197,6 +204,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return solve_triangular(turned(lower), half, upper=True)
 
 
+@in_float32
 @names_errors
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """Return the inverse of the matrix whose factor by `cholesky` is L (..., N, N).
@@ -230,6 +238,7 @@ def _cutoff(op: str, x: Tensor, values: Tensor, atol: Tolerance, rtol: Tolerance
     return maximum(bound, add(mul(bound, 0.0), absolute))
 
 
+@in_float32
 @names_errors
 def matrix_rank(
     A: Tensor, tol: Tolerance = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
@@ -265,6 +274,7 @@ def _pinv_backward(node: Node, dy: Tensor) -> Any:
     return (add(dx, sub(right, matmul(matmul(right, y), x))),)
 
 
+@in_float32
 @names_errors
 def pinv(
     A: Tensor,
@@ -305,6 +315,7 @@ class LstsqResult(NamedTuple):
     singular_values: Tensor
 
 
+@in_float32
 @names_errors
 def lstsq(
     A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None
@@ -363,6 +374,7 @@ def _nothing(x: Tensor) -> Tensor:
     return wrap(like(np.zeros(0, x.dtype), x._array))
 
 
+@in_float32
 @names_errors
 def cond(A: Tensor, p: float | str | None = None) -> Tensor:
     """Return the condition numbers of matrices: the norm times that of the inverse.

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from gradsmith.autograd.mode import in_float32
 from gradsmith.ops.linalg_solve import inv, solve
 from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import movedim, reshape
 from gradsmith.tensor import Tensor, array_of
 
 
+@in_float32
 @names_errors
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """Return the inverse of ``tensordot(A, X, X.ndim)``.
@@ -38,6 +40,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return reshape(inv(reshape(A, (size, size))), columns + rows)
 
 
+@in_float32
 @names_errors
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """Return X with ``tensordot(A, X, X.ndim) = B``.

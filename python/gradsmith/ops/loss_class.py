@@ -18,7 +18,7 @@ from gradsmith.ops.options import check_int, check_number
 from gradsmith.ops.reduce import sum
 from gradsmith.ops.shape import reshape, unsqueeze
 from gradsmith.ops.softmax import log_softmax, softmax
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.tensor import Tensor, array_of, constant_array_of, wrap
 
 
 def _class_axis(x: Tensor) -> int:
@@ -26,16 +26,8 @@ def _class_axis(x: Tensor) -> int:
 
 
 def _weight_array(op: str, weight: Tensor | None) -> Array | None:
-    """Return the array of class weights, which are constants of the loss."""
-    if weight is None:
-        return None
-    array = array_of(op, weight, "weight")
-    if weight.requires_grad:
-        raise ValueError(
-            f"{op}: weight requires a gradient, which this loss does not have (give "
-            "weight.detach())"
-        )
-    return array
+    """Return the array of class weights, which are constants of the loss of class indices."""
+    return None if weight is None else constant_array_of(op, weight, "weight")
 
 
 def _per_class(weight: Tensor, x: Tensor) -> Tensor:
@@ -99,7 +91,7 @@ def cross_entropy(
     Args:
         input: logits (N, C), (N, C, d1, ...) or (C).
         target: class indices (N), (N, d1, ...) or (), or probabilities in the shape of the input.
-        weight: (C), factor of each class's loss; a constant.
+        weight: (C), factor of each class's loss; a constant with class indices.
         ignore_index: a target that counts for nothing; only for class indices.
         reduction: ``"mean"`` (divides by the sum of the targets' weights, or by the number of
             positions if the targets are probabilities), ``"sum"`` or ``"none"``.
@@ -113,13 +105,12 @@ def cross_entropy(
     op = "cross_entropy"
     input, target = cast_up(input), cast_up(target)
     x, labels = array_of(op, input), array_of(op, target, "target")
-    weights = _weight_array(op, weight)
     ignore_index = check_int(op, "ignore_index", ignore_index)
     label_smoothing = check_number(op, "label_smoothing", label_smoothing)
     if labels.dtype in FLOATING:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     y, *statistics = EXTENSIONS[type(x)].cross_entropy_forward(
-        x, labels, weights, ignore_index, reduction, label_smoothing
+        x, labels, _weight_array(op, weight), ignore_index, reduction, label_smoothing
     )
     options = (ignore_index, reduction, label_smoothing, statistics)
     return record(_cross_entropy_backward, y, (input,), (input, target, weight, *options))
@@ -152,7 +143,7 @@ def _soft_cross_entropy(
         )
     axis = _class_axis(x)
     classes = x.shape[axis]
-    if weight is not None and weight.shape != (classes,):
+    if weight is not None and array_of(op, weight, "weight").shape != (classes,):
         raise ValueError(f"{op}: weight has shape {weight.shape}, expected ({classes},)")
     shares = target
     if label_smoothing:

@@ -119,7 +119,7 @@ def _class_weight(op: str, weight: Tensor, rows: Tensor) -> Tensor:
         raise TypeError(f"{op}: weight is {weight.dtype}, expected {rows.dtype} as input is")
     if weight.shape != rows.shape[1:]:
         raise ValueError(f"{op}: weight has shape {weight.shape}, expected {rows.shape[1:]}")
-    return weight.detach()
+    return weight
 
 
 @names_errors

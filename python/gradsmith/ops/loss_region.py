@@ -56,8 +56,8 @@ def _class_focal(x: Tensor, target: Tensor, alpha: Any, gamma: float) -> Tensor:
         return losses
     if array_of(_FOCAL, alpha, "alpha").shape != x.shape[1:2]:
         raise ValueError(f"{_FOCAL}: alpha has shape {alpha.shape}, expected {x.shape[1:2]}")
-    weights: Tensor = alpha.detach().to(x.dtype)
-    return losses * weights[labels]
+    weights: Tensor = alpha.to(x.dtype)[labels]
+    return losses * weights
 
 
 @names_errors

@@ -118,7 +118,7 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
     (gemm_products, "vdot inner ger addmv addbmm addr kron cross"),
     (diagonal, "diagonal diag diag_embed diagflat diagonal_scatter trace tril triu"),
     (linalg_factor, "cholesky"),
-    (linalg_older, "norm inverse pinverse qr svd"),
+    (linalg_older, "norm inverse pinverse qr svd lu lu_solve"),
     (linalg_power, "matrix_exp matrix_power"),
     (linalg_solve, "det inv slogdet logdet cholesky_solve cholesky_inverse"),
     (

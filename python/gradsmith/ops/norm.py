@@ -20,7 +20,7 @@ from gradsmith.ops.options import check_flag, check_int, check_number, names_err
 from gradsmith.ops.reduce import mean
 from gradsmith.ops.reduce_moments import var
 from gradsmith.ops.shape import sizes
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.tensor import Tensor, array_of, constant_array_of, wrap
 
 
 def _optional_array(op: str, x: Tensor | None, argument: str) -> Array | None:
@@ -90,8 +90,8 @@ def _batch_norm(
         x,
         _optional_array(op, weight, "weight"),
         _optional_array(op, bias, "bias"),
-        _optional_array(op, running_mean, "running_mean"),
-        _optional_array(op, running_var, "running_var"),
+        None if running_mean is None else constant_array_of(op, running_mean, "running_mean"),
+        None if running_var is None else constant_array_of(op, running_var, "running_var"),
         check_flag(op, "training", training),
         momentum,
         eps,
@@ -129,8 +129,8 @@ def batch_norm(
         eps: added to the variance.
 
     Raises:
-        ValueError: a shape does not fit, training has one value per channel, or evaluation lacks
-            running statistics.
+        ValueError: a shape does not fit, training has one value per channel, evaluation lacks
+            running statistics, or these require a gradient.
         TypeError: a dtype does not fit.
     """
     return _batch_norm(
@@ -337,7 +337,7 @@ def group_norm(
 
 def _update_running(op: str, input: Tensor, running: Tensor, batch: Tensor, share: float) -> None:
     """Move running statistics (C) towards the mean over the batch of each sample's (N, C)."""
-    if array_of(op, running, "running statistics").shape != (input.shape[1],):
+    if constant_array_of(op, running, "running statistics").shape != (input.shape[1],):
         raise ValueError(
             f"{op}: running statistics have shape {running.shape}, expected ({input.shape[1]},)"
         )

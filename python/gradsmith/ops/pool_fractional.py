@@ -38,20 +38,66 @@ def _pooled_size(
 ) -> tuple[int, ...]:
     if (size is None) == (ratio is None):
         raise ValueError(f"{op}: expected either output_size or output_ratio")
+    n = len(plane)
     if size is None:
-        ratios = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio, ratio)
-        if len(ratios) != 2 or any(
+        ratios = tuple(ratio) if isinstance(ratio, (tuple, list)) else (ratio,) * n
+        if len(ratios) != n or any(
             not 0 < check_number(op, "output_ratio", each) < 1 for each in ratios
         ):
             raise ValueError(f"{op}: output_ratio is {ratio}, expected numbers between 0 and 1")
-        size = [int(n * each) for n, each in zip(plane, ratios, strict=True)]
-    sizes = check_sizes(op, "output_size", size, 2)
-    if any(n + k - 1 > whole for n, k, whole in zip(sizes, kernel, plane, strict=True)):
+        size = [int(whole * each) for whole, each in zip(plane, ratios, strict=True)]
+    sizes = check_sizes(op, "output_size", size, n)
+    if any(count + k - 1 > whole for count, k, whole in zip(sizes, kernel, plane, strict=True)):
         raise ValueError(
             f"{op}: output_size {sizes} with kernel_size {kernel} does not fit into a plane of "
             f"{plane}"
         )
     return sizes
+
+
+def _pooled(
+    op: str,
+    n: int,
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None,
+    output_ratio: float | Sequence[float] | None,
+    return_indices: bool,
+    given: Tensor | None,
+) -> Any:
+    """Return the maxima over windows in n dimensions, and their places if asked for."""
+    array = array_of(op, input)
+    check_flag(op, "return_indices", return_indices)
+    if array.ndim not in (n + 1, n + 2):
+        raise ValueError(
+            f"{op}: input has shape {array.shape}, expected {n + 1} or {n + 2} dimensions"
+        )
+    plane, lead = array.shape[-n:], ((1,) * (n + 2 - array.ndim) + array.shape)[:2]
+    kernel = check_sizes(op, "kernel_size", kernel_size, n)
+    size = _pooled_size(op, plane, kernel, output_size, output_ratio)
+    samples = _samples(op, (*lead, n), input, given)
+    places: Any = np.zeros(lead + (1,) * (2 * n), dtype=np.int64)
+    for axis, sample in enumerate(_in_order_of_axes(samples, n)):
+        starts = _starts(sample, plane[axis], size[axis], kernel[axis])
+        steps = starts[..., None] + np.arange(kernel[axis])  # (N, C, windows, cells)
+        shape = [1] * (2 * n)
+        shape[axis], shape[n + axis] = size[axis], kernel[axis]
+        places = places * plane[axis] + steps.reshape(*lead, *shape)
+    cells = (*lead, math.prod(size), math.prod(kernel))
+    windows = wrap(like(places.reshape(cells), array))
+    planes = reshape(input, (*lead, math.prod(plane)))
+    seen = gather(planes.detach(), 2, reshape(windows, (*lead, cells[2] * cells[3])))
+    best = argmax(reshape(seen, cells), -1, keepdim=True)
+    winners = squeeze(gather(windows, -1, best), -1)
+    shape_out = (*array.shape[:-n], *size)
+    result = reshape(gather(planes, 2, winners), shape_out)
+    return (result, reshape(winners, shape_out)) if return_indices else result
+
+
+def _in_order_of_axes(samples: Array, n: int) -> list[Array]:
+    """Return the samples of each dimension: of a plane the width comes first, as in PyTorch."""
+    parts = [samples[..., axis] for axis in range(n)]
+    return parts[::-1] if n == 2 else parts
 
 
 @names_errors
@@ -78,37 +124,48 @@ def fractional_max_pool2d(
         ValueError: not one of size and ratio is given, or the windows do not fit.
         TypeError: an option is no number.
     """
-    op = "fractional_max_pool2d"
-    array = array_of(op, input)
-    check_flag(op, "return_indices", return_indices)
-    if array.ndim not in (3, 4):
-        raise ValueError(f"{op}: input has shape {array.shape}, expected 3 or 4 dimensions")
-    plane, lead = array.shape[-2:], ((1,) * (4 - array.ndim) + array.shape)[:2]
-    kernel = check_sizes(op, "kernel_size", kernel_size, 2)
-    size = _pooled_size(op, plane, kernel, output_size, output_ratio)
-    samples = _samples(op, lead, input, _random_samples)
-    rows = _starts(samples[..., 1], plane[0], size[0], kernel[0])[..., None] + np.arange(kernel[0])
-    columns = _starts(samples[..., 0], plane[1], size[1], kernel[1])[..., None]
-    columns = columns + np.arange(kernel[1])
-    places = rows[:, :, :, None, :, None] * plane[1] + columns[:, :, None, :, None, :]
-    cells = (*lead, math.prod(size), math.prod(kernel))
-    windows = wrap(like(places.reshape(cells), array))
-    planes = reshape(input, (*lead, math.prod(plane)))
-    seen = gather(planes.detach(), 2, reshape(windows, (*lead, cells[2] * cells[3])))
-    best = argmax(reshape(seen, cells), -1, keepdim=True)
-    winners = squeeze(gather(windows, -1, best), -1)
-    shape = (*array.shape[:-2], *size)
-    result = reshape(gather(planes, 2, winners), shape)
-    return (result, reshape(winners, shape)) if return_indices else result
+    return _pooled(
+        *("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio),
+        *(return_indices, _random_samples),
+    )
 
 
-def _samples(op: str, lead: tuple[int, ...], input: Tensor, given: Tensor | None) -> Array:
+@names_errors
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None = None,
+    output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """Return the maxima over windows of volumes that lie at random (see `fractional_max_pool2d`).
+
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W).
+        kernel_size: size of the window, one int or one per dimension.
+        output_size: D_out, H_out and W_out; or
+        output_ratio: their share of D, H and W, between 0 and 1.
+        return_indices: also return the flat index (int64) of each maximum in its volume.
+        _random_samples: (N, C, 3) in [0, 1), drawn from the default generator if None.
+
+    Raises:
+        ValueError: not one of size and ratio is given, or the windows do not fit.
+        TypeError: an option is no number.
+    """
+    return _pooled(
+        *("fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio),
+        *(return_indices, _random_samples),
+    )
+
+
+def _samples(op: str, shape: tuple[int, ...], input: Tensor, given: Tensor | None) -> Array:
     dtype = float32 if input.dtype == bfloat16 else input.dtype
     if given is None:
-        return on_host(rand((*lead, 2), dtype=dtype)._array)
+        return on_host(rand(shape, dtype=dtype)._array)
     samples = on_host(array_of(op, given, "_random_samples")).astype(dtype)
-    if samples.shape != (*lead, 2):
-        raise ValueError(f"{op}: _random_samples has shape {samples.shape}, expected {(*lead, 2)}")
+    if samples.shape != shape:
+        raise ValueError(f"{op}: _random_samples has shape {samples.shape}, expected {shape}")
     if not np.isfinite(samples).all():
         raise ValueError(f"{op}: _random_samples holds NaN or infinity, expected numbers in [0, 1)")
     return samples

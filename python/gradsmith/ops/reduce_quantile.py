@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import float64, int64, like, on_host
 from gradsmith.ops.creation import full
 from gradsmith.ops.elementwise import as_floating, eq, floor_divide, isnan, mul, sub, to, where
@@ -96,6 +97,7 @@ def _quantile(
     return out if isinstance(q, Tensor) and q.ndim else reshape(out, out.shape[1:])
 
 
+@in_float32
 @names_errors
 def quantile(
     input: Tensor,
@@ -126,6 +128,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, ignores_nan=False)
 
 
+@in_float32
 @names_errors
 def nanquantile(
     input: Tensor,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32, like
 from gradsmith.ops.elementwise import add, mul, to
 from gradsmith.ops.indexing import index_select
@@ -193,6 +194,7 @@ def _interpolated(
     return to(x, input.dtype)
 
 
+@in_float32
 @names_errors
 def interpolate(
     input: Tensor,

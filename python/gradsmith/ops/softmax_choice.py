@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradsmith.autograd import Node, record
+from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import EXTENSIONS, bfloat16, float32
 from gradsmith.ops.elementwise import add, as_floating, div, neg, to
 from gradsmith.ops.elementwise_math import log
@@ -36,6 +37,7 @@ def _straight_through_backward(node: Node, dy: Tensor) -> Any:
     return (dy,)
 
 
+@in_float32
 @names_errors
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1

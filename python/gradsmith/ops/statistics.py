@@ -21,6 +21,7 @@ from gradsmith.ops.elementwise import (
     where,
 )
 from gradsmith.ops.elementwise_math import sqrt, square
+from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import clamp, clamp_min
 from gradsmith.ops.gemm import matmul
 from gradsmith.ops.linalg_norm import vector_norm
@@ -121,7 +122,7 @@ def corrcoef(input: Tensor) -> Tensor:
 @names_errors
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """Return the p-norm of ``input - other``, which broadcast."""
-    return vector_norm(sub(input, other), p)
+    return vector_norm(sub(*floating_operands("dist", input, other)), p)
 
 
 def _euclidean_backward(node: Node, dy: Tensor) -> Any:

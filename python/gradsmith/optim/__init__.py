@@ -5,6 +5,7 @@ from gradsmith.optim import lr_scheduler as lr_scheduler
 from gradsmith.optim import search as search
 from gradsmith.optim import swa_utils as swa_utils
 from gradsmith.optim.adadelta import Adadelta as Adadelta
+from gradsmith.optim.adafactor import Adafactor as Adafactor
 from gradsmith.optim.adagrad import Adagrad as Adagrad
 from gradsmith.optim.adam import Adam as Adam
 from gradsmith.optim.adam import AdamW as AdamW
@@ -14,6 +15,7 @@ from gradsmith.optim.conjugate_gradient import ConjugateGradient as ConjugateGra
 from gradsmith.optim.lbfgs import BFGS as BFGS
 from gradsmith.optim.lbfgs import LBFGS as LBFGS
 from gradsmith.optim.lion import Lion as Lion
+from gradsmith.optim.muon import Muon as Muon
 from gradsmith.optim.nadam import NAdam as NAdam
 from gradsmith.optim.newton import Newton as Newton
 from gradsmith.optim.optimizer import Optimizer as Optimizer

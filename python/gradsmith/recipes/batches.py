@@ -10,8 +10,10 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.nn import Module
+from gradsmith.ops.creation import arange
 from gradsmith.optim import AdamW, lr_scheduler
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 
 
@@ -39,17 +41,22 @@ def fit_batches(
     """
     optimizer = AdamW(model.parameters(), lr=rate)
     schedule = lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-    state = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    for epoch in run.rounds(epochs, state):
-        rng = np.random.default_rng((run.seed, epoch))
-        order = rng.permutation(count)
-        total = 0.0
-        for number, begin in enumerate(range(0, count, batch_size)):
-            samples = order[begin : begin + batch_size]
-            optimizer.zero_grad()
-            loss = loss_of(Batch(samples, number, rng))
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(samples)
+    last: Batch | None = None
+
+    def step(samples: Tensor) -> dict[str, float]:
+        nonlocal last
+        if last is None:
+            rng = np.random.default_rng((run.seed, schedule.last_epoch))
+            last = Batch(samples.cpu().numpy(), 0, rng)
+        else:
+            last = Batch(samples.cpu().numpy(), last.number + 1, last.rng)
+        return {"loss": minimise(optimizer, loss_of(last))}
+
+    def after(epoch: int) -> None:
+        nonlocal last
+        last = None
         schedule.step()
-        run.log(loss=total / count)
+
+    states = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    data = [arange(count)]
+    train(run, step, data, states, epochs=epochs, batch_size=batch_size, after=after)

@@ -19,7 +19,7 @@ class Entry:
         group: the heading it stands under.
         summary: one line.
         module: below ``gradsmith.recipes``; its ``main(run)`` is the recipe, ``OPTIONS`` its own
-            options with their defaults.
+            options with their defaults, ``STANDARD`` the standard set that it knows.
     """
 
     name: str
@@ -31,6 +31,12 @@ class Entry:
         """Return the recipe's function and its options with their defaults."""
         module = importlib.import_module(f"gradsmith.recipes.{self.module}")
         return module.main, getattr(module, "OPTIONS", {})
+
+    @property
+    def standard(self) -> str | None:
+        """The standard data set that the recipe knows, if any."""
+        module = importlib.import_module(f"gradsmith.recipes.{self.module}")
+        return getattr(module, "STANDARD", None)
 
 
 def _group(group: str, *rows: tuple[str, str, str]) -> list[Entry]:
@@ -435,7 +441,7 @@ RECIPES = (
         ),
         ("siamese", "few_shot.siamese", "Two copies of a net tell same from different"),
         ("prototypical", "few_shot.prototypical", "New classes from few samples by their means"),
-        ("maml", "few_shot.maml", "Weights from which one step learns a new task"),
+        ("maml", "few_shot.maml", "Weights from which a few steps learn new digits"),
         ("capsule", "few_shot.capsule", "A vector per class by routing of agreement"),
         ("spiking", "few_shot.spiking", "Integrate-and-fire neurons read digits from spikes"),
         ("graph", "few_shot.graph", "Graph convolution and message passing (option layer)"),

@@ -30,13 +30,19 @@ def train(
     *,
     epochs: int,
     batch_size: int = 64,
+    drop_last: bool = False,
     stage: str = "",
+    after: Callable[[int], None] | None = None,
 ) -> None:
     """Call ``step(*batch)`` for shuffled batches of the data and log the means of what it returns.
 
-    ``states`` are the models and optimisers, which a run that resumes gets back.
+    The orders depend on the run's seed and the epoch alone. ``states`` are the models and
+    optimisers, which a run that resumes gets back; ``drop_last`` leaves out what does not fill a
+    batch; ``after`` is called with the number of each epoch at its end.
     """
-    loader = DataLoader(TensorDataset(*data), batch_size, shuffle=True, seed=run.seed)
+    loader = DataLoader(
+        TensorDataset(*data), batch_size, shuffle=True, drop_last=drop_last, seed=run.seed
+    )
     prefix = f"{stage}/" if stage else ""
     for epoch in run.rounds(epochs, states, stage=stage):
         loader.set_epoch(epoch)
@@ -45,3 +51,5 @@ def train(
             for name, value in step(*(each.to(run.device) for each in batch)).items():
                 means[name].update(value, len(batch[0]))
         run.log(**{prefix + name: mean.result() for name, mean in means.items()})
+        if after is not None:
+            after(epoch)

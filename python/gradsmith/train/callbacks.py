@@ -40,7 +40,9 @@ class Callback:
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Take ``epochs``, ``steps`` (batches per epoch or None) and ``verbose``."""
+        """Take ``epochs``, ``steps`` (batches per epoch or None) and ``verbose``; of `fit` also
+        ``accumulate_grad_batches``, and whether it ``validates``.
+        """
         self.params = params
 
     def state_dict(self) -> dict[str, Any]:
@@ -199,6 +201,11 @@ class Monitor:
             )
         return logs[self._name]
 
+    def is_left_out(self, logs: Logs | None, params: dict[str, Any]) -> bool:
+        """Whether it is a value of the validation, which comes after other epochs than this."""
+        awaited = self._name.startswith("val_") and params.get("validates", False)
+        return awaited and not any(name.startswith("val_") for name in logs or {})
+
     def is_better(self, value: float, best: float) -> bool:
         """Whether ``value`` is better than ``best`` by more than the least difference."""
         return (value - best) * self._sign > self._min_delta
@@ -251,6 +258,8 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare with the best epoch so far."""
+        if self._monitor.is_left_out(logs, self.params):
+            return
         value = self._monitor.value(logs)
         if epoch < self.start_from_epoch:
             return

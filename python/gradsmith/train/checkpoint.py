@@ -51,6 +51,8 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the file of this epoch, if there is one."""
         if self.save_best_only:
+            if self._monitor.is_left_out(logs, self.params):
+                return
             value = self._monitor.value(logs)
             if not self._monitor.is_better(value, self.best):
                 return

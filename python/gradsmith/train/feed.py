@@ -231,6 +231,21 @@ def batches_of(loader: DataLoader) -> int | None:
         return None
 
 
+def check_enough(op: str, argument: str, loader: DataLoader, steps: int | None) -> None:
+    """Check that a loader of a known length has that many batches; ValueError if not."""
+    there = batches_of(loader)
+    if steps is not None and there is not None and steps > there:
+        raise ValueError(f"{op}: {argument} is {steps}, expected at most {there}, all batches")
+
+
+def check_taken(op: str, batches: int, steps: int | None) -> None:
+    """Check that a pass gave the batches that were asked for; ValueError if not."""
+    if batches == 0:
+        raise ValueError(f"{op}: the data gave no batch")
+    if steps is not None and batches < steps:
+        raise ValueError(f"{op}: the data gave {batches} batches, expected {steps}")
+
+
 def split_validation(
     x: Any, y: Any, fraction: float, dtype: DType, sample_weight: Any = None
 ) -> tuple[Dataset[Any], Dataset[Any]]:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gradsmith.autograd import no_grad
@@ -16,6 +17,7 @@ from gradsmith.train.batches import results
 from gradsmith.train.callbacks import Callback, CallbackList, History
 from gradsmith.train.compiling import compiled
 from gradsmith.train.modes import mode
+from gradsmith.train.plan import Plan, check_steps
 from gradsmith.train.progress import Progress, ProgressBar, resolve_verbose
 from gradsmith.train.resume import Checkpointer, read, restore
 from gradsmith.train.steps import Steps
@@ -36,12 +38,6 @@ def _validation_loader(model: Module, data: Any, batch_size: int) -> DataLoader:
     )
 
 
-def _check_epochs(epochs: Any, initial_epoch: Any) -> None:
-    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"fit: {name} is {value!r}, expected an int >= 0")
-
-
 def fit(
     model: Module,
     x: Any,
@@ -56,6 +52,10 @@ def fit(
     class_weight: Any = None,
     sample_weight: Any = None,
     initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int | Collection[int] = 1,
     seed: int | None = None,
     accumulate_grad_batches: int = 1,
     resume: str | os.PathLike[str] | None = None,
@@ -85,18 +85,25 @@ def fit(
         sample_weight: (N,), factor of the loss of each sample, with arrays only. A weighted loss is
             the mean over the samples of weight times loss.
         initial_epoch: the epoch to begin at, when training is resumed.
+        steps_per_epoch: batches of an epoch, where it is no pass over the data: the next epoch goes
+            on with the batch after them, and a pass that ends is followed by the next one.
+        validation_steps: validate on the first batches of the validation data, so many of them.
+        validation_batch_size: samples per batch of validation; None: ``batch_size``.
+        validation_freq: validate after every so many epochs, or after the epochs of these numbers,
+            counted from 1.
         seed: fixes the orders; None: the library's generator (`gradsmith.manual_seed`).
         accumulate_grad_batches: batches per step of the optimiser; the gradient is that of one
             batch of all their samples.
         resume: a file that a `Checkpointer` writes; if it is there, training goes on from it and
-            ends with the bits of a run that was never interrupted.
+            ends with the bits of a run that was never interrupted. Callbacks may be added, and
+            those that keep no state left out.
 
     Raises:
         RuntimeError: the model is not compiled.
         ValueError, TypeError: data or options do not fit.
     """
     settings = compiled("fit", model)
-    _check_epochs(epochs, initial_epoch)
+    plan = Plan.checked(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq)
     if not isinstance(accumulate_grad_batches, int) or accumulate_grad_batches < 1:
         raise ValueError(
             f"fit: accumulate_grad_batches is {accumulate_grad_batches!r}, expected a positive int"
@@ -115,21 +122,23 @@ def fit(
         loader.set_epoch(initial_epoch)
     validation = None
     if validation_data is not None:
-        validation = _validation_loader(model, validation_data, batch_size)
+        size = batch_size if validation_batch_size is None else validation_batch_size
+        validation = _validation_loader(model, validation_data, size)
+        feed.check_enough("fit", "validation_steps", validation, validation_steps)
     history = History()
     parts = _callbacks(model, callbacks, history, resolve_verbose(verbose))
+    object.__setattr__(model, "history", history)
+    steps = Steps(model, settings, accumulate_grad_batches, class_weight)
+    training = Training(model, settings, steps, loader, validation, parts, plan)
     parts.set_params(
         {
             "epochs": epochs,
-            "steps": feed.batches_of(loader),
+            "steps": training.steps_of_epoch,
             "verbose": verbose,
             "accumulate_grad_batches": accumulate_grad_batches,
+            "validates": validation is not None,
         }
     )
-    object.__setattr__(model, "history", history)
-    steps = Steps(model, settings, accumulate_grad_batches, class_weight)
-    span = range(initial_epoch, epochs)
-    training = Training(model, settings, steps, loader, validation, parts, span)
     objects: dict[str, Any] = {}
     for callback in parts.callbacks:
         if isinstance(callback, Checkpointer):
@@ -160,27 +169,42 @@ def evaluate(
     y: Any = None,
     batch_size: int = 32,
     verbose: int | str = "auto",
-    return_dict: bool = False,
     sample_weight: Any = None,
+    steps: int | None = None,
+    return_dict: bool = False,
 ) -> Any:
     """Return the loss and the metrics over data, exact for a last batch of any size.
 
     A dict by name with ``return_dict``, else the list [loss, metrics...], or the loss alone if
-    there are no metrics. Data and ``sample_weight`` are as in `fit`.
+    there are no metrics. Data and ``sample_weight`` are as in `fit`; ``steps`` takes the first so
+    many batches alone.
 
     Raises:
         RuntimeError: the model is not compiled.
-        ValueError, TypeError: data do not fit.
+        ValueError, TypeError: data do not fit, or have fewer batches.
     """
     settings = compiled("evaluate", model)
     loader = feed.loader_for("evaluate", model, x, y, batch_size, sample_weight=sample_weight)
-    with Progress("evaluate", resolve_verbose(verbose), feed.batches_of(loader)) as bar:
-        logs = measure("evaluate", model, settings, loader, bar)
+    taken = _checked_steps("evaluate", loader, steps)
+    with Progress("evaluate", resolve_verbose(verbose), taken) as bar:
+        logs = measure("evaluate", model, settings, loader, bar, steps)
         bar.finish(logs)
     return results(logs, return_dict)
 
 
-def predict(model: Module, x: Any, batch_size: int = 32, verbose: int | str = "auto") -> Any:
+def _checked_steps(op: str, loader: DataLoader, steps: Any) -> int | None:
+    """Return the number of batches that a pass takes, or None where the data do not know."""
+    feed.check_enough(op, "steps", loader, check_steps(op, "steps", steps))
+    return steps or feed.batches_of(loader)
+
+
+def predict(
+    model: Module,
+    x: Any,
+    batch_size: int = 32,
+    verbose: int | str = "auto",
+    steps: int | None = None,
+) -> Any:
     """Return the outputs for all samples: a tensor (N, ...), or a list or dict of them.
 
     Args:
@@ -189,26 +213,27 @@ def predict(model: Module, x: Any, batch_size: int = 32, verbose: int | str = "a
             (inputs, targets) the targets are left out.
         batch_size: samples per call; a DataLoader has its own.
         verbose: as in `fit`.
+        steps: take the first so many batches alone.
 
     Raises:
-        ValueError, TypeError: data do not fit.
+        ValueError, TypeError: data do not fit, or have fewer batches.
     """
     loader = feed.loader_for("predict", model, x, None, batch_size)
+    taken = _checked_steps("predict", loader, steps)
     pairs = feed.is_dataset(x)
     outputs = []
     silent_or_bar = resolve_verbose(verbose) % 2
     with (
         mode(model, False),
         no_grad(),
-        Progress("predict", silent_or_bar, feed.batches_of(loader)) as bar,
+        Progress("predict", silent_or_bar, taken) as bar,
     ):
-        for batch in loader:
+        for batch in itertools.islice(loader, steps):
             if pairs and isinstance(batch, (list, tuple)):
                 batch = batch[0]
             outputs.append(feed.call(model, feed.to_device(model, batch)))
             bar.step(dict)
-    if not outputs:
-        raise ValueError("predict: the data gave no batch")
+    feed.check_taken("predict", len(outputs), steps)
     return _joined(outputs)
 
 

@@ -136,8 +136,12 @@ class ReduceLROnPlateau(_RateCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare with the best epoch so far."""
-        value = self._monitor.value(logs)
+        left_out = self._monitor.is_left_out(logs, self.params)
         self._note(logs)
+        if not left_out:
+            self._compare(epoch, self._monitor.value(logs))
+
+    def _compare(self, epoch: int, value: float) -> None:
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
             self.wait = 0

@@ -18,6 +18,7 @@ from gradsmith import io, random
 from gradsmith.nn import Module
 from gradsmith.tensor import Tensor
 from gradsmith.train.callbacks import Callback, Logs
+from gradsmith.train.progress import Progress
 from gradsmith.train.training import Training
 
 _VERSION = 1
@@ -28,8 +29,28 @@ def _transient_buffers(model: Module) -> dict[str, Tensor]:
     return {name: buffer for name, buffer in model.named_buffers() if name not in kept}
 
 
-def _names(callbacks: list[Callback]) -> list[str]:
-    return [type(callback).__name__ for callback in callbacks]
+def _name(callback: Callback) -> str:
+    # The progress of `fit` itself and one that was given in its place are one thing.
+    return Progress.__name__ if isinstance(callback, Progress) else type(callback).__name__
+
+
+def _restore_callbacks(callbacks: list[Callback], names: list[str], states: list[Any]) -> None:
+    """Hand each callback the state of the one of its class; of several, in their order.
+
+    Those that were not there before begin anew. Those that are gone must have had no state.
+    """
+    waiting: dict[str, list[Any]] = {}
+    for name, state in zip(names, states, strict=True):
+        waiting.setdefault(name, []).append(state)
+    for callback in callbacks:
+        if waiting.get(_name(callback)):
+            callback.load_state_dict(waiting[_name(callback)].pop(0))
+    lost = [name for name, states in waiting.items() if any(states)]
+    if lost:
+        raise ValueError(
+            f"fit: the checkpoint has the state of a callback of the class {lost[0]}, expected one "
+            f"among {[_name(callback) for callback in callbacks]}"
+        )
 
 
 def capture(training: Training, objects: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +70,7 @@ def capture(training: Training, objects: Mapping[str, Any]) -> dict[str, Any]:
         "optimizer": training.settings.optimizer.state_dict(),
         "meters": training.meters.state_dict(),
         "scaler": None if scaler is None else scaler.state_dict(),
-        "callback_names": _names(callbacks),
+        "callback_names": [_name(callback) for callback in callbacks],
         "callbacks": [callback.state_dict() for callback in callbacks],
         "objects": {name: each.state_dict() for name, each in objects.items()},
     }
@@ -59,14 +80,8 @@ def restore(training: Training, state: dict[str, Any], objects: Mapping[str, Any
     """Put a training where `capture` was called.
 
     Raises:
-        ValueError: the model, the data, the callbacks or the objects are others.
+        ValueError: the model, the data or the objects are others, or a callback is missing.
     """
-    callbacks = training.callbacks.callbacks
-    if state["callback_names"] != _names(callbacks):
-        raise ValueError(
-            f"fit: the checkpoint was written with the callbacks {state['callback_names']}, "
-            f"expected the same, got {_names(callbacks)}"
-        )
     if (state["validation"] is None) != (training.validation is None):
         raise ValueError("fit: of the checkpoint and this call, one has validation data")
     if set(state["objects"]) != set(objects):
@@ -81,8 +96,8 @@ def restore(training: Training, state: dict[str, Any], objects: Mapping[str, Any
     training.meters.load_state_dict(state["meters"])
     if training.settings.scaler is not None and state["scaler"] is not None:
         training.settings.scaler.load_state_dict(state["scaler"])
-    for callback, saved in zip(callbacks, state["callbacks"], strict=True):
-        callback.load_state_dict(saved)
+    callbacks = training.callbacks.callbacks
+    _restore_callbacks(callbacks, state["callback_names"], state["callbacks"])
     for name, each in objects.items():
         each.load_state_dict(state["objects"][name])
     training.epoch, training.step = state["epoch"], state["step"]
@@ -117,9 +132,10 @@ class Checkpointer(Callback):
         model.fit(x, y, epochs=20, callbacks=[Checkpointer("run.gs", every=100)], resume="run.gs")
 
     Callbacks of your own that keep a state give it as `state_dict` and take it by
-    `load_state_dict`. Objects that only your program knows of, such as a schedule that it
-    steps itself, are given by name. While gradients are accumulated, writing waits for the
-    optimiser's step.
+    `load_state_dict`. When training goes on, each gets the state of the one of its class; new ones
+    begin anew, and one with a state must not be missing. Objects that only your program knows of,
+    such as a schedule that it steps itself, are given by name. While gradients are accumulated,
+    writing waits for the optimiser's step.
 
     Args:
         path: the file.

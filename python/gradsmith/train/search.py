@@ -133,6 +133,7 @@ class _Search:
         self, op: str, build: Builder, x: Any, y: Any, monitor: str, mode: str, options: Params
     ) -> None:
         self.monitor = Monitor(op, monitor, mode)
+        self._watched = monitor
         self.result = SearchResult()
         self._build = build
         self._data = (x, y)
@@ -143,7 +144,8 @@ class _Search:
         model = self._build(**params)
         history = fit(model, *self._data, **self._options).history
         value = self.monitor.worst
-        for epoch in range(len(next(iter(history.values()), []))):
+        # Values of the validation may be of some epochs alone.
+        for epoch in range(len(history.get(self._watched) or history.get("loss", []))):
             logs = {name: values[epoch] for name, values in history.items() if epoch < len(values)}
             now = self.monitor.value(logs)
             value = now if self.monitor.is_better(now, value) else value

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from gradsmith.autograd import no_grad
 from gradsmith.data import DataLoader
@@ -12,6 +14,7 @@ from gradsmith.train import feed
 from gradsmith.train.callbacks import CallbackList
 from gradsmith.train.compiling import Compiled
 from gradsmith.train.modes import mode
+from gradsmith.train.plan import Plan
 from gradsmith.train.progress import Progress
 from gradsmith.train.steps import Logs, Meters, Steps, forward
 
@@ -25,6 +28,9 @@ class Training:
     Attributes:
         epoch: the epoch it is in; after the last event of an epoch, the next one.
         step: the number of batches of the epoch that are done.
+
+    An epoch is a pass over the data. With ``plan.steps_per_epoch`` it is so many batches, and the
+    next one goes on in the data where it stopped, from pass to pass.
     """
 
     def __init__(
@@ -35,7 +41,7 @@ class Training:
         loader: DataLoader,
         validation: DataLoader | None,
         callbacks: CallbackList,
-        epochs: range,
+        plan: Plan,
     ) -> None:
         """Stand before the first epoch."""
         self.model = model
@@ -45,9 +51,10 @@ class Training:
         self.validation = validation
         self.callbacks = callbacks
         self.meters = Meters(settings)
-        self.epoch = epochs.start
+        self.plan = plan
+        self.epoch = plan.epochs.start
         self.step = 0
-        self._end = epochs.stop
+        self._stream: Iterator[Any] | None = None  # of passes that go on from epoch to epoch
 
     def run(self, restore: Restore | None = None, in_epoch: bool = False) -> None:
         """Train to the end; ``restore`` goes to a saved place first, which lies within an epoch
@@ -62,7 +69,7 @@ class Training:
             self.callbacks.on_train_begin()
             if restore is not None and not in_epoch:
                 restore(self)
-            while self.epoch < self._end and not self.callbacks.stop_training:
+            while self.epoch < self.plan.epochs.stop and not self.callbacks.stop_training:
                 self.meters = Meters(self.settings)
                 self.step = 0
                 self.callbacks.on_epoch_begin(self.epoch)
@@ -74,14 +81,15 @@ class Training:
                 ended, self.epoch, self.step = self.epoch, self.epoch + 1, 0
                 self.callbacks.on_epoch_end(ended, logs)
         finally:
+            self._stream = None
             self.callbacks.on_train_end(logs)
 
     def _train_epoch(self) -> Logs:
         """Take the steps of the epoch that are left and return its logs."""
-        last = feed.batches_of(self.loader)
+        last = self.steps_of_epoch
         # A training that goes on may have had the last batch before it was saved.
         ended = self.callbacks.stop_training or (last is not None and self.step >= last)
-        for batch in () if ended else self.loader:
+        for batch in () if ended else self._batches():
             number = self.step
             self.callbacks.on_train_batch_begin(number)
             is_last = last is not None and number + 1 == last
@@ -95,24 +103,61 @@ class Training:
             raise ValueError("fit: the data gave no batch")
         return self.meters.logs()
 
+    @property
+    def steps_of_epoch(self) -> int | None:
+        """The number of batches of an epoch, or None for a stream that does not know."""
+        return self.plan.steps_per_epoch or feed.batches_of(self.loader)
+
+    def _batches(self) -> Iterator[Any]:
+        """Return the batches of the epoch that are left."""
+        if self.plan.steps_per_epoch is None:
+            return iter(self.loader)
+        if self._stream is None:
+            self._stream = itertools.chain.from_iterable(self._passes())
+        return itertools.islice(self._stream, self.plan.steps_per_epoch - self.step)
+
+    def _passes(self) -> Iterator[DataLoader]:
+        """Yield the loader pass after pass."""
+        empty = 0
+        while empty < 2:  # after a resume at the end of a pass, nothing of it is left
+            before = (self.epoch, self.step)
+            yield self.loader
+            empty = empty + 1 if (self.epoch, self.step) == before else 0
+        raise ValueError("fit: the data gave no batch")
+
     def _validate(self, logs: Logs) -> None:
         if self.validation is None or self.callbacks.stop_training:
             return
-        measured = measure("fit", self.model, self.settings, self.validation, Progress.silent())
+        if not self.plan.validates(self.epoch):
+            return
+        measured = measure(
+            "fit",
+            self.model,
+            self.settings,
+            self.validation,
+            Progress.silent(),
+            self.plan.validation_steps,
+        )
         logs.update({f"val_{name}": value for name, value in measured.items()})
 
 
-def measure(op: str, model: Module, settings: Compiled, loader: DataLoader, bar: Progress) -> Logs:
-    """Return the loss and the metrics over data."""
+def measure(
+    op: str,
+    model: Module,
+    settings: Compiled,
+    loader: DataLoader,
+    bar: Progress,
+    steps: int | None = None,
+) -> Logs:
+    """Return the loss and the metrics over data, or over its first ``steps`` batches."""
     meters = Meters(settings)
     batches = 0
     with mode(model, False), no_grad():
-        for batch in loader:
+        for batch in itertools.islice(loader, steps):
             inputs, target, weights = feed.to_device(model, feed.split_batch(op, batch))
             output, loss = forward(op, model, settings, inputs, target, weights)
             meters.update(loss.item(), output, target, feed.length_of(inputs))
             batches += 1
             bar.step(meters.logs)
-    if batches == 0:
-        raise ValueError(f"{op}: the data gave no batch")
+    feed.check_taken(op, batches, steps)
     return meters.logs()

@@ -71,6 +71,8 @@ def plot_curves(
     if points is not None:
         across, up = (as_array("plot_curves", "points", each, ndim=1) for each in points)
         ax.scatter(across, up, s=12, color="black", alpha=0.5)
+    if len(curves) > 10:
+        ax.set_prop_cycle(color=pyplot().get_cmap("tab20").colors)
     for name, curve in curves.items():
         if isinstance(curve, tuple):
             across, up = (as_array("plot_curves", name, each, ndim=1) for each in curve)

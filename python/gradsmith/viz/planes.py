@@ -66,8 +66,9 @@ def plot_decision_boundary(
     ax.imshow(
         picture, origin="lower", extent=extent, aspect="auto", alpha=0.35, cmap="tab10", **limits
     )
+    size = min(90.0, max(14.0, 500 / len(points)))  # few points are drawn large
     ax.scatter(
-        *points.T, c=labels, s=14, cmap="tab10", edgecolors="black", linewidths=0.4, **limits
+        *points.T, c=labels, s=size, cmap="tab10", edgecolors="black", linewidths=0.4, **limits
     )
     return ax.figure
 

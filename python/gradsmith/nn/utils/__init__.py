@@ -12,6 +12,10 @@ from gradsmith.nn.utils.convert_parameters import parameters_to_vector as parame
 from gradsmith.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
 from gradsmith.nn.utils.freezing import freeze as freeze
 from gradsmith.nn.utils.freezing import unfreeze as unfreeze
+from gradsmith.nn.utils.fusion import fuse_conv_bn_eval as fuse_conv_bn_eval
+from gradsmith.nn.utils.fusion import fuse_conv_bn_weights as fuse_conv_bn_weights
+from gradsmith.nn.utils.fusion import fuse_linear_bn_eval as fuse_linear_bn_eval
+from gradsmith.nn.utils.fusion import fuse_linear_bn_weights as fuse_linear_bn_weights
 from gradsmith.nn.utils.spectral_norm import remove_spectral_norm as remove_spectral_norm
 from gradsmith.nn.utils.spectral_norm import spectral_norm as spectral_norm
 from gradsmith.nn.utils.weight_norm import remove_weight_norm as remove_weight_norm

@@ -16,7 +16,9 @@ from gradsmith.data import ImageDataset, datasets
 from gradsmith.recipes.convolution.classify import fit_classifier, tell_classifier
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.shapes import KINDS, scenes
+from gradsmith.recipes.standard import CIFAR10, standard_images
 
+STANDARD = CIFAR10
 OPTIONS: dict[str, Any] = {"model": "norm"}
 
 
@@ -51,15 +53,13 @@ def single_shapes(count: int, seed: int) -> ImageDataset:
 
 def images(run: Run) -> tuple[ImageDataset, ImageDataset, float]:
     """Return what to train and to test on, and the accuracy to expect."""
-    if run.settings.data != "offline":
-        try:
-            return datasets.cifar10(split="train"), datasets.cifar10(split="test"), 0.7
-        except FileNotFoundError:
-            if run.settings.data == "standard":
-                raise
+    stand_in = f"scenes of one shape each: {', '.join(KINDS)}"
+    found = standard_images(run, CIFAR10, datasets.cifar10, stand_in)
+    if found:
+        return *found, run.choose(full=0.7, quick=0.2)
     counts = run.choose(full=(3000, 600), quick=(900, 200))
     training, testing = (single_shapes(n, 1000 * run.seed + k) for k, n in enumerate(counts))
-    return training, testing, 0.97
+    return training, testing, run.choose(full=0.97, quick=0.7)
 
 
 def main(run: Run) -> None:
@@ -68,12 +68,8 @@ def main(run: Run) -> None:
     if name not in MODELS:
         raise ValueError(f"option model is {name!r}, expected one of {', '.join(MODELS)}")
     training, testing, goal = images(run)
-    run.text(
-        "Data",
-        f"{len(training)} images of {len(training.classes)} classes: {', '.join(training.classes)}",
-    )
     model = MODELS[name](len(training.classes)).to(run.device)
     fit_classifier(run, model, training, epochs=run.epochs(full=12, quick=2), rate=4e-3)
-    tell_classifier(run, model, testing, at_least=goal, quick=min(goal, 0.7))
+    tell_classifier(run, model, testing, at_least=goal, quick=goal)
     run.picture("images", viz.image_grid(testing.data[:24]), "Images of the test split.")
     run.picture("filters", viz.plot_filters(model[0].weight), "Kernels of the first layer.")

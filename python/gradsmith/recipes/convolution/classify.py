@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,18 @@ from gradsmith.train import LambdaCallback
 
 
 def digits(
-    size: int, border: int = 0, channels: int = 1, shift: int = 0
+    size: int,
+    border: int = 0,
+    channels: int = 1,
+    shift: int = 0,
+    splits: Sequence[ImageDataset] | None = None,
 ) -> tuple[ImageDataset, ImageDataset]:
-    """Return the scanned digits for training, moved by up to ``shift`` pixels, and for testing."""
-    training, testing = (
-        enlarged(datasets.digits(split), size=size, border=border) for split in ("train", "test")
-    )
+    """Return the scanned digits for training, moved by up to ``shift`` pixels, and for testing.
+
+    ``splits``: other images of digits to take, for training and for testing.
+    """
+    splits = splits or (datasets.digits("train"), datasets.digits("test"))
+    training, testing = (enlarged(each, size=size, border=border) for each in splits)
     for each in (training, testing):
         each.data = np.repeat(each.data, channels, axis=1)
     training.transform = transforms.RandomShift(shift) if shift else None

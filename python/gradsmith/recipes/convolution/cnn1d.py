@@ -18,7 +18,7 @@ from gradsmith.recipes.run import Run
 from gradsmith.viz.canvas import new_axes
 
 KINDS = ("sine", "square", "sawtooth", "chirp")
-STEPS = 128
+STEPS, SPANS = 128, 4
 
 
 def wave(kind: int, turns: Array) -> Array:
@@ -46,12 +46,14 @@ def waves(count: int, seed: int, noise: float = 0.3) -> TensorDataset:
 
 
 def network() -> nn.Sequential:
-    """Return three convolutions in time with batch norm, and a mean over time: (N, 1, T)."""
+    """Return three convolutions in time with batch norm, and means of four spans: (N, 1, T)."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((1, 16), (16, 32), (32, 32)):
         convolution = nn.Conv1d(inputs, outputs, 7, padding=3, bias=False)
         layers += [convolution, nn.BatchNorm1d(outputs), nn.ReLU(), nn.MaxPool1d(2)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(32, len(KINDS)))
+    # One mean over all of the time could not tell a chirp, whose pitch changes, from a sine.
+    layers += [nn.AdaptiveAvgPool1d(SPANS), nn.Flatten(), nn.Linear(32 * SPANS, 64), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(64, len(KINDS)))
 
 
 def main(run: Run) -> None:
@@ -59,7 +61,7 @@ def main(run: Run) -> None:
     counts = run.choose(full=(4000, 800), quick=(1600, 300))
     training, testing = (waves(n, 1000 * run.seed + k) for k, n in enumerate(counts))
     model = network().to(run.device)
-    fit_classifier(run, model, training, epochs=run.epochs(full=12, quick=3), rate=1e-2)
+    fit_classifier(run, model, training, epochs=run.epochs(full=12, quick=3), rate=5e-3)
     ax = new_axes(size=(8.0, 4.0))
     signals, labels = (each.numpy() for each in testing.tensors)
     for kind, name in enumerate(KINDS):

@@ -13,11 +13,14 @@ from gradsmith import models, viz
 from gradsmith.recipes.convolution.classify import digits, fit_classifier, tell_classifier
 from gradsmith.recipes.digits_lenet import BATCH_SIZE, LEARNING_RATE, SHIFT
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST, digit_images
+
+STANDARD = MNIST
 
 
 def main(run: Run) -> None:
     """Train and measure."""
-    training, testing = digits(28, border=2, shift=SHIFT)
+    training, testing = digits(28, border=2, shift=SHIFT, splits=digit_images(run))
     model = models.lenet5().to(run.device)
     epochs = run.epochs(full=18, quick=3)
     fit_classifier(run, model, training, epochs=epochs, rate=LEARNING_RATE, batch_size=BATCH_SIZE)

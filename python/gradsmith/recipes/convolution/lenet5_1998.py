@@ -18,8 +18,10 @@ from gradsmith.data.transforms import RandomShift
 from gradsmith.ops.creation import from_numpy
 from gradsmith.recipes.convolution.classify import digits, fit_classifier, judged
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST, digit_images
 from gradsmith.tensor import Tensor
 
+STANDARD = MNIST
 PAPER, INK = -0.1, 1.175
 _MOVE = RandomShift(2)
 
@@ -37,7 +39,7 @@ def accuracy(distances: Tensor, labels: Tensor) -> float:
 
 def main(run: Run) -> None:
     """Train and measure."""
-    training, testing = digits(28, border=2)
+    training, testing = digits(28, border=2, splits=digit_images(run))
     training.transform = lambda image: shaded(_MOVE(image))
     testing.data = shaded(testing.data)
     model = models.lenet5_1998().to(run.device)

@@ -16,4 +16,4 @@ from gradsmith.recipes.run import Run
 def main(run: Run) -> None:
     """Train and measure."""
     model = UNet(CLASSES, 3, width=8, depth=2, padding=True, batch_norm=True).to(run.device)
-    paint(run, model, epochs=run.epochs(full=25, quick=4), at_least=0.9, quick=0.4)
+    paint(run, model, epochs=run.epochs(full=16, quick=4), at_least=0.9, quick=0.4)

@@ -76,7 +76,7 @@ def _fit(run: Run, model: FastRCNN, training: Scenes, proposals: Array) -> None:
         moved = F.smooth_l1_loss(given, wanted, reduction="sum") / len(rows)
         return F.cross_entropy(scores, from_numpy(labels).to(run.device)) + moved
 
-    epochs = run.epochs(full=20, quick=4)
+    epochs = run.epochs(full=14, quick=4)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=IMAGES, rate=3e-3)
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradsmith.data import ImageDataset, datasets, transforms
+from gradsmith.data import ImageDataset, transforms
 from gradsmith.ops.creation import from_numpy
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import digit_images
 from gradsmith.tensor import Tensor
 
 SIDE = 28
@@ -32,17 +33,6 @@ def _rows(digits: ImageDataset) -> tuple[Tensor, Tensor]:
 
 
 def digit_rows(run: Run) -> Rows:
-    """Return MNIST if it is wanted and there, else the 8x8 scans of the package grown to 28x28."""
-    wanted = run.settings.data
-    parts: list[ImageDataset] = []
-    if wanted != "offline":
-        try:
-            download = wanted == "standard"
-            parts = [datasets.mnist(None, split, download) for split in ("train", "test")]
-        except FileNotFoundError:
-            if wanted == "standard":
-                raise
-    source = "MNIST" if parts else "1,797 scans of 8x8, enlarged to 28x28 by bilinear interpolation"
-    run.text("Data", source)
-    parts = parts or [datasets.digits(split) for split in ("train", "test")]
-    return Rows(*_rows(parts[0]), *_rows(parts[1]))
+    """Return MNIST if it is wanted and there, else the scans of the package grown to 28x28."""
+    training, testing = digit_images(run)
+    return Rows(*_rows(training), *_rows(testing))

@@ -16,8 +16,10 @@ from gradsmith.optim import Adam, lr_scheduler
 from gradsmith.recipes.feed_forward.digits import SIDE, digit_rows
 from gradsmith.recipes.options import chosen
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 from gradsmith.train import LambdaCallback
 
+STANDARD = MNIST
 OPTIONS = {"net": "relu"}
 NETS = {
     "relu": partial(models.mlp, [784, 300, 100, 10]),

@@ -5,7 +5,7 @@ Sums of hundreds of such weights push tanh to +-1, a wrong answer costs far more
 each step throws the weights elsewhere. Cures: weights after Glorot (Glorot and Bengio 2010) with a
 smaller rate, clipping the norm of the gradient, ``g *= min(1, c / |g|)`` (Pascanu, Mikolov and
 Bengio 2013), at that rate, and batch normalisation (Ioffe and Szegedy 2015), which does not mind
-how large weights are.
+how large weights are. All rates fall along a cosine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import gradsmith as gs
 from gradsmith import models, nn, viz
 from gradsmith.data import DataLoader, TensorDataset
 from gradsmith.nn.utils import clip_grad_norm_
-from gradsmith.optim import SGD
+from gradsmith.optim import SGD, lr_scheduler
 from gradsmith.recipes.feed_forward.digits import digit_rows
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 
+STANDARD = MNIST
 SIZES = [784, 100, 100, 100, 10]
 VARIANTS: dict[str, dict[str, Any]] = {
     "N(0, 1), rate 1": {"init": "normal", "rate": 1.0},
@@ -42,8 +44,9 @@ def main(run: Run) -> None:
         model = models.mlp(SIZES, nn.Tanh, batch_norm="batch_norm" in options).to(run.device)
         nn.init.initialize(model, {nn.Linear: options["init"], "*bias": "zeros"})
         optimizer = SGD(model.parameters(), lr=options["rate"])
+        schedule = lr_scheduler.CosineAnnealingLR(optimizer, epochs)
         loader = DataLoader(data, 32, shuffle=True, seed=run.seed)
-        states = {"model": model, "optimizer": optimizer, "loader": loader}
+        states = {"model": model, "optimizer": optimizer, "schedule": schedule, "loader": loader}
         for _ in run.rounds(epochs, states, name, stage=name):
             losses, norms = [], []
             for x, y in loader:
@@ -54,6 +57,7 @@ def main(run: Run) -> None:
                 norms.append(clip_grad_norm_(model.parameters(), limit).item())
                 optimizer.step()
                 losses.append(loss.item())
+            schedule.step()
             mean = sum(losses) / len(losses)
             run.log(**{f"{name}/loss": mean, f"{name}/gradient norm": max(norms)})
         model.eval()
@@ -63,13 +67,17 @@ def main(run: Run) -> None:
         rows.append([name, max(norms), losses[-1], accuracies[name]])
     run.table("Variants", ["variant", "largest gradient norm", "loss", "test accuracy"], rows)
     first, *cures = VARIANTS
-    run.figure("test accuracy, N(0, 1) at rate 1: fails", accuracies[first], at_most=0.6)
+    run.figure("test accuracy, N(0, 1) at rate 1: fails", accuracies[first], at_most=0.3)
     run.figure("its largest gradient norm", rows[0][1], at_least=20.0)
     for name in cures:
-        goals = (0.82, 0.75) if "batch" in name else (0.93, 0.8)
+        goals = (0.92, 0.85) if "batch" in name else (0.95, 0.9)
         run.figure(
             f"test accuracy, {name}: cured", accuracies[name], at_least=goals[0], quick=goals[1]
         )
     curves = {name: run.history[f"{name}/loss"] for name in VARIANTS}
     picture = viz.plot_curves(curves, xlabel="epoch", ylabel="loss", yscale="log")
-    run.picture("losses", picture, "The first one is thrown about; the others fall.")
+    run.picture(
+        "losses",
+        picture,
+        "The first is thrown about and ends at guessing; the others fall.",
+    )

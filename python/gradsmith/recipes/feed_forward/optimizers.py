@@ -15,7 +15,9 @@ import gradsmith as gs
 from gradsmith import metrics, models, optim, viz
 from gradsmith.recipes.feed_forward.digits import digit_rows
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 
+STANDARD = MNIST
 OPTIMIZERS = {
     "SGD": partial(optim.SGD, lr=0.02),
     "momentum": partial(optim.SGD, lr=0.02, momentum=0.9),

@@ -17,7 +17,9 @@ from gradsmith.nn.constraints import MaxNorm, after_step
 from gradsmith.optim import Adam
 from gradsmith.recipes.feed_forward.digits import digit_rows
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 
+STANDARD = MNIST
 OPTIONS = {"samples": 800, "wrong": 0.4}
 LIMIT = 0.5
 VARIANTS = {

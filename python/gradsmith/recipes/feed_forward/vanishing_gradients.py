@@ -16,7 +16,9 @@ from gradsmith import metrics, models, nn, train, viz
 from gradsmith.optim import SGD
 from gradsmith.recipes.feed_forward.digits import Rows, digit_rows
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.standard import MNIST
 
+STANDARD = MNIST
 OPTIONS = {"depth": 12}
 WIDTH = 64
 

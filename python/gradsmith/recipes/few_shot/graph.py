@@ -19,6 +19,7 @@ from gradsmith.nn import functional as F
 from gradsmith.ops.creation import eye, from_numpy, zeros
 from gradsmith.ops.joining import cat
 from gradsmith.optim import Adam
+from gradsmith.recipes.curves import plot_stages
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
@@ -143,4 +144,4 @@ def main(run: Run) -> None:
     run.figure("gain by the edges", rates[1] - rates[0], at_least=0.1)
     picture = viz.plot_embeddings(scores, y)
     run.picture("nodes", picture, "The nodes by their scores, coloured by community.")
-    run.picture("curves", viz.plot_history(run.history), "Loss on the known nodes.")
+    run.picture("curves", plot_stages(run), "Loss on the known nodes.")

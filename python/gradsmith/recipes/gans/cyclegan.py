@@ -17,10 +17,10 @@ from gradsmith.nn import functional as F
 from gradsmith.ops.creation import ones, zeros
 from gradsmith.ops.joining import cat, stack
 from gradsmith.optim import Adam
-from gradsmith.recipes.gans.digits import batches
 from gradsmith.recipes.gans.domains import SIZE, pictures
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -69,7 +69,6 @@ class Pair(nn.Module):
 
 def painters_step(pair: Pair, optimizer: Adam, real: list[Tensor]) -> tuple[list[Tensor], float]:
     """Take a step of both translators; return their pictures and the cycle loss."""
-    optimizer.zero_grad()
     total = zeros((), device=real[0].device)
     cycles, painted = [], []
     for kind in range(2):
@@ -80,8 +79,7 @@ def painters_step(pair: Pair, optimizer: Adam, real: list[Tensor]) -> tuple[list
         total = total + F.gan_least_squares_loss(pair.judges[kind](fake), role="generator")
         total = total + IDENTITY * F.identity_loss(real[kind], there(real[kind]))
     cycle = cycles[0] + cycles[1]
-    (total + CYCLE * cycle).backward()
-    optimizer.step()
+    minimise(optimizer, total + CYCLE * cycle)
     return painted, cycle.item()
 
 
@@ -89,17 +87,13 @@ def judges_step(
     pair: Pair, optimizer: Adam, real: list[Tensor], painted: list[Tensor], pools: list[ImagePool]
 ) -> float:
     """Take a step of both judges on real pictures and those of the pools."""
-    optimizer.zero_grad()
     losses = [
         F.gan_least_squares_loss(
             pair.judges[k](pools[k].query(painted[k])), pair.judges[k](real[k])
         )
         for k in range(2)
     ]
-    loss = losses[0] + losses[1]
-    loss.backward()
-    optimizer.step()
-    return float(loss.item())
+    return minimise(optimizer, losses[0] + losses[1])
 
 
 def domain_classifier(run: Run, real: list[Tensor]) -> nn.Module:
@@ -128,14 +122,13 @@ def main(run: Run) -> None:
     optimizers = adam(pair.painters, 1e-3), adam(pair.judges, 5e-4)
     pools = [ImagePool(seed=run.seed + kind) for kind in range(2)]
     parts = {"pair": pair, "painters": optimizers[0], "judges": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=25, quick=6), parts):
-        both = zip(*(batches(run, epoch, each, 8) for each in real), strict=True)
-        losses = []
-        for each in both:
-            painted, cycle = painters_step(pair, optimizers[0], list(each))
-            losses.append((cycle, judges_step(pair, optimizers[1], list(each), painted, pools)))
-        cycles, judged = np.mean(losses, axis=0)
-        run.log(cycle=cycles, judges=judged)
+
+    def step(*both: Tensor) -> dict[str, float]:
+        painted, cycle = painters_step(pair, optimizers[0], list(both))
+        judged = judges_step(pair, optimizers[1], list(both), painted, pools)
+        return {"cycle": cycle, "judges": judged}
+
+    train(run, step, real, parts, epochs=run.epochs(full=25, quick=6), batch_size=8)
     tell_translations(run, pair, classifier, tests)
 
 

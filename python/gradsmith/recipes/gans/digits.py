@@ -3,21 +3,25 @@
 
 The judge is a small classifier of real digits. Samples that it gives a class with a probability
 over 0.9 pass for digits; how many of the ten classes are among them tells whether a generator has
-collapsed.
+collapsed. What a generator has to beat are draws of a normal distribution of pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from gradsmith import nn
-from gradsmith.data import DataLoader, TensorDataset
+from gradsmith import nn, viz
+from gradsmith.backend import Array
 from gradsmith.nn import functional as F
+from gradsmith.ops.random import randn
 from gradsmith.optim import Adam
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.scans import scanned_digits
+from gradsmith.recipes.training import train
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
 from gradsmith.viz.canvas import predictions
@@ -64,7 +68,20 @@ def trained_judge(run: Run, size: int = 8) -> Judge:
     classes, confidence = classes_of(judge, images)
     run.figure("accuracy of the judge", (classes == labels).float().mean(), at_least=0.95)
     run.figure("real digits that pass", (confidence > CONFIDENCE).float().mean())
+    _, confidence = classes_of(judge, normal_draws(scans(run, size=size)[0], 500))
+    run.figure("normal draws that pass", (confidence > CONFIDENCE).float().mean())
     return judge
+
+
+def normal_draws(images: Tensor, count: int) -> Tensor:
+    """Return draws of a normal distribution with mean and covariance of images (N, ...).
+
+    A mean plus a random sum of differences to it has that covariance, and needs no root of it.
+    """
+    mean = images.mean(0)
+    mixing = randn(count, len(images)).to(images.device) / len(images) ** 0.5
+    drawn: Tensor = mean + (mixing @ (images - mean).flatten(1)).reshape(count, *mean.shape)
+    return drawn.clamp(-1, 1)
 
 
 def classes_of(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,13 +109,11 @@ def tell_judgement(
     run.table("Samples by class", [str(each) for each in range(10)], [[int(n) for n in counts]])
 
 
-def batches(run: Run, epoch: int, data: Tensor, batch_size: int = 64) -> Iterator[Tensor]:
-    """Yield samples (batch_size, ...) in the order of the epoch; the last few are left out."""
-    loader = DataLoader(
-        TensorDataset(data), batch_size, shuffle=True, drop_last=True, seed=run.seed + epoch
-    )
-    for (batch,) in loader:
-        yield batch.to(run.device)
+def sheet(samples: Tensor, columns: int) -> Array:
+    """Return samples (N, C, H, W) in [-1, 1] side by side, each enlarged to 32 pixels or more."""
+    scale = max(1, 32 // samples.shape[-1])
+    shown = F.interpolate(samples.detach().clamp(-1, 1) / 2 + 0.5, scale_factor=scale)
+    return viz.image_grid(shown, columns)
 
 
 def play(
@@ -108,19 +123,33 @@ def play(
     epochs: int,
     *,
     batch_size: int = 64,
+    average: EMA | None = None,
     stage: str = "",
     after: Callable[[int], None] | None = None,
 ) -> None:
-    """Train both nets for some epochs, log their losses, and call ``after`` each epoch."""
-    state = {
+    """Train both nets for some epochs, log their losses, and call ``after`` each epoch.
+
+    The generator takes a step after ``n_critic`` steps of the discriminator, each on a batch;
+    ``average`` follows its weights.
+    """
+    states: dict[str, Any] = {
         "generator": trainer.generator,
         "discriminator": trainer.discriminator,
         "g_optimizer": trainer.generator_optimizer,
         "d_optimizer": trainer.discriminator_optimizer,
     }
-    prefix = f"{stage}/" if stage else ""
-    for epoch in run.rounds(epochs, state, stage=stage):
-        history = trainer.fit(data, batch_size, verbose=0, seed=run.seed + epoch).history
-        run.log(**{prefix + name: values[0] for name, values in history.items()})
-        if after is not None:
-            after(epoch)
+
+    if average is not None:
+        states["average"] = average
+
+    def step(real: Tensor) -> dict[str, float]:
+        parts = real.chunk(trainer.n_critic)
+        told = [trainer.discriminator_step(part) for part in parts]
+        fooled = trainer.generator_step(parts[-1])
+        if average is not None:
+            average.update_parameters(trainer.generator)
+        return {"g_loss": fooled, "d_loss": float(np.mean(told))}
+
+    size = batch_size * trainer.n_critic
+    options: dict[str, Any] = {"stage": stage, "after": after}
+    train(run, step, [data], states, epochs=epochs, batch_size=size, drop_last=True, **options)

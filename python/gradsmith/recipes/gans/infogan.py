@@ -9,6 +9,8 @@ out to be the kind of digit, a number in [-1, 1] its style. Labels are used to j
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from gradsmith import nn, viz
@@ -17,9 +19,11 @@ from gradsmith.ops.creation import arange, linspace, zeros
 from gradsmith.ops.joining import cat
 from gradsmith.ops.random import rand, randint
 from gradsmith.optim import Adam
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import batches, classes_of, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import classes_of, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -61,22 +65,19 @@ def information_loss(reader: Reader, images: Tensor, codes: Tensor, styles: Tens
 
 
 def step(
-    generator: nn.Module, reader: Reader, optimizers: tuple[Adam, Adam], real: Tensor
+    generator: nn.Module, average: EMA, reader: Reader, optimizers: tuple[Adam, Adam], real: Tensor
 ) -> dict[str, float]:
     """Take a step of both nets; Q learns along with the generator."""
     of_generator, of_reader = optimizers
     codes = randint(0, CODES, (len(real),)).to(real.device)
     styles = (rand(len(real), 1) * 2 - 1).to(real.device)
     images = generator(inputs(codes, styles))
-    of_reader.zero_grad()
     told = F.gan_non_saturating_loss(reader(images.detach())[0], reader(real)[0])
-    (told + information_loss(reader, images.detach(), codes, styles)).backward()
-    of_reader.step()
-    of_generator.zero_grad()
+    minimise(of_reader, told + information_loss(reader, images.detach(), codes, styles))
     fooled = F.gan_non_saturating_loss(reader(images)[0], role="generator")
     information = information_loss(reader, images, codes, styles)
-    (fooled + information).backward()
-    of_generator.step()
+    minimise(of_generator, fooled + information)
+    average.update_parameters(generator)
     return {"d_loss": told.item(), "g_loss": fooled.item(), "information": information.item()}
 
 
@@ -94,21 +95,23 @@ def main(run: Run) -> None:
     generator = perceptrons.generator(INPUTS).to(run.device)
     reader = Reader().to(run.device)
     optimizers = perceptrons.adam(generator), perceptrons.adam(reader)
-    parts = {"generator": generator, "reader": reader, "g": optimizers[0], "d": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=150, quick=15), parts):
-        losses = [step(generator, reader, optimizers, each) for each in batches(run, epoch, images)]
-        run.log(**{name: float(np.mean([each[name] for each in losses])) for name in losses[0]})
+    average = EMA(generator, 0.998, use_buffers=True)
+    parts = {"generator": generator, "average": average, "reader": reader}
+    states = {**parts, "g": optimizers[0], "d": optimizers[1]}
+    game = partial(step, generator, average, reader, optimizers)
+    epochs = run.epochs(full=150, quick=20)
+    train(run, game, [images], states, epochs=epochs, drop_last=True)
     codes = arange(1000, device=run.device) % CODES
-    samples = predictions(generator, inputs(codes, zeros(1000, 1, device=run.device)))
+    samples = predictions(average, inputs(codes, zeros(1000, 1, device=run.device)))
     samples = samples.reshape(-1, 1, 8, 8)
     found, _ = classes_of(judge, samples)
     run.figure("purity of the codes", purity(codes, found), at_least=0.7, quick=0.4)
-    tell_judgement(run, judge, samples, share=0.7, quick=0.3, classes=8, quick_classes=5)
-    run.picture("codes", viz.image_grid(samples[:80] / 2 + 0.5, CODES), "A column for each code.")
+    tell_judgement(run, judge, samples, share=0.75, quick=0.6)
+    run.picture("codes", sheet(samples[:80], CODES), "A column for each code.")
     styles = linspace(-1, 1, 12, device=run.device).reshape(-1, 1).repeat(CODES, 1)
     walk = inputs((arange(CODES * 12, device=run.device) // 12), styles)
     walk[:, : perceptrons.LATENT] = walk[:1, : perceptrons.LATENT]
-    shown = predictions(generator, walk).reshape(-1, 1, 8, 8) / 2 + 0.5
-    run.picture("styles", viz.image_grid(shown, 12), "A row for each code; the style grows.")
+    shown = predictions(average, walk).reshape(-1, 1, 8, 8)
+    run.picture("styles", sheet(shown, 12), "A row for each code; the style grows.")
     run.picture("curves", viz.plot_history(run.history), "Losses by epoch.")
-    run.model(generator, (1, INPUTS))
+    run.model(average.module, (1, INPUTS))

@@ -13,6 +13,7 @@ from gradsmith import nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.joining import cat
 from gradsmith.ops.random import randint, randn
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
 from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
@@ -83,11 +84,12 @@ def trained_base(run: Run, images: Tensor) -> nn.Module:
     game = AdversarialTrainer(
         *(maker, critic, perceptrons.adam(maker), perceptrons.adam(critic), perceptrons.noise)
     )
-    play(run, game, images, run.epochs(full=150, quick=15), stage="4x4")
-    return maker
+    average = EMA(maker, 0.998, use_buffers=True)
+    play(run, game, images, run.epochs(full=200, quick=15), average=average, stage="4x4")
+    return average.module
 
 
-def trained_detail(run: Run, images: Tensor) -> Detail:
+def trained_detail(run: Run, images: Tensor) -> nn.Module:
     """Return a generator of the differences that images have to their coarser selves."""
     size = images.shape[-1]
     coarse = shrunk(images)
@@ -100,8 +102,10 @@ def trained_detail(run: Run, images: Tensor) -> Detail:
         *(maker, critic, perceptrons.adam(maker), perceptrons.adam(critic, 5e-4), inputs)
     )
     pairs = cat([images, enlarged(coarse)], 1)
-    play(run, game, pairs, run.epochs(full=12, quick=2), stage=f"{size}x{size}")
-    return maker
+    average = EMA(maker, 0.998, use_buffers=True)
+    stage = f"{size}x{size}"
+    play(run, game, pairs, run.epochs(full=30, quick=2), average=average, stage=stage)
+    return average.module
 
 
 def main(run: Run) -> None:
@@ -115,7 +119,7 @@ def main(run: Run) -> None:
     drawn = [predictions(base, perceptrons.noise(1000).to(run.device))]
     for detail in details:
         drawn.append(predictions(detail, with_noise(drawn[-1]))[:, :1])
-    tell_judgement(run, judge, drawn[-1], share=0.6, quick=0.25, quick_classes=5)
+    tell_judgement(run, judge, drawn[-1], share=0.65, quick=0.4, quick_classes=5)
     rows = [F.interpolate(each[:10], (FINEST, FINEST)).clamp(-1, 1) / 2 + 0.5 for each in drawn]
     names = [f"{each.shape[-1]}x{each.shape[-1]}" for each in drawn]
     steps = viz.reconstruction_rows(*rows, titles=names)

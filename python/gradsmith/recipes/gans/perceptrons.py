@@ -11,7 +11,8 @@ from collections.abc import Callable
 from gradsmith import nn, viz
 from gradsmith.ops.random import randn
 from gradsmith.optim import Adam
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.optim.swa_utils import EMA
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
@@ -65,9 +66,10 @@ def train_on_digits(run: Run, loss: Callable[..., Tensor]) -> None:
     maker = nn.Sequential(generator(), nn.Unflatten(1, (1, 8, 8))).to(run.device)
     critic = discriminator().to(run.device)
     trainer = AdversarialTrainer(maker, critic, adam(maker), adam(critic), noise, loss)
-    play(run, trainer, images, run.epochs(full=200, quick=15))
-    samples = predictions(maker, noise(1000).to(run.device))
-    tell_judgement(run, judge, samples, share=0.7, quick=0.3)
-    run.picture("samples", viz.image_grid(samples[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    average = EMA(maker, 0.998, use_buffers=True)
+    play(run, trainer, images, run.epochs(full=200, quick=25), average=average)
+    samples = predictions(average, noise(1000).to(run.device))
+    tell_judgement(run, judge, samples, share=0.75, quick=0.5)
+    run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")
     run.picture("curves", viz.plot_history(run.history), "Losses of the two sides by epoch.")
-    run.model(maker, (1, LATENT))
+    run.model(average.module, (1, LATENT))

@@ -9,6 +9,8 @@ striped shapes are synthetic.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from gradsmith import models, nn, viz
@@ -18,10 +20,10 @@ from gradsmith.nn import functional as F
 from gradsmith.ops.creation import from_numpy
 from gradsmith.ops.joining import cat
 from gradsmith.optim import Adam
-from gradsmith.recipes.gans.digits import batches
 from gradsmith.recipes.gans.domains import SIZE, masks, painted
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -51,16 +53,11 @@ def step(
     outline, goal = real[:, :1], real[:, 1:]
     made = generator(outline)
     both = cat([outline, made], 1)
-    optimizers[1].zero_grad()
-    told = F.gan_non_saturating_loss(judge(both.detach()), judge(real))
-    told.backward()
-    optimizers[1].step()
-    optimizers[0].zero_grad()
+    told = minimise(optimizers[1], F.gan_non_saturating_loss(judge(both.detach()), judge(real)))
     distance = F.l1_loss(made, goal)
     fooled = F.gan_non_saturating_loss(judge(both), role="generator")
-    (fooled + CLOSENESS * distance).backward()
-    optimizers[0].step()
-    return {"d_loss": told.item(), "g_loss": fooled.item(), "distance": distance.item()}
+    minimise(optimizers[0], fooled + CLOSENESS * distance)
+    return {"d_loss": told, "g_loss": fooled.item(), "distance": distance.item()}
 
 
 def main(run: Run) -> None:
@@ -72,11 +69,9 @@ def main(run: Run) -> None:
     judge = models.PatchGAN(4, width, levels=1).to(run.device)
     optimizers = adam(generator, 2e-3), adam(judge, 5e-4)
     parts = {"generator": generator, "judge": judge, "g": optimizers[0], "d": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=20, quick=6), parts):
-        losses = [
-            step(generator, judge, optimizers, each) for each in batches(run, epoch, data, 16)
-        ]
-        run.log(**{name: float(np.mean([each[name] for each in losses])) for name in losses[0]})
+    game = partial(step, generator, judge, optimizers)
+    epochs = run.epochs(full=20, quick=6)
+    train(run, game, [data], parts, epochs=epochs, batch_size=16, drop_last=True)
     made, goal = predictions(generator, test[:, :1]) / 2 + 0.5, test[:, 1:] / 2 + 0.5
     run.figure("PSNR of unseen pictures in dB", psnr(made, goal), at_least=20, quick=14)
     rows = [each[:10] for each in (test[:, :1] / 2 + 0.5, made, goal)]

@@ -12,7 +12,8 @@ from __future__ import annotations
 from gradsmith import models, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import randn
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.optim.swa_utils import EMA
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.gans.perceptrons import adam
 from gradsmith.recipes.run import Run
 from gradsmith.train import AdversarialTrainer
@@ -33,9 +34,10 @@ def main(run: Run) -> None:
         *(maker, critic, adam(maker, 2e-3, 0.0), adam(critic, 2e-3, 0.0)),
         lambda count: randn(count, LATENT),
     )
+    average = EMA(maker, 0.998)
     seen = randn(10, LATENT).to(run.device)
     rows, names = [], []
-    epochs = [run.epochs(full, quick) for full, quick in ((40, 8), (20, 4), (10, 3), (10, 3))]
+    epochs = [run.epochs(full, quick) for full, quick in ((60, 8), (40, 4), (20, 3), (15, 3))]
     for level, count in enumerate(epochs):
         size = 4 << level
         maker.grow(level, 1 / (count // 2 + 1) if level else 1.0)
@@ -46,17 +48,21 @@ def main(run: Run) -> None:
             critic.grow(level, maker.alpha)
 
         data = F.avg_pool2d(images, SIZE // size)
-        play(run, trainer, data, count, batch_size=16, stage=f"{size}x{size}", after=fade)
+        stage = f"{size}x{size}"
+        play(run, trainer, data, count, batch_size=16, average=average, stage=stage, after=fade)
         maker.grow(level)
         critic.grow(level)
-        rows.append(F.interpolate(predictions(maker, seen), (SIZE, SIZE)).clamp(-1, 1) / 2 + 0.5)
+        with average.average_parameters(maker):
+            made = predictions(maker, seen).clamp(-1, 1) / 2 + 0.5
+        rows.append(F.interpolate(made, (SIZE, SIZE)))
         names.append(f"{size}x{size}")
-    samples = predictions(maker, randn(500, LATENT).to(run.device)).clamp(-1, 1)
-    tell_judgement(run, judge, samples, share=0.6, quick=0.2, quick_classes=4)
+    with average.average_parameters(maker):
+        samples = predictions(maker, randn(500, LATENT).to(run.device)).clamp(-1, 1)
+        run.model(maker, (1, LATENT))
+    tell_judgement(run, judge, samples, share=0.65, quick=0.3, quick_classes=4)
     distance = F.mse_loss(samples.mean(0), images.mean(0))
-    run.figure("distance of the mean pictures", distance, at_most=0.15, quick=0.25)
+    run.figure("distance of the mean pictures", distance, at_most=0.1, quick=0.25)
     levels = viz.reconstruction_rows(*rows, titles=names)
     run.picture("levels", levels, "The same noise at the end of each level.")
-    run.picture("samples", viz.image_grid(samples[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")
     run.picture("curves", viz.plot_history(run.history), "Losses of each level by epoch.")
-    run.model(maker, (1, LATENT))

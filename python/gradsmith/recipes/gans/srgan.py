@@ -9,15 +9,16 @@ and how many digits can still be read.
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
 
 from gradsmith import models, nn, viz
 from gradsmith.metrics import psnr
 from gradsmith.nn import functional as F
 from gradsmith.optim import Adam
-from gradsmith.recipes.gans.digits import Judge, batches, scans, trained_judge
+from gradsmith.recipes.gans.digits import Judge, scans, trained_judge
 from gradsmith.recipes.gans.perceptrons import adam, discriminator
 from gradsmith.recipes.run import Run
+from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import predictions
 
@@ -34,16 +35,11 @@ def step(
 ) -> dict[str, float]:
     """Take a step of the critic, then one of the generator."""
     made = maker(shrunk(real))
-    optimizers[1].zero_grad()
-    told = F.gan_non_saturating_loss(critic(made.detach()), critic(real))
-    told.backward()
-    optimizers[1].step()
-    optimizers[0].zero_grad()
+    told = minimise(optimizers[1], F.gan_non_saturating_loss(critic(made.detach()), critic(real)))
     content = F.mse_loss(judge.features(made), judge.features(real)) + F.mse_loss(made, real)
     fooled = F.gan_non_saturating_loss(critic(made), role="generator")
-    (content + ADVERSARIAL * fooled).backward()
-    optimizers[0].step()
-    return {"content": content.item(), "d_loss": told.item(), "g_loss": fooled.item()}
+    minimise(optimizers[0], content + ADVERSARIAL * fooled)
+    return {"content": content.item(), "d_loss": told, "g_loss": fooled.item()}
 
 
 def main(run: Run) -> None:
@@ -59,9 +55,9 @@ def main(run: Run) -> None:
     critic = discriminator().to(run.device)
     optimizers = adam(maker, 1e-3, 0.9), adam(critic)
     parts = {"maker": maker, "critic": critic, "g": optimizers[0], "d": optimizers[1]}
-    for epoch in run.rounds(run.epochs(full=10, quick=2), parts, stage="game"):
-        losses = [step(maker, critic, judge, optimizers, x) for x in batches(run, epoch, images)]
-        run.log(**{name: float(np.mean([each[name] for each in losses])) for name in losses[0]})
+    game = partial(step, maker, critic, judge, optimizers)
+    epochs = run.epochs(full=10, quick=2)
+    train(run, game, [images], parts, epochs=epochs, drop_last=True, stage="game")
     sharp = predictions(maker, shrunk(unseen)).clamp(-1, 1)
     bicubic = F.interpolate(shrunk(unseen), (8, 8), mode="bicubic").clamp(-1, 1)
     rows = []

@@ -10,11 +10,12 @@ real and drawn samples (WGAN-GP, Gulrajani et al. 2017); ``bound=clip`` cuts the
 from __future__ import annotations
 
 from gradsmith import nn, viz
-from gradsmith.autograd import no_grad
 from gradsmith.nn import functional as F
+from gradsmith.nn.constraints import WeightClip, after_step
 from gradsmith.optim import Optimizer
+from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.gans import perceptrons
-from gradsmith.recipes.gans.digits import play, scans, tell_judgement, trained_judge
+from gradsmith.recipes.gans.digits import play, scans, sheet, tell_judgement, trained_judge
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 from gradsmith.train import AdversarialTrainer
@@ -29,20 +30,20 @@ def penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return 10 * F.gradient_penalty(critic, real, fake)
 
 
-def clip(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Cut the critic's weights; what is added to the loss is 0."""
-    with no_grad():
-        for each in critic.parameters():
-            each.clamp_(-CLIP, CLIP)
-    return real.new_zeros(())
-
-
-BOUNDS = {"penalty": penalty, "clip": clip}
+BOUNDS = {"penalty": penalty, "clip": None}
 
 
 def optimizer(net: nn.Module) -> Optimizer:
     """Return Adam without momentum, as the critic's goal moves."""
     return perceptrons.adam(net, 1e-3, momentum=0.0)
+
+
+def critic_optimizer(critic: nn.Module, bound: str) -> Optimizer:
+    """Return the same for the critic; with ``bound=clip`` it cuts the weights after each step."""
+    made = optimizer(critic)
+    if bound == "clip":
+        after_step(made, WeightClip(CLIP))
+    return made
 
 
 def main(run: Run) -> None:
@@ -55,23 +56,32 @@ def main(run: Run) -> None:
     generator = nn.Sequential(perceptrons.generator(), nn.Unflatten(1, (1, 8, 8))).to(run.device)
     critic = perceptrons.discriminator(dropout=0.0).to(run.device)
     trainer = AdversarialTrainer(
-        *(generator, critic, optimizer(generator), optimizer(critic), perceptrons.noise),
+        *(
+            generator,
+            critic,
+            optimizer(generator),
+            critic_optimizer(critic, name),
+            perceptrons.noise,
+        ),
         *(F.gan_wasserstein_loss, CRITIC_STEPS, BOUNDS[name]),
     )
 
+    average = EMA(generator, 0.99, use_buffers=True)
+
     def samples() -> Tensor:
-        return predictions(generator, perceptrons.noise(1000).to(run.device))
+        return predictions(average, perceptrons.noise(1000).to(run.device))
 
     def measure(epoch: int) -> None:
         real, drawn = predictions(critic, images), predictions(critic, samples())
         run.log(gap=(real.mean() - drawn.mean()).item())
 
-    play(run, trainer, images, run.epochs(full=200, quick=30), batch_size=32, after=measure)
+    epochs = run.epochs(full=200, quick=30)
+    play(run, trainer, images, epochs, batch_size=32, average=average, after=measure)
     gaps = run.history["gap"]
     run.figure("gap at the end / largest gap", gaps[-1] / max(gaps), at_most=0.4, quick=0.8)
     drawn = samples()
-    tell_judgement(run, judge, drawn, share=0.7, quick=0.3)
-    run.picture("samples", viz.image_grid(drawn[:64] / 2 + 0.5, 16), "Drawn from noise.")
+    tell_judgement(run, judge, drawn, share=0.75, quick=0.6)
+    run.picture("samples", sheet(drawn[:64], 16), "Drawn from noise.")
     gap = viz.plot_history({"gap": gaps})
     run.picture("gap", gap, "The critic's gap by epoch: it rises while the critic learns.")
-    run.model(generator, (1, perceptrons.LATENT))
+    run.model(average.module, (1, perceptrons.LATENT))

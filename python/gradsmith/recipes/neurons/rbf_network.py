@@ -71,6 +71,10 @@ def main(run: Run) -> None:
     model.to(run.device).compile(Adam(model.parameters(), lr=0.01), "soft_margin")
     epochs = run.epochs(full=60, quick=8)
     run.fit(model, x.to(run.device), targets.to(run.device), epochs=epochs, batch_size=50)
+    losses = run.history["loss"]
+    run.figure(
+        "loss of back-propagation, last over first", losses[-1] / losses[0], at_most=0.6, quick=0.9
+    )
     model.to("cpu")
     run.figure(
         "test accuracy after back-propagation",

@@ -34,8 +34,9 @@ def table(gate: str) -> tuple[Tensor, Tensor]:
 
 def plot_gates(models: Mapping[str, tuple[str, Any]]) -> Any:
     """Draw models of two inputs side by side: title -> (gate, model)."""
-    figure, axes = canvas.new_grid(1, len(models), 2.6)
-    for ax, (title, (gate, model)) in zip(axes[0], models.items(), strict=True):
+    rows = 1 if len(models) <= 4 else 2
+    figure, axes = canvas.new_grid(rows, -(-len(models) // rows), 2.6)
+    for ax, (title, (gate, model)) in zip(axes.flat, models.items(), strict=True):
         inputs, outputs = table(gate)
         plot_decision_boundary(model, inputs, outputs, resolution=80, ax=ax)
         ax.set_title(title, fontsize=9)

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 import gradsmith as gs
 from gradsmith import viz
 from gradsmith.backend import Array
 from gradsmith.nn import Module
+from gradsmith.recipes.reinforcement.drawings import film
 from gradsmith.recipes.reinforcement.environments import (
+    CART_POLE,
     Act,
-    CartPole,
     Environment,
     episode_rewards,
-    film,
 )
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
@@ -39,24 +37,22 @@ def best_action(run: Run, model: Module) -> Act:
     return act
 
 
-def tell(
-    run: Run, act: Act, environment: type[Environment], at_least: float, quick: float
-) -> float:
-    """Measure 20 episodes and a random agent, film one, and return the mean reward."""
-    found = episode_rewards(environment(EPISODES), act)
+def tell(run: Run, act: Act, name: str, at_least: float, quick: float) -> float:
+    """Measure 20 episodes of an environment, film another, and return the mean reward."""
+    found = episode_rewards(Environment(name, EPISODES), act)
     mean = float(found.mean())
     run.figure(f"mean reward of {EPISODES} episodes", mean, at_least=at_least, quick=quick)
     run.figure("the least of them", float(found.min()))
-    frames: Sequence[Array] = film(environment(), act)
-    path = viz.save_gif(frames, run.folder / "pictures" / "episode.gif", fps=12)
+    path = viz.save_gif(film(name, act), run.folder / "pictures" / "episode.gif", fps=12)
     run.animation("episode", path, "The agent after training.")
     return mean
 
 
 def tell_cart_pole(run: Run, act: Act, at_least: float, quick: float) -> None:
     """Tell how well an agent balances the pole."""
-    tell(run, act, CartPole, at_least, quick)
-    chance = episode_rewards(CartPole(100), lambda seen: gs.randint(2, (len(seen),)).numpy())
+    tell(run, act, CART_POLE, at_least, quick)
+    pushes = Environment(CART_POLE, 100)
+    chance = episode_rewards(pushes, lambda seen: gs.randint(2, (len(seen),)).numpy())
     run.figure("mean reward of random pushes", float(chance.mean()))
     picture = viz.plot_curves(
         {"training": run.history["reward"]}, xlabel="round", ylabel="mean reward of an episode"

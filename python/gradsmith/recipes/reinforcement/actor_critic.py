@@ -18,7 +18,7 @@ from gradsmith.nn import functional as F
 from gradsmith.nn.utils import clip_grad_norm_
 from gradsmith.optim import Adam
 from gradsmith.recipes.reinforcement.acting import best_action, on, tell_cart_pole
-from gradsmith.recipes.reinforcement.environments import CartPole
+from gradsmith.recipes.reinforcement.environments import CART_POLE, Environment
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 
@@ -53,7 +53,7 @@ def closed_returns(rewards: Array, over: Array, after: Array, gamma: float) -> A
     return found
 
 
-def learn(run: Run, model: ActorCritic, optimizer: Adam, environment: CartPole) -> float:
+def learn(run: Run, model: ActorCritic, optimizer: Adam, environment: Environment) -> float:
     """Take 32 steps in each episode, learn from them, and return the reward per end."""
     rows = []
     for _ in range(STEPS):
@@ -84,7 +84,7 @@ def main(run: Run) -> None:
     """Play, learn, and show."""
     model = ActorCritic().to(run.device)
     optimizer = Adam(model.parameters(), lr=3e-3)
-    environment = CartPole(COUNT)
+    environment = Environment(CART_POLE, COUNT)
     state = {"model": model, "optimizer": optimizer, "environment": environment}
     for _ in run.rounds(run.epochs(full=80, quick=20), state, "round"):
         found = [learn(run, model, optimizer, environment) for _ in range(UPDATES)]

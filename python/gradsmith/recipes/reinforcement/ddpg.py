@@ -22,12 +22,18 @@ from gradsmith.nn import functional as F
 from gradsmith.optim import Adam
 from gradsmith.optim.swa_utils import EMA
 from gradsmith.recipes.reinforcement.acting import EPISODES, on, tell
-from gradsmith.recipes.reinforcement.environments import Act, Pendulum, episode_rewards
+from gradsmith.recipes.reinforcement.environments import (
+    PENDULUM,
+    Act,
+    Environment,
+    episode_rewards,
+)
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 
 OPTIONS = {"gamma": 0.98, "noise": 0.2}
 STEPS, BATCH, WARM_UP = 250, 128, 500
+TORQUE = 2.0  # the motor's range is -2 to 2
 
 
 class Actor(nn.Module):
@@ -39,7 +45,7 @@ class Actor(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """Return the torques."""
-        torques: Tensor = self.net(seen).tanh() * Pendulum.torque
+        torques: Tensor = self.net(seen).tanh() * TORQUE
         return torques
 
 
@@ -66,7 +72,7 @@ class Agent:
         self.actor_optimizer = Adam(self.actor.parameters(), lr=1e-3)
         self.critic_optimizer = Adam(self.critic.parameters(), lr=1e-3)
         self.memory = ReplayBuffer(50_000, seed=run.seed)
-        self.environment = Pendulum()
+        self.environment = Environment(PENDULUM)
         self.best = copy.deepcopy(self.actor)
 
     def parts(self) -> dict[str, Any]:
@@ -86,12 +92,12 @@ class Agent:
         """Take a step, at random at first, remember it, and learn from others."""
         seen = self.environment.observed()
         if taken < WARM_UP:
-            torques = (gs.rand(1, 1).numpy() * 2 - 1) * Pendulum.torque
+            torques = (gs.rand(1, 1).numpy() * 2 - 1) * TORQUE
         else:
-            noise = gs.randn(1, 1).numpy() * self.run.option("noise") * Pendulum.torque
-            torques = np.clip(self.act(self.actor)(seen) + noise, -Pendulum.torque, Pendulum.torque)
+            noise = gs.randn(1, 1).numpy() * self.run.option("noise") * TORQUE
+            torques = np.clip(self.act(self.actor)(seen) + noise, -TORQUE, TORQUE)
         then, rewards, ended, _ = self.environment.step(torques)
-        self.memory.add(seen[0], torques[0].astype(np.float32), rewards[0], then[0], ended[0])
+        self.memory.add(seen[0], torques[0], rewards[0], then[0], ended[0])
         if taken >= WARM_UP:
             self.learn()
 
@@ -118,16 +124,15 @@ def main(run: Run) -> None:
     for number in run.rounds(run.epochs(full=60, quick=7), agent.parts(), "round"):
         for step in range(STEPS):
             agent.play(number * STEPS + step)
-        mean = float(episode_rewards(Pendulum(10), agent.act(agent.actor)).mean())
+        mean = float(episode_rewards(Environment(PENDULUM, 10), agent.act(agent.actor)).mean())
         if mean >= max(run.history.get("reward", [-np.inf])):
             agent.best.load_state_dict(agent.actor.state_dict())
         run.log(reward=mean)
-    chance = episode_rewards(
-        Pendulum(EPISODES), lambda seen: gs.rand(len(seen)).numpy() * 4 - 2
-    ).mean()
-    mean = tell(run, agent.act(agent.best), Pendulum, at_least=-400, quick=-900)
-    run.figure("mean reward of random torques", float(chance))
-    run.figure("improvement over that", mean - float(chance), at_least=800, quick=200)
+    games = Environment(PENDULUM, EPISODES)
+    chance = episode_rewards(games, lambda seen: (gs.rand(len(seen), 1).numpy() * 2 - 1) * TORQUE)
+    mean = tell(run, agent.act(agent.best), PENDULUM, at_least=-400, quick=-900)
+    run.figure("mean reward of random torques", float(chance.mean()))
+    run.figure("improvement over that", mean - float(chance.mean()), at_least=800, quick=200)
     picture = viz.plot_curves({"reward": run.history["reward"]}, xlabel="round", ylabel="reward")
     run.picture("rewards", picture, "Mean reward of 10 episodes without noise.")
     run.model(agent.best, (1, 3))

@@ -24,8 +24,12 @@ from gradsmith.nn import functional as F
 from gradsmith.nn.utils import clip_grad_norm_
 from gradsmith.optim import Adam
 from gradsmith.optim.swa_utils import EMA
-from gradsmith.recipes.reinforcement.acting import best_action, tell_cart_pole
-from gradsmith.recipes.reinforcement.environments import CartPole, episode_rewards
+from gradsmith.recipes.reinforcement.acting import EPISODES, best_action, tell_cart_pole
+from gradsmith.recipes.reinforcement.environments import (
+    CART_POLE,
+    Environment,
+    episode_rewards,
+)
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 
@@ -52,7 +56,7 @@ class Agent:
         self.target = EMA(self.model, decay=0.99)
         self.optimizer = Adam(self.model.parameters(), lr=5e-4)
         self.memory = ReplayBuffer(20_000, seed=run.seed)
-        self.environment = CartPole()
+        self.environment = Environment(CART_POLE)
         self.best = copy.deepcopy(self.model)
 
     def parts(self) -> dict[str, Any]:
@@ -89,7 +93,8 @@ class Agent:
 
     def mean_reward(self) -> float:
         """Return the mean reward of 20 episodes without exploration."""
-        return float(episode_rewards(CartPole(20), best_action(self.run, self.model)).mean())
+        games = Environment(CART_POLE, EPISODES)
+        return float(episode_rewards(games, best_action(self.run, self.model)).mean())
 
 
 def main(run: Run) -> None:

@@ -18,7 +18,7 @@ from gradsmith.nn import Module
 from gradsmith.nn import functional as F
 from gradsmith.optim import Adam
 from gradsmith.recipes.reinforcement.acting import best_action, on, tell_cart_pole
-from gradsmith.recipes.reinforcement.environments import CartPole
+from gradsmith.recipes.reinforcement.environments import CART_POLE, Environment
 from gradsmith.recipes.run import Run
 
 OPTIONS = {"gamma": 0.99}
@@ -36,7 +36,7 @@ def rewards_to_go(rewards: Array, gamma: float) -> Array:
 
 def episodes(run: Run, model: Module, count: int) -> tuple[Array, Array, Array, Array]:
     """Play side by side: observations (T, count, D), actions, rewards and whether still alive."""
-    environment = CartPole(count)
+    environment = Environment(CART_POLE, count)
     seen, alive = environment.observed(), np.ones(count, bool)
     rows: list[tuple[Array, Array, Array, Array]] = []
     while alive.any():

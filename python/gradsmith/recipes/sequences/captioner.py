@@ -21,6 +21,7 @@ from gradsmith.optim import Adam
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.tokens import PAD, exact_match, token_loss
 from gradsmith.tensor import Tensor
+from gradsmith.viz.canvas import pyplot
 
 SIDE = 12
 START, END = 1, 2
@@ -102,6 +103,17 @@ def _sentence(numbers: list[int]) -> list[str]:
     return [WORDS[number] for number in numbers if number not in (PAD, END)]
 
 
+def _shown(images: Array, said: list[list[str]]) -> object:
+    """Draw pictures, each under its caption in two lines."""
+    figure, axes = pyplot().subplots(2, 3, figsize=(9, 4.5))
+    for ax, image, words in zip(axes.flat, images, said, strict=False):
+        ax.imshow(image.transpose(1, 2, 0).clip(0, 1))
+        ax.set_title(" ".join(words).replace(" left of ", "\nleft of "), fontsize=10)
+        ax.set_axis_off()
+    figure.tight_layout()
+    return figure
+
+
 def main(run: Run) -> None:
     """Train, and describe unseen pictures."""
     images, captions = pictures(run.choose(4000, 1500), 2 * run.seed)
@@ -118,7 +130,6 @@ def main(run: Run) -> None:
     truth = [[_sentence(row)] for row in wanted[:, 1:].tolist()]
     run.figure("BLEU", metrics.bleu(said, truth), at_least=0.98, quick=0.6)
     run.text("Captions", "\n".join(f"{k + 1}. {' '.join(said[k])}" for k in range(6)))
-    shown = viz.image_grid(seen[:6].clip(0, 1), columns=3).repeat(6, 0).repeat(6, 1)
-    run.picture("pictures", shown, "Unseen pictures; their captions, row by row, are above.")
+    run.picture("pictures", _shown(seen, said), "Unseen pictures and what is said of them.")
     run.picture("curves", viz.plot_history(run.history), "Cross-entropy per word.")
     run.model(model)

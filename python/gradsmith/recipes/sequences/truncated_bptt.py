@@ -75,5 +75,7 @@ def main(run: Run) -> None:
     axes.plot(list(found), list(found.values()), "o-")
     axes.axvline(LAG, linestyle=":", color="grey")
     axes.set(xlabel="steps per piece", ylabel="accuracy", xscale="log")
+    axes.minorticks_off()
+    axes.set_xticks(list(found), [str(length) for length in found])
     run.picture("reach", axes.figure, "Accuracy by length of the pieces; dotted: the lag.")
     run.model(model)

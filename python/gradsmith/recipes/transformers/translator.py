@@ -44,7 +44,7 @@ def main(run: Run) -> None:
     model = models.TransformerTranslator(
         len(pairs.source), len(pairs.target), width, 4, layers, dropout=0.0
     ).to(run.device)
-    pairs.fit(run, model, run.epochs(full=10, quick=5), rate=run.choose(3e-3, 1e-2))
+    pairs.fit(run, model, run.epochs(full=6, quick=5), rate=run.choose(3e-3, 1e-2))
     model.eval()
     written = model.translate(pairs.questions_for(run), pairs.length, Alphabet.START)
     run.figure("exact match", pairs.score(written), at_least=0.98, quick=0.05)
