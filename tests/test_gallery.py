@@ -8,15 +8,16 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from docs import gallery_pages, thumbnails
+from docs import gallery_pages, make_gallery, thumbnails
 from PIL import Image
 
 from gradsmith.recipes import sources
-from gradsmith.recipes.catalogue import RECIPES, Entry
-from gradsmith.recipes.run import Figure
+from gradsmith.recipes.catalogue import RECIPES, Entry, find
+from gradsmith.recipes.run import Figure, Run, Settings
 
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 RESULTS = json.loads((GALLERY / "results.json").read_text())
@@ -81,6 +82,49 @@ def test_a_missed_figure_is_named() -> None:
     assert gallery_pages.missed({"x": {"figures": [figure]}}) == [
         "x: accuracy is 0.5, expected at least 0.9"
     ]
+
+
+def finished(folder: Path, **settings: Any) -> Path:
+    """Return the folder of a run of the gates whose program was another."""
+    run = Run(Settings("gates", **settings), folder, source="0" * 16)
+    run.picture("square", np.eye(8))
+    run.figure("share", 0.5, at_least=0.9)
+    run.write(finished=True)
+    return folder
+
+
+def test_only_full_runs_with_the_defaults_are_taken(tmp_path: Path) -> None:
+    gates = find("gates")
+    others = ({"seed": 1}, {"quick": True}, {"epochs": 3}, {"options": {"threshold": 2}})
+    for settings in others:
+        assert make_gallery.full_run(gates, finished(tmp_path, **settings)) is None
+    assert make_gallery.full_run(find("xor"), finished(tmp_path)) is None
+    assert make_gallery.full_run(gates, tmp_path / "nowhere") is None
+    state = make_gallery.full_run(gates, tmp_path)
+    assert state is not None
+    assert not make_gallery.is_current(gates, state)
+    assert make_gallery.is_current(gates, {"source": sources.fingerprint("neurons.gates")})
+    Run(Settings("gates"), tmp_path).write(finished=False)
+    assert make_gallery.full_run(gates, tmp_path) is None
+
+
+def test_command_writes_what_folders_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, place in (("GALLERY", "."), ("RESULTS", "results.json"), ("PICTURES", "pictures")):
+        monkeypatch.setattr(make_gallery, name, tmp_path / "docs" / place)
+    finished(tmp_path / "gates")
+    arguments = ["--runs", str(tmp_path), "--collect", "gates"]
+    assert make_gallery.main(arguments) == 1
+    told = capsys.readouterr().out
+    assert "gates: the result is of an earlier state of the recipe" in told
+    assert "gates: share is 0.5, expected at least 0.9" in told
+    assert "xor: has no result" in told
+    assert json.loads((tmp_path / "docs" / "results.json").read_text())["gates"]["seconds"] >= 0
+    page = (tmp_path / "docs" / "01-neurons.md").read_text()
+    assert "| share | 0.5 | at least 0.9 | **missed** |" in page
+    assert "(pictures/gates-1.png)" in page
+    assert (tmp_path / "docs" / "pictures" / "gates-1.png").exists()
 
 
 def test_fingerprint_sees_the_program_and_what_it_imports(
