@@ -16,6 +16,14 @@ from tests import browser
 from tests.cases import parametrize
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Data sets that the user has downloaded change no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADSMITH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc)
 

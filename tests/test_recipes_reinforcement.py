@@ -60,6 +60,12 @@ def test_grid_world_has_the_published_values() -> None:
     np.testing.assert_array_equal(planning.greedy(cells.transitions, values)[:3], [RIGHT] * 3)
 
 
+def test_planning_ends_where_values_do_not() -> None:
+    cells = GridWorld(grid_world.ROWS, grid_world.ENDS, step=0.1, slip=0.2)
+    with pytest.raises(ValueError, match="200 sweeps did not end it"):
+        planning.value_iteration(cells.transitions, cells.rewards, 1.0, sweeps=200)
+
+
 def test_moves_slip_to_both_sides_and_stop_at_walls() -> None:
     cells = world()
     chances = cells.transitions.numpy()
@@ -109,6 +115,7 @@ def test_cliff_falls_and_ends() -> None:
     assert cliff.step((2, 5), DOWN) == ((3, 0), -100.0)
     assert cliff.step((2, 11), DOWN) == (cliff.GOAL, -1.0)
     assert cliff.step((0, 0), UP) == ((0, 0), -1.0)
+    assert cliff.Learner(rate=0.0, epsilon=0.0, seed=0).episode(off_policy=True) == -cliff.LIMIT
     learner = cliff.Learner(rate=0.5, epsilon=0.0, seed=0)
     for _ in range(300):
         last = learner.episode(off_policy=True)

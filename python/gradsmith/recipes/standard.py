@@ -68,6 +68,6 @@ def standard_images(
 
 def digit_images(run: Run) -> tuple[ImageDataset, ImageDataset]:
     """Return MNIST (N, 1, 28, 28), or the scans (N, 1, 8, 8) of the package."""
-    stand_in = "1,797 scans of handwritten digits, 8x8, that come with the package"
+    stand_in = "1,797 scans of handwritten digits, enlarged from 8x8"
     found = standard_images(run, MNIST, datasets.mnist, stand_in)
     return found or (datasets.digits("train"), datasets.digits("test"))

@@ -21,7 +21,7 @@ from gradsmith.train.closures import needs_closure
 from gradsmith.train.compiling import compiled, is_compiled, resolve_loss
 from gradsmith.train.doctor_loss import check_loss_inputs
 from gradsmith.train.findings import Diagnosis, listed
-from gradsmith.train.gradient_report import gradient_report, host_values
+from gradsmith.train.gradient_report import gradient_report, host_values, norm_of
 from gradsmith.train.probing import ModuleWatcher, kept, probe_of, watched
 
 _FEWEST_VALUES = 8  # per unit, to call it dead
@@ -151,7 +151,7 @@ def _check_step(diagnosis: Diagnosis, model: Module, optimizer: Optimizer) -> No
         diagnosis.error(f"a step fails: {error}", "optimizer", "see the message")
         return
     ratios = [
-        float(np.linalg.norm(host_values(parameter) - before) / np.linalg.norm(before))
+        norm_of(host_values(parameter) - before) / norm_of(before)
         for parameter, before in weights
         if np.any(before)
     ]

@@ -63,6 +63,13 @@ class GradientReport:
         return "\n".join(table(heading, rows, 3))
 
 
+def norm_of(values: Array) -> float:
+    """Return the Euclidean norm of an array, the same for any number of threads."""
+    # Not by numpy.linalg.norm: BLAS adds up in an order that depends on its threads.
+    with np.errstate(over="ignore"):
+        return math.sqrt(float(np.square(values).sum()))
+
+
 def _verdict(norm: float, rms: float, threshold: float) -> str:
     if not math.isfinite(norm):
         return "not finite"
@@ -97,7 +104,7 @@ def gradient_report(model: Module) -> GradientReport:
     if all(parameter.grad is None for _, parameter in parameters):
         raise ValueError("gradient_report: no parameter has a gradient; call backward() first")
     norms = {
-        name: float(np.linalg.norm(host_values(parameter.grad)))
+        name: norm_of(host_values(parameter.grad))
         for name, parameter in parameters
         if parameter.grad is not None
     }
@@ -109,7 +116,7 @@ def gradient_report(model: Module) -> GradientReport:
             rows.append(GradientRow(name, math.nan, math.nan, math.nan, "missing"))
             continue
         norm, rms = norms[name], norms[name] / sizes[name]
-        weights = float(np.linalg.norm(host_values(parameter)))
+        weights = norm_of(host_values(parameter))
         ratio = norm / weights if weights else math.inf
         # A bias before a normalisation has no gradient by nature, so only matrices can vanish.
         threshold = VANISHING * largest if parameter.ndim > 1 else 0.0

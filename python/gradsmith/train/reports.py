@@ -14,6 +14,7 @@ import numpy as np
 from gradsmith.backend import Array, on_host
 from gradsmith.tensor import Tensor
 from gradsmith.train.callbacks import Callback, History, Logs
+from gradsmith.train.gradient_report import norm_of
 
 
 def _values(tensor: Tensor) -> Array:
@@ -189,7 +190,7 @@ class GradientStatistics(Callback):
         total = 0.0
         for name, parameter in self.model.named_parameters():
             if parameter.grad is not None:
-                norm = float(np.linalg.norm(_values(parameter.grad)))
+                norm = norm_of(_values(parameter.grad))
                 total += norm * norm
                 self._sums[name] = self._sums.get(name, 0.0) + norm
         self._sums[""] = self._sums.get("", 0.0) + math.sqrt(total)

@@ -53,8 +53,10 @@ def closed_returns(rewards: Array, over: Array, after: Array, gamma: float) -> A
     return found
 
 
-def learn(run: Run, model: ActorCritic, optimizer: Adam, environment: Environment) -> float:
-    """Take 32 steps in each episode, learn from them, and return the reward per end."""
+def learn(
+    run: Run, model: ActorCritic, optimizer: Adam, environment: Environment
+) -> tuple[float, int]:
+    """Take 32 steps in each episode, learn from them; return the sum of rewards and the ends."""
     rows = []
     for _ in range(STEPS):
         seen = environment.observed()
@@ -77,7 +79,7 @@ def learn(run: Run, model: ActorCritic, optimizer: Adam, environment: Environmen
     (loss + 0.5 * F.huber_loss(values, goals)).backward()
     clip_grad_norm_(model.parameters(), 0.5)
     optimizer.step()
-    return float(rewards.sum() / max((ended | cut).sum(), 1))
+    return float(rewards.sum()), int((ended | cut).sum())
 
 
 def main(run: Run) -> None:
@@ -88,6 +90,7 @@ def main(run: Run) -> None:
     state = {"model": model, "optimizer": optimizer, "environment": environment}
     for _ in run.rounds(run.epochs(full=80, quick=20), state, "round"):
         found = [learn(run, model, optimizer, environment) for _ in range(UPDATES)]
-        run.log(reward=float(np.mean(found)))
+        earned, ends = (sum(column) for column in zip(*found, strict=True))
+        run.log(reward=earned / max(ends, 1))
     tell_cart_pole(run, best_action(run, model.actor), at_least=150, quick=70)
     run.model(model, (1, 4))

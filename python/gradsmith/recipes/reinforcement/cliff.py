@@ -23,6 +23,7 @@ START, GOAL = (3, 0), (3, 11)
 CLIFF = np.zeros((ROWS, COLUMNS), bool)
 CLIFF[-1, 1:-1] = True
 Cell = tuple[int, int]
+LIMIT = 2000  # steps of an episode
 
 
 def step(cell: Cell, action: int) -> tuple[Cell, float]:
@@ -49,16 +50,16 @@ class Learner:
         return int(self.values[cell].argmax())
 
     def episode(self, off_policy: bool) -> float:
-        """Walk from start to goal, learn from each step, and return the sum of rewards."""
-        cell, total = START, 0.0
+        """Walk from start to goal or for 2000 steps; return the sum of rewards."""
+        cell, total, left = START, 0.0, LIMIT
         action = self.act(cell)
-        while cell != GOAL:
+        while cell != GOAL and left:
             after, reward = step(cell, action)
             next_action = self.act(after)
             believed = self.values[after].max() if off_policy else self.values[after][next_action]
             error = reward + believed - self.values[cell][action]
             self.values[cell][action] += self._rate * error
-            cell, action, total = after, next_action, total + reward
+            cell, action, total, left = after, next_action, total + reward, left - 1
         return total
 
     def best_way(self) -> list[Cell]:

@@ -25,11 +25,23 @@ def solution(transitions: Tensor, rewards: Tensor, gamma: float, policy: Tensor)
 
 
 def value_iteration(
-    transitions: Tensor, rewards: Tensor, gamma: float, tolerance: float = 1e-12
+    transitions: Tensor,
+    rewards: Tensor,
+    gamma: float,
+    tolerance: float = 1e-12,
+    sweeps: int = 100_000,
 ) -> tuple[Tensor, list[float]]:
-    """Return the values (S,) after sweeps until nothing changes, and the change of each sweep."""
+    """Return the values (S,) after sweeps until nothing changes, and the change of each sweep.
+
+    Raises:
+        ValueError: so many sweeps do not end it, as where to go on for ever pays.
+    """
     values, changes = gs.zeros_like(rewards), [float("inf")]
     while changes[-1] > tolerance:
+        if len(changes) > sweeps:
+            raise ValueError(
+                f"value_iteration: {sweeps} sweeps did not end it; they change {changes[-1]:g}"
+            )
         new = rewards + gamma * (transitions @ values).amax(dim=0)
         changes.append((new - values).abs().max().item())
         values = new

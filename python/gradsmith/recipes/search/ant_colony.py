@@ -4,7 +4,7 @@
 An ant goes from i on to j with probability proportional to ``trail^alpha / distance^beta``; trails
 evaporate, and each ant strengthens those it took by the inverse length of its trip (Dorigo,
 Maniezzo and Colorni 1996). On a circle the shortest trip is known; in the square the ants have to
-beat the trip that always goes on to the nearest place.
+beat the trip that always goes on to the nearest place, and, as early, ants that leave no trails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CIRCLE = 20
 def main(run: Run) -> None:
     """Go round a circle, then through random places."""
     iterations = run.epochs(full=200, quick=40)
-    count = run.choose(full=run.option("places"), quick=25)
+    count = run.option("places")
     circle = tours.on_circle(CIRCLE, run.seed)
     found = ant_colony(tours.distances(circle), iterations=40, seed=run.seed)
     over = found.value / tours.circle_length(CIRCLE)
@@ -34,6 +34,9 @@ def main(run: Run) -> None:
     simple = tours.nearest_neighbour(between)
     share = trip.value / tours.length(simple, between)
     run.figure("length over that to nearest neighbours", share, at_most=0.95, quick=0.98)
+    strays = ant_colony(between, alpha=0.0, iterations=40, seed=run.seed)
+    gain = trip.history[: len(strays.history)][-1] / strays.value
+    run.figure("the same over that of ants without trails, early", gain, at_most=0.98)
     caption = f"{count} places: always to the nearest, and the ants' best trip."
     pictures = {"nearest neighbour": simple, "ants": trip.x}
     run.picture("trips", tours.plot_tours(places, pictures), caption)

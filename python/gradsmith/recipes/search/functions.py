@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from gradsmith.backend import Array
-from gradsmith.viz import plot_optimizer_paths
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 
@@ -80,6 +79,9 @@ SURFACES: dict[str, tuple[Callable[[Array], Any], float]] = {
 }
 
 
+TRACE_CAPTION = "Where each looked, from early (blue) to late (yellow); its best points in white."
+
+
 class Tracer:
     """A function that remembers the points it was asked for, as ``points``."""
 
@@ -103,11 +105,15 @@ class Tracer:
 
 
 def plot_search(name: str, surface: str, tracer: Tracer, ax: Any) -> None:
-    """Draw where a search looked, from early (dark) to late (bright), and its best points."""
+    """Draw where a search looked, and its best points: see ``TRACE_CAPTION``."""
     function, reach = SURFACES[surface]
-    bounds = ((-reach, reach), (-reach, reach))
-    paths = {"best so far": tracer.best_path()}
-    plot_optimizer_paths(lambda x, y: function(np.stack([x, y])), paths, bounds, ax=ax)
+    line = np.linspace(-reach, reach, 300)
+    heights = function(np.stack(np.meshgrid(line, line)))
+    extent = (-reach, reach, -reach, reach)
+    ax.imshow(heights, extent=extent, origin="lower", cmap="gray", alpha=0.6)
     points = np.stack(tracer.points)
-    ax.scatter(*points.T, c=np.arange(len(points)), s=2, cmap="plasma", alpha=0.4)
+    ax.scatter(*points.T, c=np.arange(len(points)), s=4, cmap="plasma")
+    ax.plot(*tracer.best_path().T, color="white", linewidth=1)
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(-reach, reach)
     ax.set_title(f"{name}: {len(points)} points", fontsize=9)

@@ -19,7 +19,12 @@ from gradsmith.optim import search
 from gradsmith.optim.search import SearchResult
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.search import tours
-from gradsmith.recipes.search.functions import SURFACES, Tracer, plot_search
+from gradsmith.recipes.search.functions import (
+    SURFACES,
+    TRACE_CAPTION,
+    Tracer,
+    plot_search,
+)
 from gradsmith.viz import canvas
 
 CIRCLE = 20
@@ -80,12 +85,16 @@ def _search_plane(run: Run, count: int, seeds: range) -> None:
     for method in SEARCHES:
         run.figure(f"{method}: median on Rastrigin", medians[method], at_most=0.5, quick=1.1)
     run.figure("descent: median on Rastrigin", medians["descent"], at_least=1.5)
-    figure, axes = canvas.new_grid(1, len(METHODS), 4.0)
-    for ax, (method, minimise) in zip(axes[0], METHODS.items(), strict=True):
+    figure, axes = canvas.new_grid(2, 2, 3.6)
+    for ax, (method, minimise) in zip(axes.flat, METHODS.items(), strict=True):
         tracer = Tracer(function)
         minimise(tracer, 1000, MOVES, HEAT, bounds=box, seed=run.seed)
         plot_search(method, "rastrigin", tracer, ax)
-    run.picture("paths", figure, "Where each looked, from early (dark) to late (bright).")
+    run.picture(
+        "paths",
+        figure,
+        TRACE_CAPTION,
+    )
 
 
 def _search_tours(run: Run, count: int) -> None:

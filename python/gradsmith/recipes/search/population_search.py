@@ -18,7 +18,12 @@ import numpy as np
 from gradsmith.optim import search
 from gradsmith.optim.search import SearchResult
 from gradsmith.recipes.run import Run
-from gradsmith.recipes.search.functions import SURFACES, Tracer, plot_search
+from gradsmith.recipes.search.functions import (
+    SURFACES,
+    TRACE_CAPTION,
+    Tracer,
+    plot_search,
+)
 from gradsmith.viz import canvas
 
 OPTIONS = {"dimensions": 5}
@@ -66,7 +71,11 @@ def main(run: Run) -> None:
         run.figure(f"{method}: against random search", share, at_most=0.5, quick=0.8)
     caption = f"Best value on Rastrigin's function in {dimensions} dimensions."
     run.picture("values", _plot_values(found), caption)
-    run.picture("paths", _plot_paths(run.seed), "Where each looked in the plane.")
+    run.picture(
+        "paths",
+        _plot_paths(run.seed),
+        TRACE_CAPTION,
+    )
 
 
 def _plot_values(found: dict[tuple[str, str], SearchResult]) -> Any:
