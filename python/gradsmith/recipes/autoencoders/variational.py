@@ -12,7 +12,8 @@ from gradsmith import metrics, models, viz
 from gradsmith.nn import functional as F
 from gradsmith.optim import Adam
 from gradsmith.recipes.autoencoders.neighbours import nearest, precision
-from gradsmith.recipes.autoencoders.scans import scans
+from gradsmith.recipes.autoencoders.principal import principal_plane, tell_plane
+from gradsmith.recipes.autoencoders.scans import scans, show_rows
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.training import minimise, train
 from gradsmith.tensor import Tensor
@@ -55,10 +56,16 @@ def main(run: Run) -> None:
     run.figure("KL divergence, nats", F.vae_kl_divergence(mu, logvar).item(), at_least=2)
     model.eval()
     codes = [model.encode(each)[0] for each in (training, testing)]
+    plane = principal_plane(training, latent)
+    near = nearest(plane.encode(testing), plane.encode(training), 1)
+    run.figure("class of the nearest by principal components", precision(known[near], labels))
     found = known[nearest(codes[1], codes[0], 1)]
     run.figure("class of the nearest code", precision(found, labels), at_least=0.7, quick=0.5)
+    least = tell_plane(run, training, testing, latent)
     rebuilt = model.decode(codes[1])
-    run.figure("PSNR of the test scans, dB", metrics.psnr(rebuilt, testing), at_least=14, quick=12)
+    quality = metrics.psnr(rebuilt, testing)
+    run.figure("PSNR of the test scans, dB", quality, at_least=least, quick=14)
+    show_rows(run, labels, original=testing, reconstruction=rebuilt)
     samples = viz.image_grid(model.sample(64), 16)
     run.picture("samples", samples, "Digits that no one wrote: codes drawn from N(0, 1), decoded.")
     run.picture("codes", viz.plot_embeddings(codes[1], labels), "Codes of the test scans.")
