@@ -10,6 +10,7 @@ import gradsmith as gs
 from gradsmith import models
 from gradsmith.recipes.autoencoders import compression, denoising, pretraining, undercomplete
 from gradsmith.recipes.autoencoders.neighbours import distances, nearest, precision
+from gradsmith.recipes.autoencoders.principal import principal_plane
 from gradsmith.recipes.energy import recommender, wake_sleep
 from gradsmith.recipes.energy.data import bars_and_stripes
 
@@ -92,3 +93,11 @@ def test_wake_sleep_rule_of_the_generation_bias() -> None:
     bias = network.generation[0].bias.grad
     assert bias is not None
     np.testing.assert_allclose(bias.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_plane_restores_what_lies_on_it() -> None:
+    line = gs.tensor([[0.2, 0.4], [0.4, 0.5], [0.6, 0.6]]).reshape(3, 1, 1, 2)
+    plane = principal_plane(line, 1)
+    codes = plane.encode(line)
+    assert codes.shape == (3, 1)
+    np.testing.assert_allclose(plane.decode(codes, line).numpy(), line.numpy(), atol=1e-6)

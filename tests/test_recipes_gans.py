@@ -7,10 +7,20 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
-from gradsmith import models
+from gradsmith import models, nn
 from gradsmith.models.capsule import squash
 from gradsmith.recipes.few_shot import graph, spiking, style_transfer
-from gradsmith.recipes.gans import cyclegan, domains, infogan, mode_collapse, pix2pix
+from gradsmith.recipes.gans import (
+    conditional,
+    cyclegan,
+    dcgan,
+    digits,
+    domains,
+    infogan,
+    mode_collapse,
+    pix2pix,
+    stylegan,
+)
 
 
 def test_shares_count_points_at_each_centre() -> None:
@@ -117,3 +127,46 @@ def test_one_style_in_all_levels_mixes_to_itself() -> None:
         alone = maker.synthesize(style)
         np.testing.assert_array_equal(maker.synthesize(style, style).numpy(), alone.numpy())
         assert not np.allclose(maker.synthesize(style, -style).numpy(), alone.numpy())
+
+
+def test_normal_draws_have_mean_and_covariance() -> None:
+    gs.manual_seed(0)
+    images = gs.rand(30, 1, 1, 2) * gs.tensor([0.5, 0.2])
+    drawn = digits.normal_draws(images, 20_000).reshape(-1, 2).numpy()
+    known = images.reshape(-1, 2).numpy()
+    np.testing.assert_allclose(drawn.mean(0), known.mean(0), atol=0.01)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(known.T, ddof=0), atol=1e-3)
+
+
+def test_clusters_are_those_of_separate_clouds() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.arange(60) % 3
+    clouds = np.eye(3)[kinds] + rng.normal(0, 0.05, (60, 3))
+    found = dcgan.clustered(gs.tensor(clouds.astype(np.float32)), 3).numpy()
+    assert len({(kind, cluster) for kind, cluster in zip(kinds, found, strict=True)}) == 3
+    assert len(set(found)) == 3
+
+
+def test_requests_name_kinds_as_often_as_given() -> None:
+    gs.manual_seed(0)
+    draw = conditional.requests_like(gs.tensor([0, 2, 2, 2]), 3)
+    asked = draw(4000)[:, conditional.LATENT :].numpy()
+    np.testing.assert_array_equal(asked.sum(1), 1)
+    np.testing.assert_allclose(asked.mean(0), [0.25, 0, 0.75], atol=0.03)
+    images = conditional.beside(gs.ones(2, 1, 4, 4), gs.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    np.testing.assert_array_equal(images[:, :, 0, 0].numpy(), [[1, 0, 1], [1, 1, 0]])
+
+
+def test_sheet_enlarges_small_samples() -> None:
+    assert digits.sheet(gs.zeros(6, 1, 8, 8), 3).shape == (66, 100, 3)
+    assert (digits.sheet(gs.full((1, 1, 32, 32), 7.0), 1) == 255).all()
+
+
+def test_slope_penalty_of_a_linear_critic() -> None:
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(2, 1))
+    with gs.no_grad():
+        critic[1].weight.copy_(gs.tensor([[3.0, 4.0]]))
+    found = stylegan.slope_penalty(critic, gs.ones(5, 1, 1, 2), gs.zeros(5, 1, 1, 2))
+    assert found.item() == pytest.approx(stylegan.SLOPE / 2 * 25)
+    found.backward()
+    np.testing.assert_allclose(critic[1].weight.grad.numpy(), [[0.3, 0.4]], rtol=1e-5)

@@ -13,6 +13,7 @@ from gradsmith import models, nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import randn, randn_like
 from gradsmith.optim import Adam
+from gradsmith.recipes.autoencoders.principal import tell_plane
 from gradsmith.recipes.autoencoders.scans import scans, tell_reconstructions
 from gradsmith.recipes.run import Run
 from gradsmith.recipes.training import minimise, train
@@ -59,7 +60,8 @@ def main(run: Run) -> None:
     spread = codes.std(0)
     run.figure("smallest spread of a code value", spread.min(), at_least=0.7, quick=0.4)
     run.figure("largest spread of a code value", spread.max(), at_most=1.4, quick=2)
-    tell_reconstructions(run, model, testing, labels, at_least=15, quick=12)
+    plane = tell_plane(run, training, testing, latent)
+    tell_reconstructions(run, model, testing, labels, at_least=plane, quick=14)
     samples = viz.image_grid(model.decode(randn(64, latent, device=run.device)), 16)
     run.picture("samples", samples, "Codes drawn from the prior, decoded.")
     run.picture("codes", viz.plot_embeddings(codes, labels), "Codes of the test scans.")

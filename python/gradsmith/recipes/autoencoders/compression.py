@@ -10,8 +10,8 @@ back-propagation", 1987) did it first.
 from __future__ import annotations
 
 from gradsmith import metrics, models
-from gradsmith.ops.linalg_factor import svd
 from gradsmith.optim import Adam
+from gradsmith.recipes.autoencoders.principal import principal_plane
 from gradsmith.recipes.autoencoders.scans import scans, show_rows
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
@@ -30,12 +30,9 @@ def rounded(codes: Tensor, known: Tensor, bits: int) -> Tensor:
 
 def principal_compression(training: Tensor, images: Tensor, values: int, bits: int) -> Tensor:
     """Return images from that many rounded principal components of the training images."""
-    flat = training.flatten(1)
-    mean = flat.mean(0)
-    directions = svd(flat - mean, full_matrices=False)[2][:values]
-    known, codes = ((each.flatten(1) - mean) @ directions.T for each in (training, images))
-    restored: Tensor = rounded(codes, known, bits) @ directions + mean
-    return restored.clamp(0, 1).view_as(images)
+    plane = principal_plane(training, values)
+    known, codes = (plane.encode(each) for each in (training, images))
+    return plane.decode(rounded(codes, known, bits), images)
 
 
 def main(run: Run) -> None:

@@ -8,6 +8,7 @@ the target is the input itself (Rumelhart, Hinton, Williams 1986).
 from __future__ import annotations
 
 from gradsmith import models
+from gradsmith.recipes.autoencoders.principal import tell_plane
 from gradsmith.recipes.autoencoders.scans import scans, tell_reconstructions
 from gradsmith.recipes.run import Run
 
@@ -18,6 +19,7 @@ def main(run: Run) -> None:
     testing, labels = scans(run, "test")
     model = models.dense_autoencoder((784, 32)).to(run.device)
     model.compile("adam", "mse")
-    run.fit(model, training, training, epochs=run.epochs(full=60, quick=5), seed=run.seed)
-    tell_reconstructions(run, model, testing, labels, at_least=20, quick=15)
+    run.fit(model, training, training, epochs=run.epochs(full=80, quick=5), seed=run.seed)
+    half = tell_plane(run, training, testing, 16)
+    tell_reconstructions(run, model, testing, labels, at_least=half, quick=15)
     run.model(model, (1, 1, 28, 28))

@@ -75,7 +75,7 @@ def main(run: Run) -> None:
     pair = nn.ModuleList([nets["generator"], nets["encoder"]])
     optimizers = perceptrons.adam(pair), perceptrons.adam(nets["discriminator"])
     parts = {"nets": nets, "average": average, "g": optimizers[0], "d": optimizers[1]}
-    epochs = run.epochs(full=150, quick=25)
+    epochs = run.epochs(full=100, quick=25)
     game = partial(step, nets, average, optimizers)
     train(run, game, [images], parts, epochs=epochs, drop_last=True)
     with average.average_parameters(nets):

@@ -99,7 +99,7 @@ def main(run: Run) -> None:
     parts = {"generator": generator, "average": average, "reader": reader}
     states = {**parts, "g": optimizers[0], "d": optimizers[1]}
     game = partial(step, generator, average, reader, optimizers)
-    epochs = run.epochs(full=150, quick=20)
+    epochs = run.epochs(full=80, quick=20)
     train(run, game, [images], states, epochs=epochs, drop_last=True)
     codes = arange(1000, device=run.device) % CODES
     samples = predictions(average, inputs(codes, zeros(1000, 1, device=run.device)))

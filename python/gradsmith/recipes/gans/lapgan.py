@@ -120,6 +120,8 @@ def main(run: Run) -> None:
     for detail in details:
         drawn.append(predictions(detail, with_noise(drawn[-1]))[:, :1])
     tell_judgement(run, judge, drawn[-1], share=0.65, quick=0.4, quick_classes=5)
+    distance = F.mse_loss(drawn[-1].mean(0), levels[-1].mean(0))
+    run.figure("distance of the mean pictures", distance, at_most=0.1, quick=0.22)
     rows = [F.interpolate(each[:10], (FINEST, FINEST)).clamp(-1, 1) / 2 + 0.5 for each in drawn]
     names = [f"{each.shape[-1]}x{each.shape[-1]}" for each in drawn]
     steps = viz.reconstruction_rows(*rows, titles=names)

@@ -67,7 +67,7 @@ def train_on_digits(run: Run, loss: Callable[..., Tensor]) -> None:
     critic = discriminator().to(run.device)
     trainer = AdversarialTrainer(maker, critic, adam(maker), adam(critic), noise, loss)
     average = EMA(maker, 0.998, use_buffers=True)
-    play(run, trainer, images, run.epochs(full=200, quick=25), average=average)
+    play(run, trainer, images, run.epochs(full=160, quick=25), average=average)
     samples = predictions(average, noise(1000).to(run.device))
     tell_judgement(run, judge, samples, share=0.75, quick=0.5)
     run.picture("samples", sheet(samples[:64], 16), "Drawn from noise.")

@@ -37,7 +37,7 @@ def main(run: Run) -> None:
     average = EMA(maker, 0.998)
     seen = randn(10, LATENT).to(run.device)
     rows, names = [], []
-    epochs = [run.epochs(full, quick) for full, quick in ((60, 8), (40, 4), (20, 3), (15, 3))]
+    epochs = [run.epochs(full, quick) for full, quick in ((40, 8), (30, 4), (15, 3), (10, 3))]
     for level, count in enumerate(epochs):
         size = 4 << level
         maker.grow(level, 1 / (count // 2 + 1) if level else 1.0)

@@ -75,7 +75,7 @@ def main(run: Run) -> None:
         real, drawn = predictions(critic, images), predictions(critic, samples())
         run.log(gap=(real.mean() - drawn.mean()).item())
 
-    epochs = run.epochs(full=200, quick=30)
+    epochs = run.epochs(full=120, quick=30)
     play(run, trainer, images, epochs, batch_size=32, average=average, after=measure)
     gaps = run.history["gap"]
     run.figure("gap at the end / largest gap", gaps[-1] / max(gaps), at_most=0.4, quick=0.8)
