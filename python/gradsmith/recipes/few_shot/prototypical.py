@@ -86,8 +86,7 @@ def main(run: Run) -> None:
     task = draw(digits_of(UNSEEN), len(UNSEEN), 30, 1, np.random.default_rng(run.seed))
     net.eval()
     points = predictions(net, task.support)
-    names = [str(UNSEEN[label]) for label in task.support_labels.tolist()]
-    picture = viz.plot_embeddings(points, names)
+    picture = viz.plot_embeddings(points, task.support_labels + UNSEEN.start)
     run.picture("space", picture, "Three unseen digits in the learned space.")
     run.picture("curves", viz.plot_history(run.history), f"Loss by epoch of {STEPS} tasks.")
     run.model(net, (1, 1, 8, 8))
