@@ -32,6 +32,8 @@ def _classifier(inputs: int, width: int = 128) -> list[nn.Module]:
 
 def _layer(inputs: int, outputs: int, kernel: int = 3, **options: Any) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **options)
+    # Without batch norm the signal has to keep its size from the start (He et al., 2015).
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     return [convolution, nn.ReLU()]
 
 

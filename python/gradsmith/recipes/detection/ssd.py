@@ -91,7 +91,7 @@ def _fit(run: Run, model: SSD, training: Scenes, matches: list[tuple[Array, Arra
         scores, moves = model(images[some])
         return multibox_loss(scores, moves, labels[some], offsets[some])
 
-    epochs = run.epochs(full=30, quick=8)
+    epochs = run.epochs(full=20, quick=8)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=BATCH, rate=4e-3)
 
 

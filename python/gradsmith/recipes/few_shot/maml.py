@@ -101,7 +101,7 @@ def from_scratch(task: Task) -> float:
 def main(run: Run) -> None:
     """Train over tasks, then take steps on those of digits never seen."""
     net = Learner()
-    epochs = run.epochs(full=30, quick=4)
+    epochs = run.epochs(full=24, quick=3)
     optimizer = Adam(net.parameters(), lr=3e-3)
     schedule = lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     parts = {"net": net, "optimizer": optimizer, "schedule": schedule}

@@ -79,7 +79,7 @@ def main(run: Run) -> None:
         rows.append([shots, pixels, untrained[shots], found])
         name = f"3-way {shots}-shot accuracy on unseen digits"
         run.figure(name, found, at_least=least, quick=quick)
-        run.figure(f"gain over pixels, {shots}-shot", found - pixels, at_least=gain, quick=0.03)
+        run.figure(f"gain over pixels, {shots}-shot", found - pixels, at_least=gain, quick=0.0)
     header = ["samples", "nearest by pixels", "untrained", "trained"]
     run.table("Accuracy on three digits never seen", header, rows)
     show_task(run)
