@@ -29,7 +29,7 @@ def main(run: Run) -> None:
         losses = [F.cross_entropy(scores, masks[batch.samples]) for scores in found]
         return sum(losses[1:], losses[0]) / len(losses)
 
-    epochs = run.epochs(full=15, quick=5)
+    epochs = run.epochs(full=25, quick=5)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=8, rate=4e-3)
     with no_grad():
         found = model.labellings(testing.tensors[0].to(run.device))
