@@ -44,7 +44,7 @@ def main(run: Run) -> None:
     run.figure("default boxes with an object, per image", used)
     _fit(run, model, training, matches)
     found = detected(run, model, testing, defaults)
-    tell_detector(run, found, testing, at_least=0.75, quick=0.4)
+    tell_detector(run, found, testing, at_least=0.75, quick=0.4, drawn=0.25)
     run.picture("curves", viz.plot_history(run.history), "Loss by epoch.")
     run.model(model, (1, 3, SIDE, SIDE))
 
@@ -91,7 +91,7 @@ def _fit(run: Run, model: SSD, training: Scenes, matches: list[tuple[Array, Arra
         scores, moves = model(images[some])
         return multibox_loss(scores, moves, labels[some], offsets[some])
 
-    epochs = run.epochs(full=20, quick=8)
+    epochs = run.epochs(full=30, quick=8)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=BATCH, rate=4e-3)
 
 
