@@ -28,7 +28,7 @@ def main(run: Run) -> None:
     moved = 1 if network.size < 28 else 2
     training, testing = digits(network.size, network.border, network.channels, shift=moved)
     model = network.make().to(run.device)
-    epochs = run.epochs(full=15, quick=3)
+    epochs = run.epochs(full=15, quick=network.quick)
     helped = name.startswith("googlenet")
     loss = helped_cross_entropy if helped else "cross_entropy"
     measures = () if helped else ("accuracy",)

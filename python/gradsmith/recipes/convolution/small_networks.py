@@ -2,6 +2,7 @@
 """The well-known networks at the size of digits: the same parts, fewer and thinner.
 
 AlexNet, ZFNet, VGG and GoogLeNet were made for images of 224 x 224; these take (N, 1, 32, 32).
+MobileNet, which halves its maps five times, gets digits of 48 x 48.
 Those that `gradsmith.models` makes thin or short by its own options are used as they are.
 """
 
@@ -32,6 +33,8 @@ def _classifier(inputs: int, width: int = 128) -> list[nn.Module]:
 
 def _layer(inputs: int, outputs: int, kernel: int = 3, **options: Any) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, **options)
+    # Without batch norm the signal has to keep its size from the start (He et al., 2015).
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     return [convolution, nn.ReLU()]
 
 
@@ -115,12 +118,14 @@ class Network:
         size: pixels of the digit.
         border: pixels around it.
         channels: grey levels are copied into as many.
+        quick: epochs of a quick run.
     """
 
     make: Callable[[], nn.Module]
     size: int = 28
     border: int = 2
     channels: int = 1
+    quick: int = 3
 
 
 NETWORKS = {
@@ -136,6 +141,6 @@ NETWORKS = {
     "vgg": Network(vgg),
     "googlenet": Network(GoogLeNet),
     "googlenet-naive": Network(lambda: GoogLeNet(naive=True)),
-    "mobilenet": Network(lambda: models.MobileNetV1(CLASSES, 0.25), channels=3),
-    "darknet": Network(lambda: models.Darknet19(CLASSES, 1, 8)),
+    "mobilenet": Network(lambda: models.MobileNetV1(CLASSES, 0.25), 44, channels=3, quick=6),
+    "darknet": Network(lambda: models.Darknet19(CLASSES, 1, 8), quick=5),
 }

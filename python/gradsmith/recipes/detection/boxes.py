@@ -74,16 +74,25 @@ def precision_of(found: list[dict[str, Array]], testing: Scenes, **options: Any)
 
 
 def tell_detector(
-    run: Run, found: list[dict[str, Array]], testing: Scenes, *, at_least: float, quick: float
+    run: Run,
+    found: list[dict[str, Array]],
+    testing: Scenes,
+    *,
+    at_least: float,
+    quick: float,
+    drawn: float = 0.4,
 ) -> None:
-    """Tell the precision of what a detector found, by class, and draw some scenes."""
+    """Tell the precision of what a detector found, by class, and draw some scenes.
+
+    ``drawn`` is the score from which boxes are drawn.
+    """
     run.figure("mAP@0.5", precision_of(found, testing), at_least=at_least, quick=quick)
     run.figure("mAP@0.75", precision_of(found, testing, iou_thresholds=0.75))
     each = precision_of(found, testing, average=None)
     rows = [[name, float(value)] for name, value in zip(KINDS, each, strict=True)]
     run.table("Average precision at overlap 0.5", ["class", "AP"], rows)
-    picture = draw_found(testing.images, found, KINDS)
-    run.picture("boxes", picture, "Unseen scenes with the boxes of scores above 0.4.")
+    picture = draw_found(testing.images, found, KINDS, drawn)
+    run.picture("boxes", picture, f"Unseen scenes with the boxes of scores above {drawn:g}.")
 
 
 def draw_found(

@@ -44,7 +44,7 @@ def main(run: Run) -> None:
     run.figure("default boxes with an object, per image", used)
     _fit(run, model, training, matches)
     found = detected(run, model, testing, defaults)
-    tell_detector(run, found, testing, at_least=0.75, quick=0.4)
+    tell_detector(run, found, testing, at_least=0.75, quick=0.4, drawn=0.25)
     run.picture("curves", viz.plot_history(run.history), "Loss by epoch.")
     run.model(model, (1, 3, SIDE, SIDE))
 

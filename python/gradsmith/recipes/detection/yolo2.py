@@ -88,7 +88,7 @@ def fit(run: Run, model: YOLOv2, training: Scenes, loss_of: YOLOLoss) -> None:
         return total
 
     rate = run.choose(full=2e-3, quick=5e-3)
-    epochs = run.epochs(full=30, quick=10)
+    epochs = run.epochs(full=28, quick=10)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=BATCH, rate=rate)
 
 

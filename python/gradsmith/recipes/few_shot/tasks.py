@@ -122,11 +122,11 @@ def nearest_pixels(task: Task) -> float:
     return accuracy(task.support_labels[distances.argmin(1)], task)
 
 
-def unseen_tasks(run: Run, shots: int, count: int = 100) -> list[Task]:
+def unseen_tasks(run: Run, shots: int) -> list[Task]:
     """Return tasks that tell 7, 8 and 9 apart."""
     random = np.random.default_rng(run.seed + 1)
     groups = digits_of(UNSEEN)
-    return [draw(groups, len(UNSEEN), shots, 15, random) for _ in range(run.choose(count, 40))]
+    return [draw(groups, len(UNSEEN), shots, 15, random) for _ in range(run.choose(100, 20))]
 
 
 def show_task(run: Run) -> None:

@@ -58,7 +58,7 @@ def main(run: Run) -> None:
     optimizer = Adam(model.parameters(), lr=run.choose(3e-3, 1e-2))
     states = {"model": model, "optimizer": optimizer}
     kind = run.option("kind")
-    for number in run.rounds(run.epochs(full=15, quick=3), states):
+    for number in run.rounds(run.epochs(full=15, quick=5), states):
         draw = np.random.default_rng([run.seed, number])
         kept = kept_frequent(words, draw, threshold=1e-3)
         context, true = pairs_of(kind, words[kept], around[kept])
