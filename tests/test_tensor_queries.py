@@ -177,15 +177,6 @@ def test_fork_of_the_generator() -> None:
     assert gs.rand(4).tolist() != expected
 
 
-def test_one_seed_for_every_device() -> None:
-    gs.cuda.manual_seed_all(5)
-    expected = gs.rand(2).tolist()
-    gs.cuda.manual_seed(5)
-    assert gs.rand(2).tolist() == expected
-    gs.manual_seed(5)
-    assert gs.rand(2).tolist() == expected
-
-
 class Numbers(data.IterableDataset[int]):
     def __init__(self, stop: int) -> None:
         self.stop = stop

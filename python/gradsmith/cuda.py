@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gradsmith import backend, random
+from gradsmith import backend
 
 
 def _extension() -> Any:
@@ -133,15 +133,3 @@ def memory_reserved() -> int:
 def is_bf16_supported() -> bool:
     """Whether kernels take bfloat16: on every GPU that can be used."""
     return is_available()
-
-
-def manual_seed(seed: int) -> None:
-    """Seed the default generator, which serves every device.
-
-    Raises:
-        TypeError, ValueError: as `gradsmith.manual_seed`.
-    """
-    random.manual_seed(seed)
-
-
-manual_seed_all = manual_seed
