@@ -98,6 +98,9 @@ def test_a_matrix_with_a_column_of_zeros() -> None:
     assert p.tolist() == [[1, 0], [0, 1]]
     assert lower.tolist() == [[1, 0], [0, 1]]
     assert upper.tolist() == [[0, 1], [0, 2]]
+    x = gs.stack([gs.eye(2), upper, gs.tensor([[1.0, 1.0], [1.0, 1.0]])])
+    assert gs.lu(x, get_infos=True)[2].tolist() == [0, 1, 2]
+    assert gs.zeros(2, 0, 3).lu(get_infos=True)[2].tolist() == [0, 0]
 
 
 def test_what_is_not_unpacked_is_empty() -> None:

@@ -102,6 +102,18 @@ def test_a_linear_layer_and_its_norm_become_one() -> None:
     np.testing.assert_allclose(
         fused(X).detach().numpy(), norm(layer(X)).detach().numpy(), rtol=1e-4, atol=1e-5
     )
+    assert gs.equal(
+        utils.fuse_conv_bn_weights(
+            layer.weight,
+            layer.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )[0],
+        fused.weight,
+    )
     weight, bias = utils.fuse_linear_bn_weights(
         layer.weight, None, norm.running_mean, norm.running_var, norm.eps, None, None
     )

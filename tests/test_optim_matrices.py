@@ -17,7 +17,7 @@ from tests.test_optim import grid, leaf
 SHAPES = ((4, 3), (3, 6), (5, 5))
 PROBLEMS = [
     *grid(nesterov=[True, False], adjust_lr_fn=[None, "original", "match_rms_adamw"]),
-    {"lr": 0.5, "weight_decay": 0.01, "momentum": 0.5, "maximize": True},
+    {"lr": 0.5, "weight_decay": 0.01, "momentum": 0.5},
     {"ns_coefficients": (2.0, -1.5, 0.5), "ns_steps": 9},
 ]
 
@@ -50,7 +50,7 @@ def test_steps_follow_the_definition(options: dict[str, Any], dtype: Any) -> Non
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("options", [each for each in PROBLEMS if "maximize" not in each])
+@pytest.mark.parametrize("options", PROBLEMS)
 def test_steps_are_those_of_pytorch(options: dict[str, Any]) -> None:
     """But for the digits of bfloat16, in which PyTorch multiplies: some percent of a step."""
     import torch

@@ -9,6 +9,10 @@ tensor([2., 4.])
 """
 
 import importlib as _importlib
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 from typing import TYPE_CHECKING, Any
 
 from gradsmith import autograd as autograd
@@ -47,11 +51,8 @@ from gradsmith.ops.creation import eye as eye
 from gradsmith.ops.creation import from_numpy as from_numpy
 from gradsmith.ops.creation import full as full
 from gradsmith.ops.creation import full_like as full_like
-from gradsmith.ops.creation import is_floating_point as is_floating_point
-from gradsmith.ops.creation import is_tensor as is_tensor
 from gradsmith.ops.creation import linspace as linspace
 from gradsmith.ops.creation import logspace as logspace
-from gradsmith.ops.creation import numel as numel
 from gradsmith.ops.creation import ones as ones
 from gradsmith.ops.creation import ones_like as ones_like
 from gradsmith.ops.creation import tensor as tensor
@@ -59,6 +60,20 @@ from gradsmith.ops.creation import tril_indices as tril_indices
 from gradsmith.ops.creation import triu_indices as triu_indices
 from gradsmith.ops.creation import zeros as zeros
 from gradsmith.ops.creation import zeros_like as zeros_like
+from gradsmith.ops.creation_queries import asarray as asarray
+from gradsmith.ops.creation_queries import get_device as get_device
+from gradsmith.ops.creation_queries import is_complex as is_complex
+from gradsmith.ops.creation_queries import is_floating_point as is_floating_point
+from gradsmith.ops.creation_queries import is_nonzero as is_nonzero
+from gradsmith.ops.creation_queries import is_same_size as is_same_size
+from gradsmith.ops.creation_queries import is_signed as is_signed
+from gradsmith.ops.creation_queries import is_tensor as is_tensor
+from gradsmith.ops.creation_queries import numel as numel
+from gradsmith.ops.creation_windows import bartlett_window as bartlett_window
+from gradsmith.ops.creation_windows import blackman_window as blackman_window
+from gradsmith.ops.creation_windows import hamming_window as hamming_window
+from gradsmith.ops.creation_windows import hann_window as hann_window
+from gradsmith.ops.creation_windows import kaiser_window as kaiser_window
 from gradsmith.ops.diagonal import diag as diag
 from gradsmith.ops.diagonal import diag_embed as diag_embed
 from gradsmith.ops.diagonal import diagflat as diagflat
@@ -251,6 +266,8 @@ from gradsmith.ops.joining import row_stack as row_stack
 from gradsmith.ops.joining import stack as stack
 from gradsmith.ops.joining import vstack as vstack
 from gradsmith.ops.linalg_factor import cholesky as cholesky
+from gradsmith.ops.linalg_lowrank import pca_lowrank as pca_lowrank
+from gradsmith.ops.linalg_lowrank import svd_lowrank as svd_lowrank
 from gradsmith.ops.linalg_lu import lu_unpack as lu_unpack
 from gradsmith.ops.linalg_older import inverse as inverse
 from gradsmith.ops.linalg_older import lu as lu
@@ -408,6 +425,7 @@ from gradsmith.io import save as save  # noqa: E402
 from gradsmith.train import doctor as doctor  # noqa: E402
 
 __version__ = "0.1.0"
+newaxis = None  # in brackets, a new dimension of size 1
 
 device = _backend.Device
 bool = _backend.bool_

@@ -99,3 +99,37 @@ def empty_cache() -> None:
     """
     _extension().empty_cache()
     _pool().free_all_blocks()
+
+
+def mem_get_info() -> tuple[int, int]:
+    """Return the bytes of the GPU that are free, and all there are.
+
+    Raises:
+        RuntimeError: the device cannot be used here.
+    """
+    stats = memory_stats()
+    return stats["free"], stats["total"]
+
+
+def memory_allocated() -> int:
+    """Return the bytes in use by tensors and kernels.
+
+    Raises:
+        RuntimeError: the device cannot be used here.
+    """
+    return memory_stats()["in_use"]
+
+
+def memory_reserved() -> int:
+    """Return the bytes taken from the driver: in use, or kept for reuse.
+
+    Raises:
+        RuntimeError: the device cannot be used here.
+    """
+    stats = memory_stats()
+    return stats["in_use"] + stats["cached"]
+
+
+def is_bf16_supported() -> bool:
+    """Whether kernels take bfloat16: on every GPU that can be used."""
+    return is_available()

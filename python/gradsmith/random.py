@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -123,3 +125,25 @@ def set_rng_state(new_state: Tensor) -> None:
         TypeError, ValueError: as `Generator.set_state`.
     """
     default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(enabled: bool = True) -> Iterator[None]:
+    """Put the default generator back at the end of a ``with`` block where it was before.
+
+    Args:
+        enabled: False lets the block's draws count.
+
+    >>> import gradsmith as gs
+    >>> _ = gs.manual_seed(0)
+    >>> with gs.random.fork_rng():
+    ...     first = gs.rand(2)
+    >>> gs.equal(gs.rand(2), first)
+    True
+    """
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)

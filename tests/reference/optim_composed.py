@@ -257,10 +257,9 @@ def muon(
     ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
     ns_steps: int = 5,
     adjust_lr_fn: str | None = None,
-    maximize: bool = False,
 ) -> tuple[Array, State]:
     """Jordan 2024: the iteration maps each singular value s to a s + b s^3 + c s^5."""
-    param, grad = _decayed(param, grad, lr, weight_decay, True, maximize)
+    param, grad = _decayed(param, grad, lr, weight_decay, True, False)
     average = momentum * state.get("momentum_buffer", 0.0) + (1 - momentum) * grad
     u, s, vh = np.linalg.svd(
         momentum * average + (1 - momentum) * grad if nesterov else average, full_matrices=False

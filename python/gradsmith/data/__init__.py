@@ -13,10 +13,12 @@ from gradsmith.data.cache import download as download
 from gradsmith.data.cifar import read_cifar as read_cifar
 from gradsmith.data.collate import default_collate as default_collate
 from gradsmith.data.collate import default_convert as default_convert
+from gradsmith.data.dataset import ChainDataset as ChainDataset
 from gradsmith.data.dataset import ConcatDataset as ConcatDataset
 from gradsmith.data.dataset import Dataset as Dataset
 from gradsmith.data.dataset import ImageDataset as ImageDataset
 from gradsmith.data.dataset import IterableDataset as IterableDataset
+from gradsmith.data.dataset import StackDataset as StackDataset
 from gradsmith.data.dataset import Subset as Subset
 from gradsmith.data.dataset import TensorDataset as TensorDataset
 from gradsmith.data.dataset import random_split as random_split

@@ -147,6 +147,65 @@ class ConcatDataset(Dataset[T_co]):
         return self.datasets[which][where - start]
 
 
+class ChainDataset(IterableDataset[T_co]):
+    """The streams of several datasets, one after the other.
+
+    Raises:
+        TypeError: one is no IterableDataset.
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        """Keep the datasets."""
+        self.datasets = list(datasets)
+        for which, dataset in enumerate(self.datasets):
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(
+                    f"ChainDataset: dataset {which} is a {type(dataset).__name__}, expected an "
+                    "IterableDataset"
+                )
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Return an iterator over the samples of all."""
+        return itertools.chain.from_iterable(self.datasets)
+
+    def __len__(self) -> int:
+        """Return the sum of the lengths (TypeError where one has none)."""
+        return sum(dataset_length("ChainDataset", dataset) for dataset in self.datasets)
+
+
+class StackDataset(Dataset[Any]):
+    """Samples of several datasets side by side: tuples of them, or dicts if given by name.
+
+    Raises:
+        ValueError: there is no dataset, some come by name and some without, or lengths differ.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the datasets."""
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: expected datasets, either all by name or none")
+        self.datasets: Any = kwargs or args
+        lengths = [dataset_length("StackDataset", each) for each in self._parts()]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: the datasets have {lengths} samples, expected as many")
+        self._length = lengths[0]
+
+    def _parts(self) -> list[Any]:
+        held = self.datasets
+        return list(held.values() if isinstance(held, dict) else held)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return self._length
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the samples at ``index``."""
+        where = position("StackDataset", index, self._length)
+        if isinstance(self.datasets, dict):
+            return {name: each[where] for name, each in self.datasets.items()}
+        return tuple(each[where] for each in self.datasets)
+
+
 class Subset(Dataset[T_co]):
     """The samples of a dataset at the given indices.
 

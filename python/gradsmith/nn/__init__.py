@@ -182,7 +182,6 @@ from gradsmith.nn.padding import ZeroPad1d as ZeroPad1d
 from gradsmith.nn.padding import ZeroPad2d as ZeroPad2d
 from gradsmith.nn.padding import ZeroPad3d as ZeroPad3d
 from gradsmith.nn.parameter import Parameter as Parameter
-from gradsmith.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from gradsmith.nn.parameter import UninitializedParameter as UninitializedParameter
 from gradsmith.nn.pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from gradsmith.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d

@@ -383,18 +383,3 @@ def _places(op: str, row: int, col: int, offset: int, dtype: Any, device: Place)
     check_int(op, "offset", offset)
     places = np.stack(getattr(np, op)(shape[0], offset, shape[1]))
     return wrap(_cast(places, as_dtype(dtype), device))
-
-
-def is_tensor(obj: Any) -> bool:
-    """Return whether an object is a tensor."""
-    return isinstance(obj, Tensor)
-
-
-def is_floating_point(input: Tensor) -> bool:
-    """Return whether the dtype of a tensor is a floating one."""
-    return array_of("is_floating_point", input).dtype in FLOATING
-
-
-def numel(input: Tensor) -> int:
-    """Return the number of elements."""
-    return array_of("numel", input).size

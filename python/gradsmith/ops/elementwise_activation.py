@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import OUTPUT, Node, record
-from gradsmith.autograd.mode import cast_up
+from gradsmith.autograd import OUTPUT, Node, cast_up, record
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
@@ -34,7 +33,6 @@ from gradsmith.tensor import Tensor, array_of
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
-
 
 # ---- rectifiers ----------------------------------------------------------------------------------
 

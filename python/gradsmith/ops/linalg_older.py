@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from gradsmith.backend import int32, int64
 from gradsmith.ops import linalg_factor, linalg_lu
+from gradsmith.ops.diagonal import diagonal
+from gradsmith.ops.elementwise import add, eq, ne, to, where
 from gradsmith.ops.linalg_factor import QRResult, turned
-from gradsmith.ops.linalg_lu import LUFactorResult
 from gradsmith.ops.linalg_norm import matrix_norm, vector_norm
 from gradsmith.ops.linalg_solve import inv, pinv
 from gradsmith.ops.options import check_flag, check_number, names_errors
-from gradsmith.ops.reduce import Dim
+from gradsmith.ops.reduce import Dim, cumprod, sum
 from gradsmith.tensor import Tensor, array_of
 
 
@@ -98,17 +100,25 @@ inverse = inv
 
 
 @names_errors
-def lu(input: Tensor, pivot: bool = True) -> LUFactorResult:
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """Return factors and exchanges of rows as `linalg.lu_factor` does.
 
     Args:
-        input: matrices (..., M, N).
+        A: matrices (..., M, N).
         pivot: exchange rows.
+        get_infos: also return for each matrix which element of U's diagonal is the first 0, from 1,
+            and 0 if none is.
 
     Raises:
         ValueError: the tensor holds no matrices.
     """
-    return linalg_lu.lu_factor(input, pivot=pivot)
+    factors = linalg_lu.lu_factor(A, pivot=pivot)
+    if not check_flag("lu", "get_infos", get_infos):
+        return factors
+    fine = to(ne(diagonal(factors.LU.detach(), 0, -2, -1), 0), int64)
+    leading = sum(cumprod(fine, -1), -1)
+    infos = where(eq(leading, fine.shape[-1]), 0, add(leading, 1))
+    return (*factors, to(infos, int32))
 
 
 @names_errors

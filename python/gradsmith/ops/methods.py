@@ -20,9 +20,11 @@ from gradsmith.backend import (
     float64,
     int32,
     int64,
+    uint8,
 )
 from gradsmith.backend import bool_ as bool_dtype
 from gradsmith.ops import (
+    creation_queries,
     diagonal,
     elementwise,
     elementwise_activation,
@@ -163,6 +165,7 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
         "index_put_ put_ index_fill_ index_copy_ masked_scatter_ scatter_reduce_ index_reduce_",
     ),
     (inplace_products, "addmm_ addmv_ addr_ addbmm_ baddbmm_"),
+    (creation_queries, "is_complex is_nonzero is_signed is_same_size get_device"),
     (random, "bernoulli multinomial"),
     (inplace_random, "exponential_ geometric_ cauchy_ log_normal_ random_"),
 )
@@ -260,6 +263,26 @@ def _conjugate(self: Tensor) -> Tensor:
 # ---- methods that need more than the function ---------------------------------------------------
 
 
+def _sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Return the tensor summed to a shape that broadcasts to its own."""
+    wanted = shape.sizes("sum_to_size", size)
+    given = self.shape[len(self.shape) - len(wanted) :]
+    fits = len(wanted) == len(given) and all(
+        one in (1, whole) for one, whole in zip(wanted, given, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"sum_to_size: size {wanted} does not broadcast to {self.shape}")
+    return reduce.sum_to(self, wanted)
+
+
+def _is_on(kind: str) -> property:
+    def is_there(self: Tensor) -> bool:
+        return self.device.type == kind
+
+    is_there.__doc__ = f"Whether the memory is on device ``{kind}``."
+    return property(is_there)
+
+
 def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """Return the tensor where ``condition``, else ``other`` (see `ops.elementwise.where`)."""
     return elementwise.where(condition, self, other)
@@ -271,7 +294,10 @@ def _polygamma(self: Tensor, n: int) -> Tensor:
 
 
 SPECIAL: dict[str, Any] = {
+    "is_cpu": _is_on("cpu"),
+    "is_cuda": _is_on("cuda"),
     "polygamma": _polygamma,
+    "sum_to_size": _sum_to_size,
     "where": _where,
     "to": _to,
     "type_as": _type_as,
@@ -304,5 +330,6 @@ def bind() -> None:
         ("int", int32),
         ("long", int64),
         ("bool", bool_dtype),
+        ("byte", uint8),
     ):
         setattr(Tensor, name, _conversion(name, dtype))

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gradsmith.backend import Array, bfloat16, float32, like, on_host
+from gradsmith.ops.elementwise import add, eq, logical_and, maximum, ne, where
 from gradsmith.ops.indexing import gather
 from gradsmith.ops.options import check_flag, check_number, check_sizes, names_errors
 from gradsmith.ops.random import rand
-from gradsmith.ops.reduce import argmax
-from gradsmith.ops.shape import reshape, squeeze
+from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Size = int | Sequence[int]
@@ -76,22 +77,38 @@ def _pooled(
     kernel = check_sizes(op, "kernel_size", kernel_size, n)
     size = _pooled_size(op, plane, kernel, output_size, output_ratio)
     samples = _samples(op, (*lead, n), input, given)
-    places: Any = np.zeros(lead + (1,) * (2 * n), dtype=np.int64)
+    corners: Any = np.zeros(lead + (1,) * n, dtype=np.int64)
     for axis, sample in enumerate(_in_order_of_axes(samples, n)):
         starts = _starts(sample, plane[axis], size[axis], kernel[axis])
-        steps = starts[..., None] + np.arange(kernel[axis])  # (N, C, windows, cells)
-        shape = [1] * (2 * n)
-        shape[axis], shape[n + axis] = size[axis], kernel[axis]
-        places = places * plane[axis] + steps.reshape(*lead, *shape)
-    cells = (*lead, math.prod(size), math.prod(kernel))
-    windows = wrap(like(places.reshape(cells), array))
+        shape = [1] * n
+        shape[axis] = size[axis]
+        corners = corners * plane[axis] + starts.reshape(*lead, *shape)
+    first = wrap(like(corners.reshape(*lead, math.prod(size)), array))
     planes = reshape(input, (*lead, math.prod(plane)))
-    seen = gather(planes.detach(), 2, reshape(windows, (*lead, cells[2] * cells[3])))
-    best = argmax(reshape(seen, cells), -1, keepdim=True)
-    winners = squeeze(gather(windows, -1, best), -1)
+    winners = _winners(planes.detach(), first, _steps(plane, kernel))
     shape_out = (*array.shape[:-n], *size)
     result = reshape(gather(planes, 2, winners), shape_out)
     return (result, reshape(winners, shape_out)) if return_indices else result
+
+
+def _steps(plane: tuple[int, ...], kernel: tuple[int, ...]) -> list[int]:
+    """Return how far the cells of a window are from its first one in the flat plane."""
+    strides = [math.prod(plane[axis + 1 :]) for axis in range(len(plane))]
+    cells = product(*(range(count) for count in kernel))
+    return [
+        sum(place * stride for place, stride in zip(cell, strides, strict=True)) for cell in cells
+    ]
+
+
+def _winners(planes: Tensor, first: Tensor, steps: list[int]) -> Tensor:
+    """Return where the first maximum of each window is, or its first NaN: cell by cell."""
+    winners, best = first, gather(planes, 2, first)
+    for step in steps[1:]:
+        place = add(first, step)
+        higher = maximum(best, gather(planes, 2, place))
+        winners = where(logical_and(ne(higher, best), eq(best, best)), place, winners)
+        best = higher
+    return winners
 
 
 def _in_order_of_axes(samples: Array, n: int) -> list[Array]:

@@ -18,10 +18,11 @@ from gradsmith.ops.elementwise import add, eq, fmod, ge, le, logical_and, mul, s
 from gradsmith.ops.elementwise_activation import hardtanh
 from gradsmith.ops.elementwise_round import abs, clamp, floor, round
 from gradsmith.ops.gemm import matmul
-from gradsmith.ops.indexing import gather
+from gradsmith.ops.indexing import index_select
+from gradsmith.ops.joining import cat
 from gradsmith.ops.options import check_flag, check_sizes, names_errors
 from gradsmith.ops.resampling import cubic_weights
-from gradsmith.ops.shape import expand, reshape, transpose, unsqueeze
+from gradsmith.ops.shape import reshape, transpose
 from gradsmith.ops.shape_pieces import unbind
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -61,19 +62,17 @@ def _placed(positions: Tensor, size: int, padding_mode: str, align_corners: bool
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def _values_at(planes: Tensor, sizes: Sequence[int], corner: Sequence[Tensor]) -> Tensor:
-    """Return (N, C, P) values at whole positions (N, P) per dimension; 0 outside the plane."""
-    flat, inside = None, None
-    for size, positions in zip(sizes, corner, strict=True):
-        here = logical_and(ge(positions, 0.0), le(positions, size - 1.0))
-        inside = here if inside is None else logical_and(inside, here)
-        whole = to(clamp(positions.detach(), 0.0, size - 1.0), int64)
-        flat = whole if flat is None else add(mul(flat, size), whole)
-    assert flat is not None
-    assert inside is not None
-    channels = planes.shape[1]
-    index = expand(unsqueeze(flat, 1), (flat.shape[0], channels, flat.shape[1]))
-    return where(unsqueeze(inside, 1), gather(planes, 2, index), 0.0)
+def _rows_of_points(planes: Tensor) -> Tensor:
+    """Return the channels of each pixel as a row, (N P + 1, C) for (N, C, P), and one of zeros."""
+    batch, channels, pixels = planes.shape
+    rows = reshape(transpose(planes, 1, 2), (batch * pixels, channels))
+    return cat([rows, planes.new_zeros(1, channels)])
+
+
+def _located(positions: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Return whether whole positions are inside, and how many pixels they are away from 0."""
+    inside = logical_and(ge(positions, 0.0), le(positions, size - 1.0))
+    return inside, mul(to(clamp(positions.detach(), 0.0, size - 1.0), int64), stride)
 
 
 def _blended(
@@ -81,17 +80,31 @@ def _blended(
     sizes: Sequence[int],
     taps: Sequence[Sequence[tuple[Tensor, Tensor]]],
 ) -> Tensor:
-    """Return the sum over all combinations of taps: value times the product of the weights."""
+    """Return (N, C, P): over all combinations of taps, value times the product of the weights.
+
+    Whole rows of channels are read, so that an index serves all channels of a point.
+    """
+    batch, channels, pixels = planes.shape
+    rows = _rows_of_points(planes)
+    first = wrap(like(np.arange(batch)[:, None] * pixels, planes._array))
+    axes = [
+        [
+            (*_located(positions, size, math.prod(sizes[axis + 1 :])), weight)
+            for positions, weight in of
+        ]
+        for axis, (size, of) in enumerate(zip(sizes, taps, strict=True))
+    ]
     total: Tensor | None = None
-    for corner in product(*taps):
-        part = _values_at(planes, sizes, [position for position, _ in corner])
-        weight = corner[0][1]
-        for _, other in corner[1:]:
-            weight = mul(weight, other)
-        part = mul(part, unsqueeze(weight, 1))
+    for corner in product(*axes):
+        inside, place, weight = corner[0]
+        for also, away, factor in corner[1:]:
+            inside, place = logical_and(inside, also), add(place, away)
+            weight = mul(weight, factor)
+        numbers = where(inside, add(place, first), batch * pixels)
+        part = mul(index_select(rows, 0, reshape(numbers, (-1,))), reshape(weight, (-1, 1)))
         total = part if total is None else add(total, part)
     assert total is not None
-    return total
+    return transpose(reshape(total, (batch, -1, channels)), 1, 2)
 
 
 def _linear_taps(positions: Tensor) -> list[tuple[Tensor, Tensor]]:

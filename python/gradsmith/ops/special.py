@@ -14,8 +14,10 @@ from gradsmith.ops.elementwise_special import erfc as erfc
 from gradsmith.ops.elementwise_special import erfcx as erfcx
 from gradsmith.ops.elementwise_special import erfinv as erfinv
 from gradsmith.ops.elementwise_special import i0 as i0
+from gradsmith.ops.elementwise_special import i0 as modified_bessel_i0
 from gradsmith.ops.elementwise_special import i0e as i0e
 from gradsmith.ops.elementwise_special import i1 as i1
+from gradsmith.ops.elementwise_special import i1 as modified_bessel_i1
 from gradsmith.ops.elementwise_special import i1e as i1e
 from gradsmith.ops.elementwise_special import lgamma as gammaln
 from gradsmith.ops.elementwise_special import log_ndtr as log_ndtr
@@ -27,11 +29,35 @@ from gradsmith.ops.elementwise_special import polygamma as polygamma
 from gradsmith.ops.elementwise_special import sinc as sinc
 from gradsmith.ops.elementwise_special import xlog1py as xlog1py
 from gradsmith.ops.elementwise_special import xlogy as xlogy
+from gradsmith.ops.polynomials import chebyshev_polynomial_t as chebyshev_polynomial_t
+from gradsmith.ops.polynomials import chebyshev_polynomial_u as chebyshev_polynomial_u
+from gradsmith.ops.polynomials import chebyshev_polynomial_v as chebyshev_polynomial_v
+from gradsmith.ops.polynomials import chebyshev_polynomial_w as chebyshev_polynomial_w
+from gradsmith.ops.polynomials import hermite_polynomial_h as hermite_polynomial_h
+from gradsmith.ops.polynomials import hermite_polynomial_he as hermite_polynomial_he
+from gradsmith.ops.polynomials import laguerre_polynomial_l as laguerre_polynomial_l
+from gradsmith.ops.polynomials import legendre_polynomial_p as legendre_polynomial_p
+from gradsmith.ops.polynomials import (
+    shifted_chebyshev_polynomial_t as shifted_chebyshev_polynomial_t,
+)
+from gradsmith.ops.polynomials import (
+    shifted_chebyshev_polynomial_u as shifted_chebyshev_polynomial_u,
+)
+from gradsmith.ops.polynomials import (
+    shifted_chebyshev_polynomial_v as shifted_chebyshev_polynomial_v,
+)
+from gradsmith.ops.polynomials import (
+    shifted_chebyshev_polynomial_w as shifted_chebyshev_polynomial_w,
+)
 from gradsmith.ops.softmax import log_softmax as log_softmax
 from gradsmith.ops.softmax import logsumexp as logsumexp
 from gradsmith.ops.softmax import softmax as softmax
 
 __all__ = [
+    "chebyshev_polynomial_t",
+    "chebyshev_polynomial_u",
+    "chebyshev_polynomial_v",
+    "chebyshev_polynomial_w",
     "digamma",
     "entr",
     "erf",
@@ -42,21 +68,31 @@ __all__ = [
     "expit",
     "expm1",
     "gammaln",
+    "hermite_polynomial_h",
+    "hermite_polynomial_he",
     "i0",
     "i0e",
     "i1",
     "i1e",
+    "laguerre_polynomial_l",
+    "legendre_polynomial_p",
     "log1p",
     "log_ndtr",
     "log_softmax",
     "logit",
     "logsumexp",
+    "modified_bessel_i0",
+    "modified_bessel_i1",
     "multigammaln",
     "ndtr",
     "ndtri",
     "polygamma",
     "psi",
     "round",
+    "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u",
+    "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w",
     "sinc",
     "softmax",
     "xlog1py",

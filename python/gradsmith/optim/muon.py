@@ -54,8 +54,6 @@ class Muon(ComposedOptimizer):
         eps: float = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
-        *,
-        maximize: bool = False,
     ) -> None:
         """Take parameters and options.
 
@@ -70,7 +68,6 @@ class Muon(ComposedOptimizer):
             ns_steps: steps of the iteration, below 100.
             adjust_lr_fn: None or ``"original"``: the rate grows with the square root of rows over
                 columns; ``"match_rms_adamw"``: steps of the size of AdamW's.
-            maximize: climb instead of descending.
 
         Raises:
             TypeError: an option is no number.
@@ -85,7 +82,7 @@ class Muon(ComposedOptimizer):
             "eps": eps,
             "ns_steps": ns_steps,
             "adjust_lr_fn": adjust_lr_fn,
-            "maximize": maximize,
+            "maximize": False,  # PyTorch's has no such option
         }
         super().__init__(params, defaults)
 
