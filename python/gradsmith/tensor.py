@@ -140,9 +140,14 @@ class Tensor(TensorMethods):
         """Return the bytes of an element."""
         return self._array.itemsize
 
-    def stride(self) -> tuple[int, ...]:
-        """Return the strides, in elements."""
-        return tuple(step // self._array.itemsize for step in self._array.strides)
+    def stride(self, dim: int | None = None) -> Any:
+        """Return the strides in elements, or one of them (IndexError as of `size`)."""
+        steps = tuple(step // self._array.itemsize for step in self._array.strides)
+        if dim is None:
+            return steps
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexError(f"stride: dim {dim} is out of range for shape {self.shape}")
+        return steps[dim]
 
     def is_contiguous(self) -> bool:
         """Whether the memory is in C order."""
