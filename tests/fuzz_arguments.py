@@ -152,6 +152,7 @@ _FUNCTIONS: list[Callable[..., Any]] = [
     lambda *given: gs.sum(gs.mul(given[0], given[0])) if given else 1.0,
     lambda *given: gs.tanh(given[0]) if given else gs.ones(2),
     lambda *_: 0.5,
+    lambda point, *_: float(np.square(np.asarray(point)).sum()),
 ]
 # Of the alternatives of an annotation: objects that fit, made from a size.
 _OBJECTS: dict[str, Callable[[int], Any]] = {
@@ -159,6 +160,8 @@ _OBJECTS: dict[str, Callable[[int], Any]] = {
     "Generator": lambda _: gs.Generator(),
     "Device": lambda _: gs.Device("cpu"),
     "Optimizer": optimizer,
+    "PackedSequence": lambda size: gs.nn.utils.rnn.pack_sequence([gs.ones(2, size)] * 2),
+    "Bounds": lambda size: [(-1.0, 1.0)] * min(size, 3),
     "Params": lambda size: list(network(size).parameters()),
     "LRScheduler": lambda size: gs.optim.lr_scheduler.StepLR(optimizer(size), 2),
     "Dataset[T_co]": lambda size: gs.data.TensorDataset(gs.ones(size, 2), gs.ones(size)),

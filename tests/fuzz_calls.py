@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Right arguments of functions that random ones hardly ever fit.
 
-A letter and digits are a tensor of these sizes (f floating, i of 0 to 2, b of bools), all else is
-a Python literal. ``Name.forward`` are the arguments of a module.
+A letter and digits are a tensor of these sizes (f floating, i of 0 to 2, b of bools, s of 1 and
+-1), all else is a Python literal. ``Name.forward`` are the arguments of a module.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ RIGHT = {
     "diagonal_scatter": "f34 f3",
     "select_scatter": "f34 f3 1 2",
     "randint": "0 9 (3,4)",
-    "additive_attention": "f234 f254 f256 f44",
+    "additive_attention": "f234 f254 f256 f4",
+    "bincount": "i4",
+    "index_add": "f34 0 i3 f34",
+    "fft_conv2d": "f2344 f2322",
     "affine_grid": "f223 (2,3,4,5)",
     "batch_norm": "f234 f3 f3",
     "batch_norm_relu": "f234 f3 f3",
     "bilinear": "f34 f35 f245",
     "contrastive_loss": "f34 f34 i3",
     "conv3d": "f23444 f23222",
-    "cosine_embedding_loss": "f34 f34 f3",
+    "cosine_embedding_loss": "f34 f34 s3",
     "ctc_loss": "f523 i22 i2 i2",
     "dice_loss": "f2344 i244",
     "jaccard_loss": "f2344 i244",
@@ -43,7 +46,7 @@ RIGHT = {
     "interpolate": "f2345 (3,3) | f234 7",
     "locally_connected1d": "f234 f3232",
     "locally_connected2d": "f2344 f332322",
-    "margin_ranking_loss": "f34 f34 i34",
+    "margin_ranking_loss": "f34 f34 s34",
     "masked_mean": "f234 b24",
     "multi_margin_loss": "f34 i3",
     "nll_loss": "f34 i3 | f234 i24",
@@ -56,6 +59,26 @@ RIGHT = {
     "subsampling2d": "f2344 2",
     "td_loss": "f3 f3 f3 b3",
     "tiled_conv2d": "f2344 f222322",
+    "AdditiveAttention": "4 4 3",
+    "AdditiveAttention.forward": "f234 f254 f256",
+    "ContrastiveLoss.forward": "f34 f34 i3",
+    "CosineEmbeddingLoss.forward": "f34 f34 s3",
+    "ConvTranspose3d": "3 2 2",
+    "ConvTranspose3d.forward": "f23333",
+    "DiceLoss.forward": "f2344 i244",
+    "JaccardLoss.forward": "f2344 i244",
+    "FractionalMaxPool2d": "2 (2,2)",
+    "FractionalMaxPool2d.forward": "f2344",
+    "LazyConvTranspose2d": "2 2",
+    "LazyConvTranspose2d.forward": "f2344",
+    "MaxUnpool2d": "2",
+    "MaxUnpool2d.forward": "f2322 i2322",
+    "MultiMarginLoss.forward": "f34 i3",
+    "RBFDistanceLoss.forward": "f34 i3",
+    "SeparableConv2d": "3 2 2",
+    "SeparableConv2d.forward": "f2344",
+    "UpsamplingBilinear2d": "(3,3)",
+    "UpsamplingBilinear2d.forward": "f2344",
     "Conv1d": "3 2 2",
     "Conv1d.forward": "f234",
     "Conv2d": "3 2 2",
@@ -116,6 +139,8 @@ def _made(rng: Random, word: str) -> Any:
         return gs.Tensor(values.astype(np.float32), requires_grad=rng.random() < 0.5)
     if kind == "i":
         return gs.Tensor(np.asarray(numbers.integers(0, 3, shape)))
+    if kind == "s":
+        return gs.Tensor(np.sign(numbers.standard_normal(shape)).astype(np.float32))
     if kind == "b":
         return gs.Tensor(np.asarray(numbers.random(shape) < 0.5))
     return ast.literal_eval(word)

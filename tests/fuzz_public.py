@@ -137,13 +137,22 @@ def _tensors(value: Any) -> list[gs.Tensor]:
     return [value] if isinstance(value, gs.Tensor) else []
 
 
+def _loss_of(optimizer: gs.optim.Optimizer) -> gs.Tensor:
+    """Return the loss of a step, with gradients: the sum of squares of all parameters."""
+    optimizer.zero_grad()
+    squares = [(p * p).sum() for group in optimizer.param_groups for p in group["params"]]
+    loss = gs.stack(squares).sum()
+    loss.backward()
+    return loss
+
+
 def _take_steps(optimizer: gs.optim.Optimizer) -> None:
     """Take two steps, and carry the state over between them."""
     for _ in range(2):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = gs.ones_like(parameter)
-        optimizer.step()
+        optimizer.step(lambda: _loss_of(optimizer))
         optimizer.load_state_dict(optimizer.state_dict())
 
 

@@ -14,6 +14,7 @@ from gradsmith.nn import functional as F
 
 X = gs.ones(2, 3)
 NET = nn.Sequential(nn.Linear(3, 2))
+SGD = gs.optim.SGD(NET.parameters(), 0.1)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,16 @@ NET = nn.Sequential(nn.Linear(3, 2))
             "plot_feature_maps: inputs is a tuple",
         ),
         (lambda: gs.viz.plot_history(X), TypeError, "plot_history: history is a Tensor"),
+        (
+            lambda: gs.images.collapse_pyramid([2, 2]),  # type: ignore[list-item]
+            ValueError,
+            r"collapse_pyramid: the levels have shapes \[\(\), \(\)\]",
+        ),
+        (
+            lambda: gs.optim.lr_scheduler.OneCycleLR(SGD, 0.5, 5, div_factor=0),
+            ValueError,
+            "OneCycleLR: div_factor is 0",
+        ),
         (lambda: X.stride(2), IndexError, "stride: dim 2 is out of range"),
         (lambda: X.retain_grad(), RuntimeError, "retain_grad: the tensor does not require"),
         (
@@ -82,3 +93,12 @@ NET = nn.Sequential(nn.Linear(3, 2))
 def test_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_power_beyond_floats_is_no_error() -> None:
+    w = gs.ones(2, requires_grad=True)
+    optimizer = gs.optim.ASGD([w], lr=0.1, lambd=0.5, alpha=1e30)
+    for _ in range(3):
+        w.sum().backward()
+        optimizer.step()
+    assert w.isfinite().all()

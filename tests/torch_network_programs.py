@@ -357,6 +357,7 @@ def loading(t: Any, data: Any) -> Any:
         *(shares, mine, stream, converted, joined[0], joined[1][1], data.get_worker_info()),
         *(sorted(data.RandomSampler(rows)), len(list(data.RandomSampler(rows, True, 9)))),
         isinstance(data.RandomSampler(rows), data.Sampler),
+        data.TensorDataset(t.arange(5), t.ones(5))[1:3],
     ]
 
 

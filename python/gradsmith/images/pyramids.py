@@ -73,12 +73,16 @@ def collapse_pyramid(pyramid: Sequence[Array]) -> Array:
     """Return the float image of a Laplacian pyramid: each level plus the expanded next.
 
     Raises:
-        ValueError: there is no level, or one is not half as large as the one before.
+        ValueError: there is no level, one is no image, or is not half as large as the one before.
     """
     if not pyramid:
         raise ValueError("collapse_pyramid: pyramid is empty, expected at least one level")
-    image = pyramid[-1]
-    for detail in reversed(pyramid[:-1]):
+    levels = [np.asarray(each) for each in pyramid]
+    if any(each.ndim not in (2, 3) for each in levels):
+        shapes = [each.shape for each in levels]
+        raise ValueError(f"collapse_pyramid: the levels have shapes {shapes}, expected images")
+    image = levels[-1]
+    for detail in reversed(levels[:-1]):
         expected = (-(-detail.shape[0] // 2), -(-detail.shape[1] // 2), *detail.shape[2:])
         if image.shape != expected:
             raise ValueError(
