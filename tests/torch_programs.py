@@ -200,12 +200,27 @@ def own_function(t: Any, data: Any) -> Any:
         def backward(ctx: Any, dy: Any, _: Any) -> Any:
             return dy.clamp(-1, 1)
 
+    class Scaled(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(x: Any, factor: float = 3.0) -> Any:
+            return x * factor
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.factor = inputs[1]
+            ctx.save_for_backward(output)
+
+        @staticmethod
+        def backward(ctx: Any, dy: Any) -> Any:
+            return dy * ctx.factor + ctx.saved_tensors[0], None
+
     x = numbers(t, 4).requires_grad_()
+    (scaled,) = t.autograd.grad(Scaled.apply(x).sum() + Scaled.apply(x, 2.0).sum(), x)
     (first,) = t.autograd.grad(Cube.apply(x, 2.0).sum(), x, create_graph=True)
     (second,) = t.autograd.grad(first.sum(), x)
     signs, places = Signs.apply(x)
     signs.backward(t.tensor([3.0, 0.5, -2, 1]).double())
-    return [first, second, x.grad, places, places.requires_grad]
+    return [scaled, first, second, x.grad, places, places.requires_grad]
 
 
 def derivatives(t: Any, data: Any) -> Any:
