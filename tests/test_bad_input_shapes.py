@@ -102,3 +102,10 @@ def test_a_power_beyond_floats_is_no_error() -> None:
         w.sum().backward()
         optimizer.step()
     assert w.isfinite().all()
+
+
+def test_copies_of_nothing_in_another_order() -> None:
+    columns = gs.ones(3, 3).T
+    assert gs.zeros(3, 3)[:0].copy_(columns[:0]).shape == (0, 3)
+    assert gs.zeros(3, 3, 3)[:, :0].copy_(gs.ones(3, 3, 3).permute(2, 1, 0)[:, :0]).numel() == 0
+    assert (columns.roll(3, 0) == 1).all()
