@@ -2,9 +2,10 @@
 """Throws random arguments at every public function and constructor of a namespace.
 
 ``python -m tests.fuzz_public NAMESPACE EXAMPLES`` prints what broke the contract of errors: a call
-may give a result or raise one of the documented exceptions, nothing else. A crash or a hang ends
-the process, so it runs as a child of the test. Arguments are drawn by hypothesis: what a
-parameter's name suggests, or anything at all.
+may give a result or raise one of the documented exceptions, nothing else. It does not change its
+arguments, and some functions give no NaN for finite numbers. A crash or a hang ends the process,
+so it runs as a child of the test. Arguments come from `tests.fuzz_arguments`; each ``FUZZ_SEED``
+of the environment gives others.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ import faulthandler
 import inspect
 import io
 import os
+import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-import numpy as np
 from docs import namespaces
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 import gradsmith as gs
+from tests.fuzz_arguments import DTYPES, FLOATING, Call, Scene, call_of, tensor
 
 DOCUMENTED = (
     *(IndexError, MemoryError, RuntimeError, TypeError, ValueError, OSError, ImportError),
@@ -44,75 +46,22 @@ LEFT_OUT = {
     "gradsmith.models": "builds networks of any size; tests/test_models.py has bad arguments",
     "gradsmith.viz.playground": "serves until Ctrl-C",
 }
+# Functions that change tensors they are given, and those that never give NaN for finite numbers
+# below TAME.
+CHANGING = re.compile(
+    r".*_|batch_norm.*|instance_norm|vector_to_parameters|apply|update_bn|embedding.*"
+)
+TOTAL = re.compile(
+    "abs|exp2?|expm1|sin|cos|tanh|sinh|cosh|atan|asinh|sigmoid|erfc?|relu6?|gelu|silu|mish|c?elu"
+    "|selu|softsign|softplus|logsigmoid|tanhshrink|hard.*|(log_)?softmax|softmin|logsumexp|glu"
+    "|(layer|group|rms)_norm|normalize|cosine_similarity|linear|conv.*|max_pool.d"
+    "|matmul|bmm|mm|mv|cdist|hypot|logaddexp2?|smooth_l1_loss|huber_loss|clamp|sinc|i0e?|i1e?|sort"
+    "|cumsum|logcumsumexp|cross|softshrink|square|sign|floor|ceil|round|trunc|frac|maximum|minimum"
+)
+TAME = 1e3
+SEED = os.environ.get("FUZZ_SEED", "")
 METHODS = "gradsmith.Tensor"
 SPACES = [*(each for each in namespaces.NAMESPACES if each not in LEFT_OUT), METHODS]
-
-_SHAPES = [(), (0,), (1,), (4,), (3, 0), (3, 4), (4, 4), (2, 3, 4), (2, 4, 7), (2, 3, 5, 6)]
-_DTYPES = [gs.float32, gs.float64, gs.bfloat16, gs.int64, gs.int32, gs.uint8, gs.backend.bool_]
-
-
-@st.composite
-def tensors(draw: Any, dtypes: list[Any] = _DTYPES) -> Any:
-    """Return a tensor of any shape, stride and content."""
-    shape, dtype = draw(st.sampled_from(_SHAPES)), draw(st.sampled_from(dtypes))
-    rng = np.random.default_rng(draw(st.integers(0, 9)))
-    values = np.asarray(rng.normal(0, 2, shape))
-    if values.size and draw(st.integers(0, 5)) == 0:
-        values.flat[0] = draw(st.sampled_from([np.nan, np.inf, -np.inf, 1e38]))
-    with np.errstate(all="ignore"):
-        array = np.asarray(values.astype(dtype))
-    layout = draw(st.integers(0, 3))
-    if layout == 1:
-        array = np.asfortranarray(array)
-    elif layout == 2 and array.ndim:
-        array = array[..., ::-1]
-    floating = dtype in (gs.float32, gs.float64, gs.bfloat16)
-    return gs.Tensor(array, requires_grad=floating and draw(st.booleans()))
-
-
-_SMALL = st.integers(-3, 5)
-_COUNTS = st.integers(0, 6)
-_FLOATS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, -1.0, 1e-5, 1e30, float("nan"), float("inf")])
-_ODD = st.sampled_from(
-    [
-        *(None, True, False, "", "mean", "cuda", (), (1,), (2, 2), [1, -1], (2**62, 4), (1.5,), {}),
-        *(1j, b"x", slice(None), Ellipsis, float, [[1, 2], [3]], (None,), "a b c", ["a", "b"]),
-        *(2**40, 2**62, 2**63, -(2**63), 10**30, -70, 7, np.zeros(3, np.complex64)),
-        *(np.array(["a"]), np.zeros((3, 4), np.float16), {"a": 1}, lambda *_: None),
-    ]
-)
-_ANYTHING = st.one_of(_ODD, _SMALL, _FLOATS, tensors())
-
-# Part of a parameter's name: what it most likely takes. The first that fits counts.
-_SUGGESTIONS: list[tuple[tuple[str, ...], Any]] = [
-    (("reduction",), st.sampled_from(["mean", "sum", "none", "x"])),
-    (("mode", "padding_mode", "interpolation"), st.sampled_from(["constant", "linear", "x"])),
-    (("index", "indices", "labels", "lengths", "repeats"), tensors([gs.int64, gs.int32])),
-    (("mask", "condition"), tensors([gs.backend.bool_])),
-    (("dims", "shape", "size", "sizes", "kernel_size", "stride", "padding", "dilation"),
-     st.one_of(_SMALL, st.lists(_SMALL, max_size=4).map(tuple))),
-    (("dim", "axis", "num_", "n_", "features", "channels", "steps", "groups", "k"), _COUNTS),
-    (("keepdim", "bias", "training", "ceil_mode", "inplace", "affine"), st.booleans()),
-    (("eps", "lr", "alpha", "beta", "p", "momentum", "gamma", "margin", "weight_decay"), _FLOATS),
-    (("tensors", "parameters", "params", "inputs", "arrays"), st.lists(tensors(), max_size=3)),
-    (("dtype",), st.sampled_from(_DTYPES)),
-    (("device",), st.sampled_from(["cpu", "cuda", "tpu"])),
-    (("function", "func", "callback", "fn"), st.just(lambda *given: given[0] if given else None)),
-    (("text", "path", "name", "file"), st.text(max_size=8)),
-]  # fmt: skip
-_LIKELY = st.one_of(tensors(), tensors([gs.float32]), _SMALL, _FLOATS)
-
-
-def _fits(name: str, part: str) -> bool:
-    return name == part or (len(part) > 2 and part in name)
-
-
-def values_for(name: str) -> Any:
-    """Return the strategy for a parameter, from its name."""
-    for parts, strategy in _SUGGESTIONS:
-        if any(_fits(name, part) for part in parts):
-            return st.one_of(strategy, strategy, strategy, _ANYTHING)
-    return st.one_of(_LIKELY, _LIKELY, _LIKELY, _ANYTHING)
 
 
 def members(namespace: str) -> dict[str, Callable[..., Any]]:
@@ -133,42 +82,83 @@ def members(namespace: str) -> dict[str, Callable[..., Any]]:
     }
 
 
-@st.composite
-def calls(draw: Any, function: Callable[..., Any], method: bool) -> Any:
-    """Return (args, kwargs) for a function, mostly of the kinds its parameters' names suggest."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    for place, each in enumerate(parameters):
-        if method and place == 0:
-            args.append(draw(tensors()))
-        elif each.kind is each.VAR_POSITIONAL:
-            args += draw(st.lists(st.one_of(_SMALL, _ANYTHING), max_size=3))
-        elif each.kind is each.VAR_KEYWORD:
-            continue
-        elif each.default is not each.empty and draw(st.integers(0, 3)):
-            continue  # options are mostly left out
-        elif each.kind is each.POSITIONAL_ONLY or (each.default is each.empty and not kwargs):
-            args.append(draw(values_for(each.name)))
-        else:
-            kwargs[each.name] = draw(values_for(each.name))
-    return args, kwargs
-
-
-def _use(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Call a function, and differentiate what comes out."""
-    result = function(*args, **kwargs)
-    for each in result if isinstance(result, (list, tuple)) else [result]:
-        if isinstance(each, gs.Tensor) and each.requires_grad and 0 < each.numel() < 1000:
+def _use(rng: Random, function: Callable[..., Any], call: Call) -> None:
+    """Call a function, look at what comes out, differentiate it, and use what it made."""
+    given = _tensors([*call.args, *call.kwargs.values()])
+    before = [each.detach().numpy().tobytes() for each in given]
+    result = function(*call.args, **call.kwargs)
+    after = [each.detach().numpy().tobytes() for each in given]
+    name = getattr(function, "__name__", "")
+    assert after == before or CHANGING.fullmatch(name), "it changed an argument"
+    results = _tensors(_used(rng, result, call.scene))
+    for each in results:
+        assert each.dtype in DTYPES, f"the result is {each.dtype}"
+        assert not each.requires_grad or each.dtype in FLOATING, f"{each.dtype} with a gradient"
+        if each.requires_grad and 0 < each.numel() < 1000:
             each.backward(gs.ones_like(each), retain_graph=True)
+    if TOTAL.fullmatch(name) and not call.kwargs and all(map(_is_tame, call.args)):
+        assert not any(map(_is_nan, results)), "NaN out of finite numbers"
+
+
+def _is_nan(result: gs.Tensor) -> bool:
+    return result.dtype in FLOATING and bool(result.isnan().any())
+
+
+def _is_tame(value: Any) -> bool:
+    if isinstance(value, gs.Tensor):
+        return value.numel() > 0 and bool((value.detach().double().abs() < TAME).all())
+    return isinstance(value, (bool, int, str, tuple)) or value is None
+
+
+def _used(rng: Random, made: Any, scene: Scene) -> Any:
+    """Call a module or transform, step an optimiser or schedule, update a metric."""
+    scene = scene._replace(dtype=gs.float32)
+    if isinstance(made, gs.nn.Module):
+        call = call_of(rng, made.forward, scene=scene)
+        return made(*call.args, **call.kwargs)
+    if isinstance(made, gs.data.transforms.Transform):
+        return made(tensor(rng, scene))
+    if isinstance(made, gs.optim.Optimizer):
+        _take_steps(made)
+    elif isinstance(made, gs.optim.lr_scheduler.LRScheduler):
+        for _ in range(3):
+            made.step()
+        made.load_state_dict(made.state_dict())
+    elif isinstance(made, gs.metrics.Metric):
+        call = call_of(rng, made.update, scene=scene)
+        made.update(*call.args, **call.kwargs)
+        return made.result()
+    return made
+
+
+def _tensors(value: Any) -> list[gs.Tensor]:
+    if isinstance(value, (list, tuple)):
+        return [tensor for each in value for tensor in _tensors(each)]
+    return [value] if isinstance(value, gs.Tensor) else []
+
+
+def _loss_of(optimizer: gs.optim.Optimizer) -> gs.Tensor:
+    """Return the loss of a step, with gradients: the sum of squares of all parameters."""
+    optimizer.zero_grad()
+    squares = [(p * p).sum() for group in optimizer.param_groups for p in group["params"]]
+    loss = gs.stack(squares).sum()
+    loss.backward()
+    return loss
+
+
+def _take_steps(optimizer: gs.optim.Optimizer) -> None:
+    """Take two steps, and carry the state over between them."""
+    for _ in range(2):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = gs.ones_like(parameter)
+        optimizer.step(lambda: _loss_of(optimizer))
+        optimizer.load_state_dict(optimizer.state_dict())
 
 
 def complaint(label: str, function: Callable[..., Any], examples: int, method: bool) -> str | None:
     """Call a function with so many random argument lists; return what broke, or None."""
-    last: list[Any] = []
+    last = [Call([], {}, Scene((), True, gs.float32))]
 
     @settings(
         max_examples=examples,
@@ -178,29 +168,31 @@ def complaint(label: str, function: Callable[..., Any], examples: int, method: b
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(calls(function, method))
-    def check(call: tuple[list[Any], dict[str, Any]]) -> None:
-        last[:] = call
+    @given(strategies.randoms(use_true_random=True))
+    def check(rng: Random) -> None:
+        # By name: the scenes of all functions would be the same ones.
+        rng = Random(f"{label} {SEED} {rng.random()}")
+        call = last[0] = call_of(rng, function, method)
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         with contextlib.suppress(*DOCUMENTED), contextlib.redirect_stdout(io.StringIO()):
-            _use(function, *call)
+            _use(rng, function, call)
 
     try:
         check()
     except Exception as error:
-        return f"{label}{_brief(last)} raised {type(error).__name__}: {error}"
+        return f"{label}{_brief(last[0])} raised {type(error).__name__}: {error}"
     finally:
         faulthandler.cancel_dump_traceback_later()
     return None
 
 
-def _brief(call: list[Any]) -> str:
+def _brief(call: Call) -> str:
     def one(value: Any) -> str:
         if isinstance(value, gs.Tensor):
             return f"{value.dtype}{list(value.shape)}"
         return repr(value)[:40]
 
-    args, kwargs = call or ([], {})
+    args, kwargs = call.args, call.kwargs
     texts = [*(one(each) for each in args), *(f"{key}={one(each)}" for key, each in kwargs.items())]
     return f"({', '.join(texts)})"
 

@@ -406,8 +406,11 @@ def test_retain_grad() -> None:
     x = leaf(1.0)
     middle = x * 2
     middle.retain_grad()
+    middle.retain_grad()
+    middle.register_hook(lambda g: g * 10)  # before what is kept, though registered after it
     (middle * middle).sum().backward()
-    assert middle.grad.item() == 4.0
+    assert middle.grad.item() == 40.0
+    assert x.grad.item() == 80.0
 
 
 def test_a_gradient_nobody_else_holds_is_kept_without_a_copy() -> None:

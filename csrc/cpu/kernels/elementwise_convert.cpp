@@ -216,6 +216,7 @@ constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 }  // namespace
 
 void copy_strided(const ElementwiseParams& p) {
+  if (p.count == 0) return;  // a block of no element would divide by zero
   switch (size_of(p.dtype)) {
     case 1:
       return copy_words<std::uint8_t>(p);

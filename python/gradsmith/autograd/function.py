@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -48,13 +49,19 @@ class Function:
     A subclass has two static methods: ``forward(ctx, *args)`` returns a tensor or a tuple of
     tensors, ``backward(ctx, *grads)`` one gradient (or None) per argument of forward. Call it as
     ``MyFunction.apply(*args)``. A backward written in differentiable ops can be differentiated
-    again.
+    again. With a third, ``setup_context(ctx, inputs, output)``, which keeps what backward needs,
+    forward takes the arguments alone.
     """
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the result from the arguments."""
         raise NotImplementedError("a Function needs a static method forward(ctx, *args)")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Keep what backward needs of forward's arguments and result, where forward does not."""
+        raise NotImplementedError("a Function may have a setup_context(ctx, inputs, output)")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -69,10 +76,19 @@ class Function:
             TypeError: forward returned something else than tensors.
         """
         ctx = FunctionContext()
+        is_split = cls.setup_context is not Function.setup_context
+        if is_split:
+            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs
         ctx._inputs = tuple(x.shape if isinstance(x, Tensor) else None for x in args)
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         with no_grad():
-            result = cls.forward(ctx, *args, **kwargs)
+            if is_split:
+                result = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, result)
+            else:
+                result = cls.forward(ctx, *args, **kwargs)
         results = result if isinstance(result, tuple) else (result,)
         for each in results:
             if not isinstance(each, Tensor):

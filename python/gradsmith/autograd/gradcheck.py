@@ -11,13 +11,15 @@ import numpy as np
 from gradsmith.autograd.gradients import grad
 from gradsmith.autograd.mode import enable_grad, no_grad
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, like, on_host
-from gradsmith.tensor import Tensor, wrap
+from gradsmith.tensor import Tensor, array_of, wrap
 
 
 def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     result = function(*inputs)
     results = result if isinstance(result, (tuple, list)) else (result,)
-    return tuple(each for each in results if each.dtype in FLOATING)
+    return tuple(
+        each for each in results if array_of("gradcheck", each, "result").dtype in FLOATING
+    )
 
 
 def _numeric_jacobian(

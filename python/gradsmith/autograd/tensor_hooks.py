@@ -27,8 +27,25 @@ def register_hook(input: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hoo
     else:
         hooks = input._node.hooks = input._node.hooks or []
         entry = (input._index, hook)
-    hooks.append(entry)
+    hooks.insert(len(hooks) - _count_of_keepers(hooks), entry)
     return HookHandle(hooks, entry)
+
+
+class _Keeper:
+    """The hook of `retain_grad`, which comes behind all others: it keeps what they return."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        # A strong reference would close a cycle tensor -> node -> hook -> tensor.
+        self.reference = weakref.ref(tensor)
+
+    def __call__(self, grad: Tensor) -> None:
+        tensor = self.reference()
+        if tensor is not None:
+            tensor.grad = grad if tensor.grad is None else tensor.grad + grad
+
+
+def _count_of_keepers(hooks: list[Any]) -> int:
+    return sum(isinstance(each, tuple) and isinstance(each[1], _Keeper) for each in hooks)
 
 
 def register_post_accumulate_grad_hook(input: Tensor, hook: Callable[[Tensor], Any]) -> HookHandle:
@@ -49,18 +66,20 @@ def register_post_accumulate_grad_hook(input: Tensor, hook: Callable[[Tensor], A
 
 
 def retain_grad(input: Tensor) -> None:
-    """Keep the gradient of a tensor that is no leaf in its ``.grad``."""
-    if input._node is None:
+    """Keep the gradient of a tensor that is no leaf in its ``.grad``, as its hooks leave it.
+
+    Raises:
+        RuntimeError: the tensor requires no gradient.
+    """
+    if not input.requires_grad:
+        raise RuntimeError("retain_grad: the tensor does not require a gradient")
+    node = input._node
+    if node is None:
         return
-    # A strong reference would close a cycle tensor -> node -> hook -> tensor.
-    reference = weakref.ref(input)
-
-    def keep(grad: Tensor) -> None:
-        tensor = reference()
-        if tensor is not None:
-            tensor.grad = grad if tensor.grad is None else tensor.grad + grad
-
-    register_hook(input, keep)
+    node.hooks = node.hooks or []
+    keepers = [hook for _, hook in node.hooks if isinstance(hook, _Keeper)]
+    if all(each.reference() is not input for each in keepers):
+        node.hooks.append((input._index, _Keeper(input)))
 
 
 def detach_(input: Tensor) -> Tensor:

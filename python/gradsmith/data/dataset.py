@@ -101,9 +101,11 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
                     f"{self.tensors[0].shape[0]}"
                 )
 
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        """Return the sample at ``index``: views off the tape."""
-        where = position("TensorDataset", index, len(self))
+    def __getitem__(self, index: int | slice) -> tuple[Tensor, ...]:
+        """Return the sample at ``index``, or those of a slice: views off the tape."""
+        where: Any = index
+        if not isinstance(index, slice):
+            where = position("TensorDataset", index, len(self))
         return tuple(rows_at(tensor, where) for tensor in self.tensors)
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gradsmith.nn import functional as F
 from gradsmith.nn.module import Module
 from gradsmith.ops.elementwise_round import sign
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 
 class Step(Module):
@@ -152,7 +152,7 @@ class Softmax2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return positive numbers that add up to 1 at each position."""
-        if input.ndim not in (3, 4):
+        if array_of("Softmax2d", input).ndim not in (3, 4):
             raise ValueError(
                 f"Softmax2d: input has shape {input.shape}, expected 3 or 4 dimensions"
             )

@@ -12,7 +12,7 @@ from gradsmith.nn import init
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter
 from gradsmith.nn.sizes import checked_int, checked_tuple, new_parameter
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 Size = int | Sequence[int]
 
@@ -256,9 +256,9 @@ class _ConvTranspose(_Convolution):
 
     def _missing_to(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """Return the output padding that gives the spatial sizes asked for."""
-        n = self.dimensions
+        n, dimensions = self.dimensions, array_of(type(self).__name__, input).ndim
         wanted = tuple(output_size)[-n:]
-        if len(output_size) not in (n, n + 1, n + 2) or input.ndim < n:
+        if len(output_size) not in (n, n + 1, n + 2) or dimensions < n:
             raise ValueError(
                 f"output_size is {tuple(output_size)}, expected {n} sizes for an input of shape "
                 f"{input.shape}"
@@ -266,7 +266,7 @@ class _ConvTranspose(_Convolution):
         result = []
         for axis in range(n):
             least = (
-                (input.shape[input.ndim - n + axis] - 1) * self.stride[axis]
+                (input.shape[dimensions - n + axis] - 1) * self.stride[axis]
                 - 2 * int(self.padding[axis])
                 + self.dilation[axis] * (self.kernel_size[axis] - 1)
                 + 1

@@ -21,7 +21,7 @@ from gradsmith.nn.linear import Linear
 from gradsmith.nn.module import Module
 from gradsmith.nn.parameter import Parameter, UninitializedParameter
 from gradsmith.nn.sizes import checked_int
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 Size = int | Sequence[int]
 
@@ -89,7 +89,7 @@ class LazyLinear(_Lazy, Linear):
         self._open(bias, device, dtype)
 
     def _shape_for(self, input: Tensor) -> tuple[int, ...]:
-        if input.ndim == 0:
+        if array_of("LazyLinear", input).ndim == 0:
             raise ValueError("LazyLinear: input has shape (), expected (..., in_features)")
         return self.out_features, input.shape[-1]
 
@@ -111,7 +111,7 @@ class _LazyConvolution(_Lazy, _Convolution):
 
     def _shape_for(self, input: Tensor) -> tuple[int, ...]:
         name, n = type(self).__name__, self.dimensions
-        if input.ndim not in (n + 1, n + 2):
+        if array_of(name, input).ndim not in (n + 1, n + 2):
             raise ValueError(
                 f"{name}: input has shape {input.shape}, expected {n + 1} or {n + 2} dimensions"
             )

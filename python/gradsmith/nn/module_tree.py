@@ -24,6 +24,11 @@ def check_module(op: str, argument: str, module: Any) -> None:
         raise TypeError(f"{op}: {argument} is a {type(module).__name__}, expected a Module")
 
 
+def _check_path(op: str, target: Any) -> None:
+    if not isinstance(target, str):
+        raise TypeError(f"{op}: target is a {type(target).__name__}, expected a str")
+
+
 class ModuleTree:
     """Registration and lookup; the base of `Module`."""
 
@@ -202,8 +207,10 @@ class ModuleTree:
         """Return the module at a path such as ``"encoder.0"`` (this one for ``""``).
 
         Raises:
+            TypeError: the path is no str.
             ValueError: there is no such module; the message lists those that are there.
         """
+        _check_path("get_submodule", target)
         module = cast("Module", self)
         for name in target.split(".") if target else ():
             if module._kinds.get(name) != MODULE or module.__dict__[name] is None:
@@ -230,6 +237,7 @@ class ModuleTree:
         setattr(self.get_submodule(path), name, module)
 
     def _get_tensor(self, target: str, kinds: tuple[str, ...]) -> Any:
+        _check_path(f"get_{kinds[0]}", target)
         path, _, name = target.rpartition(".")
         owner = self.get_submodule(path)
         if owner._kinds.get(name) not in kinds:

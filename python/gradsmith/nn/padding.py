@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from gradsmith.nn import functional as F
 from gradsmith.nn.module import Module
 from gradsmith.nn.sizes import checked_int
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 Size = int | Sequence[int]
 _LOWEST = -(2**31)  # negative amounts cut off
@@ -39,7 +39,7 @@ class _Pad(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Return the padded input."""
         n = self.dimensions
-        if input.ndim not in (n + 1, n + 2):
+        if array_of(type(self).__name__, input).ndim not in (n + 1, n + 2):
             raise ValueError(
                 f"{type(self).__name__}: input has shape {input.shape}, expected {n + 1} or "
                 f"{n + 2} dimensions"

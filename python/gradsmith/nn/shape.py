@@ -9,7 +9,7 @@ from gradsmith.nn import functional as F
 from gradsmith.nn.module import Module
 from gradsmith.nn.sizes import checked_int, checked_tuple
 from gradsmith.ops.shape import permute, reshape
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 Size = int | Sequence[int]
 
@@ -32,7 +32,7 @@ class Reshape(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return (N, *target_shape)."""
-        return reshape(input, (*input.shape[:1], *self.target_shape))
+        return reshape(input, (*array_of("Reshape", input).shape[:1], *self.target_shape))
 
     def extra_repr(self) -> str:
         """Return the shape."""

@@ -55,6 +55,8 @@ def _check_shapes(op: str, x: Array, weight: Array, bias: Array | None, groups: 
         raise TypeError(
             f"{op}: input is {x.dtype} and weight {weight.dtype}, expected one floating"
         )
+    if 0 in weight.shape[2:]:
+        raise ValueError(f"{op}: weight has shape {weight.shape}, expected kh and kw of at least 1")
     if groups < 1 or weight.shape[0] % groups or weight.shape[1] * groups != x.shape[-3]:
         raise ValueError(
             f"{op}: weight has shape {weight.shape} for an input of shape {x.shape} in {groups} "

@@ -64,7 +64,8 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     a, b = floating_operands("hypot", input, other)
     largest = maximum(abs(a), abs(b)).detach()
     scale = where(logical_and(isfinite(largest), largest > 0), largest, 1.0)
-    return mul(scale, sqrt(add(square(div(a, scale)), square(div(b, scale)))))
+    length = mul(scale, sqrt(add(square(div(a, scale)), square(div(b, scale)))))
+    return where(logical_or(isinf(a), isinf(b)), math.inf, length)
 
 
 # Of a sum of exponentials: the natural logarithm of its base.

@@ -85,10 +85,11 @@ def norm(
     Raises:
         ValueError: ``p`` is another string, or ``"nuc"`` lacks two dimensions.
     """
+    shape = array_of("norm", input).shape
     if p == "nuc":
-        pair = (0, 1) if dim is None and array_of("norm", input).ndim == 2 else dim
+        pair = (0, 1) if dim is None and len(shape) == 2 else dim
         if not isinstance(pair, (tuple, list)):
-            raise ValueError(f"norm: dim is {dim} for shape {input.shape}, expected two of them")
+            raise ValueError(f"norm: dim is {dim} for shape {shape}, expected two of them")
         return matrix_norm(input, "nuc", tuple(pair), keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise ValueError(f"norm: p is {p!r}, expected a number, 'fro' or 'nuc'")

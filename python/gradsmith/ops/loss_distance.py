@@ -22,7 +22,7 @@ from gradsmith.ops.loss_checks import (
 from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.similarity import pairwise_distance
 from gradsmith.ops.softmax import logsumexp
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 _COSINE_EPS = 1e-12
 
@@ -100,6 +100,7 @@ def _triplet_loss(
     anchor, positive, negative = triplet
     margin = check_positive(op, "margin", margin)
     far = distance(anchor, negative)
+    array_of(op, far, "result of distance_function")
     if check_flag(op, "swap", swap):
         far = minimum(far, distance(positive, negative))
     losses = (distance(anchor, positive) - far + margin).clamp(min=0.0)

@@ -20,7 +20,7 @@ from gradsmith.ops.options import names_errors
 from gradsmith.ops.random import rand
 from gradsmith.ops.shape import flatten
 from gradsmith.random import Generator
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 
 def _real_scores(op: str, fake: Tensor, real: Tensor | None, role: str) -> Tensor | None:
@@ -154,7 +154,9 @@ def gradient_penalty(
     share = rand((real.shape[0], *ones), generator=generator, dtype=real.dtype, device=real.device)
     between = (share * real.detach() + (1 - share) * fake.detach()).requires_grad_()
     with enable_grad():
-        (slope,) = grad(critic(between).sum(), between, create_graph=True)
+        scores = critic(between)
+        array_of(op, scores, "result of critic")
+        (slope,) = grad(scores.sum(), between, create_graph=True)
         lengths = vector_norm(flatten(slope, 1), 2, 1)
         return (lengths - 1).square().mean()
 

@@ -61,5 +61,5 @@ class ASGD(ComposedOptimizer):
         else:
             average.add_((param - average) * mu)
         lr, step = group["lr"], float(entry["step"])
-        entry["eta"].fill_(lr / (1 + group["lambd"] * lr * step) ** group["alpha"])
+        entry["eta"].fill_(lr * (1 + group["lambd"] * lr * step) ** -group["alpha"])
         entry["mu"].fill_(1 / max(1, step - group["t0"]))

@@ -12,7 +12,7 @@ from gradsmith.nn import Module
 from gradsmith.nn import functional as F
 from gradsmith.ops.options import check_int
 from gradsmith.optim import Optimizer
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 from gradsmith.train import feed
 from gradsmith.train.callbacks import Callback, CallbackList, History, Logs
 from gradsmith.train.modes import mode
@@ -189,15 +189,19 @@ def contrastive_divergence(
 
     Raises:
         ValueError: k is below 1, or the free energies are not (N,).
+        TypeError: a function gives no tensor, or the data are none.
     """
     if check_int("contrastive_divergence", "k", k) < 1:
         raise ValueError(f"contrastive_divergence: k is {k}, expected at least 1")
     visible = data if chain is None else chain
+    array_of("contrastive_divergence", data, "data")
     with no_grad():
         for _ in range(k):
             visible = sample_visible(sample_hidden(visible))
+    array_of("contrastive_divergence", visible, "chain or a result of sample_visible")
     energies = [free_energy(data), free_energy(visible)]
     for energy, units in zip(energies, (data, visible), strict=True):
+        array_of("contrastive_divergence", energy, "result of free_energy")
         if energy.shape != units.shape[:1]:
             raise ValueError(
                 f"contrastive_divergence: free_energy gave shape {tuple(energy.shape)}, expected "

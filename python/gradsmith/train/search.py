@@ -18,6 +18,7 @@ from gradsmith.backend import on_host
 from gradsmith.data import Subset
 from gradsmith.data.keyed_random import as_seed
 from gradsmith.nn import Module
+from gradsmith.nn.module_tree import check_module
 from gradsmith.ops.options import check_int, check_number
 from gradsmith.tensor import Tensor
 from gradsmith.train import feed
@@ -58,6 +59,7 @@ def cross_validate(
     results: dict[str, list[float]] = {}
     labels = on_host(y._array) if isinstance(y, Tensor) else np.asarray(y)
     first = build()
+    check_module("cross_validate", "result of build", first)
     samples = feed.array_dataset("cross_validate", x, y, feed.parameter_dtype(first))
     splits = cv.split(np.zeros((len(samples), 1)), labels)
     for number, (kept, held_out) in enumerate(splits):

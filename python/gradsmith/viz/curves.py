@@ -19,9 +19,12 @@ def plot_history(history: Any, metrics: Sequence[str] | None = None) -> Any:
         metrics: what to draw, without the prefix ``val_``; all by default.
 
     Raises:
+        TypeError: the history is none, nor a dict.
         ValueError: the history is empty or has no such metric.
     """
-    curves = dict(getattr(history, "history", history))
+    curves = getattr(history, "history", history)
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"plot_history: history is a {type(curves).__name__}, expected a History")
     known = [name for name in curves if not name.startswith("val_")]
     chosen = list(metrics) if metrics is not None else known
     missing = [name for name in chosen if name not in curves]

@@ -10,7 +10,7 @@ from gradsmith.autograd import enable_grad
 from gradsmith.autograd.tape import Node
 from gradsmith.nn import Module
 from gradsmith.nn.module_tree import check_module
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 from gradsmith.viz.canvas import new_axes
 
 
@@ -80,6 +80,8 @@ def _record(model: Module, inputs: tuple[Tensor, ...]) -> list[_Box]:
     recorder = _Recorder()
     leaves = [(path, each) for path, each in model.named_modules() if not list(each.children())]
     handles = [each.register_forward_hook(recorder.hook(path or "model")) for path, each in leaves]
+    for each in inputs:
+        array_of("draw_graph", each, "an input")
     own = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
     recorder.remember(own, 0)
     try:

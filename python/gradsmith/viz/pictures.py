@@ -10,7 +10,7 @@ import numpy as np
 
 from gradsmith.backend import Array
 from gradsmith.nn import Module
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 from gradsmith.viz.canvas import (
     as_array,
     as_pictures,
@@ -113,6 +113,7 @@ def _maps(op: str, maps: Sequence[Array], columns: int) -> Any:
 
 def outputs_of(op: str, model: Module, inputs: Tensor, layer: Module | str) -> Tensor:
     """Return what a layer gives while the model runs on inputs (ValueError if it does not run)."""
+    array_of(op, inputs, "inputs")
     seen: list[Any] = []
     chosen = layer_of(op, model, layer)
     handle = chosen.register_forward_hook(lambda _module, _inputs, output: seen.append(output))

@@ -217,8 +217,10 @@ class OneCycleLR(_CycleLR):
             raise ValueError(
                 f"{name}: anneal_strategy is {anneal_strategy!r}, expected 'cos' or 'linear'"
             )
-        check_number(name, "div_factor", div_factor)
-        check_number(name, "final_div_factor", final_div_factor)
+        for argument, value in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            check_number(name, argument, value)
+            if value == 0:
+                raise ValueError(f"{name}: {argument} is 0, expected a positive number")
         self.total_steps = total_steps
         self._schedule_phases = _phases(total_steps, pct_start, three_phase)
         self._anneal_func_type = anneal_strategy
