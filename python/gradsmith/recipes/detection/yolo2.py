@@ -3,8 +3,9 @@
 
 Each cell of a grid predicts a box per anchor, ``centre = cell + sigmoid(x, y)``, ``size = anchor *
 exp(w, h)``, how sure it is, and a class (Redmon and Farhadi, 2017). Anchors come from k-means of
-the training boxes by overlap. Every few batches the size of the input changes, which a network of
-convolutions allows, and which teaches it one object at several scales.
+the training boxes by overlap. The size of the input changes from batch to batch, which a network of
+convolutions allows, and which teaches it one object at several scales; the last third of training
+keeps to the size of the test, so that batch norm's averages fit it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from gradsmith.tensor import Tensor
 from gradsmith.viz.canvas import new_axes
 
 BATCH = 8
-_SAME_SIZE = 10  # batches of one input size
 
 
 def main(run: Run) -> None:
@@ -74,21 +74,19 @@ def find_anchors(run: Run, training: Scenes) -> Array:
 
 
 def fit(run: Run, model: YOLOv2, training: Scenes, loss_of: YOLOLoss) -> None:
-    """Train, with a new size of the input every few batches."""
+    """Train, two thirds of the time with a new size of the input for each batch."""
     side = training.images.shape[-1]
     sides = run.choose(full=(side - 32, side, side + 32), quick=(side,))
-    wanted = side
+    epochs = run.epochs(full=36, quick=10)
 
     def loss(batch: Batch) -> Tensor:
-        nonlocal wanted
-        if batch.number % _SAME_SIZE == 0:
-            wanted = int(batch.rng.choice(sides))
+        mixed = len(run.history.get("loss", ())) < epochs * 2 // 3
+        wanted = int(batch.rng.choice(sides)) if mixed else side
         predicted = model(_inputs(run, training.images[batch.samples], wanted))
         total: Tensor = loss_of(predicted, [training.objects[each] for each in batch.samples])
         return total
 
     rate = run.choose(full=2e-3, quick=5e-3)
-    epochs = run.epochs(full=28, quick=10)
     fit_batches(run, model, len(training), loss, epochs=epochs, batch_size=BATCH, rate=rate)
 
 
