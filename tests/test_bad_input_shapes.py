@@ -104,6 +104,13 @@ def test_a_power_beyond_floats_is_no_error() -> None:
     assert w.isfinite().all()
 
 
+def test_a_gradient_that_is_no_tensor() -> None:
+    w = gs.ones(2, requires_grad=True)
+    w.grad = 3  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="SGD: a gradient is a int, expected a tensor"):
+        gs.optim.SGD([w], 0.1).step()
+
+
 def test_copies_of_nothing_in_another_order() -> None:
     columns = gs.ones(3, 3).T
     assert gs.zeros(3, 3)[:0].copy_(columns[:0]).shape == (0, 3)
