@@ -81,6 +81,12 @@ SGD = gs.optim.SGD(NET.parameters(), 0.1)
             ValueError,
             "OneCycleLR: div_factor is 0",
         ),
+        (lambda: gs.gradient(X, spacing=0), ValueError, "gradient: spacing is 0"),
+        (
+            lambda: gs.doctor(NET, 0.5, (X, X)),  # type: ignore[arg-type]
+            TypeError,
+            "doctor: optimizer is a float",
+        ),
         (lambda: X.stride(2), IndexError, "stride: dim 2 is out of range"),
         (lambda: X.retain_grad(), RuntimeError, "retain_grad: the tensor does not require"),
         (
