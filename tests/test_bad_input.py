@@ -96,6 +96,11 @@ SIZES: dict[str, Refusal] = {
     "decimals": (lambda: gs.round(x(), decimals=10**9), ValueError, "round: decimals is 10+,"),
     "float chunks": (lambda: gs.chunk(x(), 2.0), TypeError, "chunk: chunks is a float"),
     "layers": (lambda: nn.LSTM(2, 3, num_layers=2**62), ValueError, "LSTM: num_layers is"),
+    "copies": (
+        lambda: nn.TransformerEncoder(nn.Identity(), 2**40),
+        ValueError,
+        "TransformerEncoder: num_layers is",
+    ),
     "pool flag": (
         lambda: F.max_pool1d(x(1, 2, 4), 2, ceil_mode=3),
         TypeError,

@@ -81,6 +81,12 @@ SGD = gs.optim.SGD(NET.parameters(), 0.1)
             ValueError,
             "OneCycleLR: div_factor is 0",
         ),
+        (lambda: gs.gradient(X, spacing=0), ValueError, "gradient: spacing is 0"),
+        (
+            lambda: gs.doctor(NET, 0.5, (X, X)),  # type: ignore[arg-type]
+            TypeError,
+            "doctor: optimizer is a float",
+        ),
         (lambda: X.stride(2), IndexError, "stride: dim 2 is out of range"),
         (lambda: X.retain_grad(), RuntimeError, "retain_grad: the tensor does not require"),
         (
@@ -102,6 +108,13 @@ def test_a_power_beyond_floats_is_no_error() -> None:
         w.sum().backward()
         optimizer.step()
     assert w.isfinite().all()
+
+
+def test_a_gradient_that_is_no_tensor() -> None:
+    w = gs.ones(2, requires_grad=True)
+    w.grad = 3  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="SGD: a gradient is a int, expected a tensor"):
+        gs.optim.SGD([w], 0.1).step()
 
 
 def test_copies_of_nothing_in_another_order() -> None:

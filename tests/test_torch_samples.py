@@ -66,7 +66,7 @@ DIFFERENCES = [
     Difference("index_put|put|scatter_add|scatter_reduce.sum", "bool elements cannot", _BOOLS),
     Difference("addmv|addbmm|baddbmm|addr", "result (0 )?is (float32|int64)", "`beta` and `alpha`"),
     Difference(
-        "clamp_max|clamp_min|atan2|copysign|eq|ne|lt|le|gt|ge|fmod|ldexp|lcm|gcd|maximum|minimum"
+        "clamp_max|clamp_min|atan2|hypot|copysign|eq|ne|lt|le|gt|ge|fmod|ldexp|lcm|gcd|maximum|minimum"
         "|max.binary|min.binary|logical_and|logical_or|logical_xor|rsub|__radd__|__rmul__"
         "|__rand__|__ror__|__rxor__|igamma|igammac",
         "^error .*accepted",

@@ -147,6 +147,9 @@ def containers(t: Any, data: Any) -> Any:
     handle.remove()
     other = Net().double()
     missing = other.load_state_dict(net.state_dict())
+    weight = t.nn.Parameter(t.ones(1, 3).double())
+    other.load_state_dict({**net.state_dict(), "by_name.b.weight": weight}, assign=True)
+    assert other.by_name["b"].weight is weight
     net.layers.append(nn.Linear(3, 3).double())
     net.apply(lambda module: module.requires_grad_(False) if isinstance(module, nn.ReLU) else None)
     return [
@@ -301,7 +304,7 @@ def packed_sequences(t: Any, data: Any) -> Any:
     loose = rnn.unpack_sequence(again), rnn.unpad_sequence(padded, lengths, batch_first=True)
     (y.sum() + h.sum() + c.sum()).backward()
     grads = [p.grad for p in layer.parameters()]
-    kind = isinstance(packed, rnn.PackedSequence)
+    kind = isinstance(packed, rnn.PackedSequence), packed.float().double().data
     return [padded, packed.data, packed.batch_sizes, y, sizes, h, c, loose, grads, kind, again.data]
 
 

@@ -269,6 +269,21 @@ def views_and_changes(t: Any, data: Any) -> Any:
     return [y, z, x.grad, x]
 
 
+def ties_and_zeros(t: Any, data: Any) -> Any:
+    """Return gradients where several elements are the answer, and where a slope has no limit."""
+    x = t.tensor([1.0, 2, 2, 3, 3]).double()
+    functions = [
+        *(t.median, t.nanmedian, t.max, t.min, t.amax, t.std, t.prod, lambda z: z.norm()),
+        *(lambda z: t.atan2(z - 2, z - 2), lambda z: t.hypot(z - 2, z - 2), lambda z: z * 0 @ z),
+        *(lambda z: t.maximum(z, z.flip(0)), lambda z: (z - 2).abs(), lambda z: (z - 2).relu()),
+        *(lambda z: z.clamp(2, 3), lambda z: (z * 0).norm(), lambda z: (z * 0).prod()),
+    ]
+    leaves = [x.clone().requires_grad_() for _ in functions]
+    for function, leaf in zip(functions, leaves, strict=True):
+        function(leaf).sum().backward()
+    return [leaf.grad for leaf in leaves]
+
+
 def broadcasting(t: Any, data: Any) -> Any:
     x, row, column = numbers(t, 2, 3, 4), numbers(t, 4), numbers(t, 3, 1)
     a, b, c = (each.requires_grad_() for each in (x, row, column))

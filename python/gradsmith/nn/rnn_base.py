@@ -9,7 +9,7 @@ from typing import Any
 
 from gradsmith.nn import init
 from gradsmith.nn.module import Module
-from gradsmith.nn.sizes import checked_int, new_parameter
+from gradsmith.nn.sizes import checked_count_of_layers, checked_int, new_parameter
 from gradsmith.ops.creation import zeros
 from gradsmith.ops.indexing import index_select
 from gradsmith.ops.options import check_number
@@ -43,10 +43,6 @@ def cell_of(layer: str, nonlinearity: str) -> str:
     return f"rnn_{nonlinearity}"
 
 
-# More would only fill the memory with parameters.
-_MOST_LAYERS = 10_000
-
-
 class Recurrent(Module):
     """Layers of one cell, each over the outputs of the one below."""
 
@@ -69,9 +65,7 @@ class Recurrent(Module):
         name = type(self).__name__
         self.input_size = checked_int(name, "input_size", input_size)
         self.hidden_size = checked_int(name, "hidden_size", hidden_size)
-        self.num_layers = checked_int(name, "num_layers", num_layers)
-        if self.num_layers > _MOST_LAYERS:
-            raise ValueError(f"{name}: num_layers is {num_layers}, expected 1 to {_MOST_LAYERS}")
+        self.num_layers = checked_count_of_layers(name, num_layers)
         if not 0 <= check_number(name, "dropout", dropout) <= 1:
             raise ValueError(f"{name}: dropout is {dropout!r}, expected a number from 0 to 1")
         if dropout > 0 and num_layers == 1:

@@ -10,6 +10,9 @@ from typing import Any
 from gradsmith.nn.parameter import Parameter
 from gradsmith.ops.creation import empty
 
+# More would only fill the memory with parameters.
+_MOST_LAYERS = 10_000
+
 
 def checked_int(layer: str, argument: str, value: Any, minimum: int = 1) -> int:
     """Return ``value``, an int of at least ``minimum``.
@@ -27,6 +30,19 @@ def checked_int(layer: str, argument: str, value: Any, minimum: int = 1) -> int:
         raise TypeError(f"{layer}: {argument} is a {kind}, expected an int") from None
     if number < minimum:
         raise ValueError(f"{layer}: {argument} is {number}, expected at least {minimum}")
+    return number
+
+
+def checked_count_of_layers(layer: str, value: Any) -> int:
+    """Return ``value``, an int from 1 to as many layers as a stack may have.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is out of range.
+    """
+    number = checked_int(layer, "num_layers", value)
+    if number > _MOST_LAYERS:
+        raise ValueError(f"{layer}: num_layers is {value}, expected 1 to {_MOST_LAYERS}")
     return number
 
 

@@ -57,7 +57,8 @@ def load(module: Module, given: Any, strict: bool, assign: bool) -> Incompatible
         raise ValueError(_differences(module, keys, mismatched, strict))
     for key, source in sources.items():
         if assign:
-            _assign(module, key, own[key], source)
+            kept = given[key] if isinstance(given[key], Parameter) else source
+            _assign(module, key, own[key], kept)
         else:
             if isinstance(own[key], _WITHOUT_SHAPE):
                 own[key].materialize(source.shape)
@@ -87,7 +88,9 @@ def _source(value: Any, target: Tensor, keep_dtype: bool) -> tuple[Tensor, str]:
 def _assign(module: Module, key: str, target: Tensor, source: Tensor) -> None:
     path, _, name = key.rpartition(".")
     owner = module.get_submodule(path)
-    if isinstance(target, Parameter):
+    if isinstance(source, Parameter):
+        source.requires_grad_(target.requires_grad)
+    elif isinstance(target, Parameter):
         source = Parameter(source, target.requires_grad)
     setattr(owner, name, source)
 

@@ -14,7 +14,7 @@ from gradsmith.nn.container import ModuleList
 from gradsmith.nn.module import Module
 from gradsmith.nn.module_tree import check_module
 from gradsmith.nn.norm import LayerNorm
-from gradsmith.nn.sizes import checked_int
+from gradsmith.nn.sizes import checked_count_of_layers
 from gradsmith.nn.transformer_layers import (
     Activation,
     TransformerDecoderLayer,
@@ -31,7 +31,7 @@ class _Stack(Module):
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         super().__init__()
         check_module(type(self).__name__, "the layer", layer)
-        count = checked_int(type(self).__name__, "num_layers", num_layers)
+        count = checked_count_of_layers(type(self).__name__, num_layers)
         self.layers = ModuleList(copy.deepcopy(layer) for _ in range(count))
         self.num_layers = count
         self.norm = norm

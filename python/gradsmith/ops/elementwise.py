@@ -271,7 +271,8 @@ def _squared(x: Any) -> Any:
 
 def _atan2_backward(node: Node, dy: Tensor) -> Any:
     a, b = node.saved
-    scale = div(dy, add(_squared(a), _squared(b)))
+    squares = add(_squared(a), _squared(b))
+    scale = where(eq(squares, 0), 0.0, div(dy, squares))
     da = sum_to(mul(scale, b), _shape(a)) if node.needs(0) else None
     return da, sum_to(neg(mul(scale, a)), _shape(b)) if node.needs(1) else None
 

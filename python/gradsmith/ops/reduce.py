@@ -115,6 +115,11 @@ def _amax_backward(node: Node, dy: Tensor) -> Any:
     return (where(hit, spread(dy, x.shape, dim) / count, 0.0),)
 
 
+def shared_by_equals(input: Tensor, value: Tensor) -> Tensor:
+    """Return one of all elements, off the tape so far: its equals share the gradient evenly."""
+    return record(_amax_backward, value._array, (input,), (input, OUTPUT, None))
+
+
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return the maximum over ``dim``; NaN if there is one. Ties share the gradient evenly.
 

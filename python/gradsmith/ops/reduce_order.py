@@ -25,7 +25,7 @@ from gradsmith.backend import (
 )
 from gradsmith.ops.elementwise import isnan, where
 from gradsmith.ops.options import check_flag, check_int, names_errors
-from gradsmith.ops.reduce import ValuesAndIndices, any, argmax
+from gradsmith.ops.reduce import ValuesAndIndices, any, argmax, shared_by_equals
 from gradsmith.ops.shape import axis_of, flatten, squeeze
 from gradsmith.tensor import Tensor, array_of, wrap
 
@@ -136,7 +136,7 @@ def topk(
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return the median of all elements, or along ``dim`` with its index; the lower of two.
 
-    NaN where there is one.
+    NaN where there is one. Elements equal to the median of all share its gradient evenly.
 
     Raises:
         ValueError: there is no element.
@@ -144,7 +144,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     array = array_of("median", input)
     if dim is None:
-        return median(flatten(input), 0).values
+        return shared_by_equals(input, median(flatten(input.detach()), 0).values)
     axis = axis_of("median", dim, array.ndim)
     if array.ndim == 0:
         return ValuesAndIndices(input, first_index(input))

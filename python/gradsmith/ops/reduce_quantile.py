@@ -15,7 +15,7 @@ from gradsmith.ops.elementwise_combine import lerp
 from gradsmith.ops.elementwise_round import ceil, clamp_min, floor, round
 from gradsmith.ops.indexing import gather
 from gradsmith.ops.options import check_int, check_number, names_errors
-from gradsmith.ops.reduce import ValuesAndIndices, any, sum
+from gradsmith.ops.reduce import ValuesAndIndices, any, shared_by_equals, sum
 from gradsmith.ops.reduce_order import chosen, comparable, first_index, order_of, sort
 from gradsmith.ops.shape import axis_of, expand, flatten, movedim, reshape
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -154,7 +154,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     """
     array = array_of("nanmedian", input)
     if dim is None:
-        return nanmedian(flatten(input), 0).values
+        return shared_by_equals(input, nanmedian(flatten(input.detach()), 0).values)
     axis = axis_of("nanmedian", dim, array.ndim)
     if array.ndim == 0:
         return ValuesAndIndices(input, first_index(input))

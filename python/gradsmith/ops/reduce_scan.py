@@ -226,6 +226,8 @@ def gradient(
         else:
             number = given.item() if isinstance(given, Tensor) else given
             steps = check_number("gradient", "spacing", number)
+            if steps == 0:
+                raise ValueError("gradient: spacing is 0, expected another number")
         out.append(_gradient(x, axis, steps, edge_order))
     return tuple(out)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsmith.backend import Array, like, on_host
+from gradsmith.backend import Array, float32, float64, like, on_host
 from gradsmith.ops.creation import full
 from gradsmith.ops.indexing import index_select, index_tensor
 from gradsmith.ops.joining import cat, stack
@@ -49,6 +49,14 @@ class PackedSequence(NamedTuple):
     def cuda(self) -> PackedSequence:
         """Return it on the GPU (RuntimeError where there is none)."""
         return self.to("cuda")
+
+    def float(self) -> PackedSequence:
+        """Return it with data of float32."""
+        return self.to(float32)
+
+    def double(self) -> PackedSequence:
+        """Return it with data of float64."""
+        return self.to(float64)
 
     def with_data(self, data: Tensor) -> PackedSequence:
         """Return the same sequences with other values, as a layer computes them of these."""

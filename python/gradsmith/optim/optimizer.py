@@ -128,6 +128,9 @@ class Optimizer:
                 grad = param.grad
                 if grad is None:
                     continue
+                if not isinstance(grad, Tensor):
+                    kind = type(grad).__name__
+                    raise TypeError(f"{self._name}: a gradient is a {kind}, expected a tensor")
                 if grad.shape != param.shape:
                     raise ValueError(
                         f"{self._name}: a gradient has shape {grad.shape}, its parameter "

@@ -14,6 +14,7 @@ from gradsmith.backend import Array
 from gradsmith.nn import Module
 from gradsmith.nn.module_tree import check_module
 from gradsmith.optim import Optimizer
+from gradsmith.optim.lr_scheduler.base import check_optimizer
 from gradsmith.tensor import Tensor
 from gradsmith.train import doctor_parts as parts
 from gradsmith.train import feed
@@ -231,7 +232,7 @@ def doctor(
         The findings; ``print`` shows them as a table.
 
     Raises:
-        TypeError: the batch is missing, or the model is no module.
+        TypeError: the batch is missing, the model is no module, or the optimizer none.
 
     Example:
         >>> import gradsmith as gs
@@ -244,6 +245,8 @@ def doctor(
     check_module("doctor", "model", model)
     if batch is None:
         raise TypeError("doctor: batch is missing, expected (inputs, targets) or inputs")
+    if optimizer is not None:
+        check_optimizer("doctor", optimizer)
     if is_compiled(model):
         settings = compiled("doctor", model)
         optimizer = settings.optimizer if optimizer is None else optimizer
