@@ -40,6 +40,13 @@ F.max_unpool1d(indices) F.max_unpool2d(indices) F.max_unpool3d(indices) F.multi_
 F.multilabel_margin_loss(target) F.nll_loss(target) F.rbf_distance_loss(target)
 F.sequence_cross_entropy(target) F.sequence_cross_entropy(lengths) F.soft_margin_loss(target)
 F.squared_hinge_loss(target) F.table_conv2d(table)
+gs.lu_solve(LU_pivots) gs.lu_unpack(LU_pivots) gs.linalg.lu_solve(pivots)
+gs.special.chebyshev_polynomial_t(n) gs.special.chebyshev_polynomial_u(n)
+gs.special.chebyshev_polynomial_v(n) gs.special.chebyshev_polynomial_w(n)
+gs.special.hermite_polynomial_h(n) gs.special.hermite_polynomial_he(n)
+gs.special.laguerre_polynomial_l(n) gs.special.legendre_polynomial_p(n)
+gs.special.shifted_chebyshev_polynomial_t(n) gs.special.shifted_chebyshev_polynomial_u(n)
+gs.special.shifted_chebyshev_polynomial_v(n) gs.special.shifted_chebyshev_polynomial_w(n)
 gs.nn.utils.rnn.pack_padded_sequence(lengths) gs.nn.utils.rnn.unpad_sequence(lengths)
 """
 # Found in no Case: a call with floats.
@@ -75,6 +82,9 @@ HELD: dict[str, Callable[[gs.Tensor], Any]] = {
     "F.fractional_max_pool2d(_random_samples)": lambda x: F.fractional_max_pool2d(
         _MAP, 2, 2, _random_samples=x[:1, :2].reshape(1, 1, 2)
     ),
+    "F.fractional_max_pool3d(_random_samples)": lambda x: F.fractional_max_pool3d(
+        _MAP[None].expand(1, 1, 4, 4, 4), 2, 2, _random_samples=x[:1].reshape(1, 1, 3)
+    ),
     "F.roi_align(boxes)": lambda x: F.roi_align(_MAP, _BOXES + x[0, 0] * 0, 2),
     "F.roi_pool(boxes)": lambda x: F.roi_pool(_MAP, _BOXES + x[0, 0] * 0, 2),
     "F.yolo_boxes(anchors)": lambda x: F.yolo_boxes(_MAP.expand(1, 7, 4, 4), x[:1, :2])[0],
@@ -107,4 +117,4 @@ CONSTANTS: dict[str, Fixed] = {
 }
 GIVEN = gs.tensor(positive(2, 3), requires_grad=True)
 # Take no tensors, though nothing but their name says so.
-OPTIONS = ("dtype", "device", "dim", "dims", "shape", "repeats")
+OPTIONS = ("dtype", "device", "dim", "dims", "shape", "size", "repeats")
