@@ -77,6 +77,13 @@ def test_degrees() -> None:
     assert special.legendre_polynomial_p(gs.zeros(0), gs.zeros(0, dtype=gs.int64)).shape == (0,)
 
 
+def test_fractions_of_degrees_count_for_nothing() -> None:
+    x = gs.tensor([0.5, -0.25])
+    expected = special.legendre_polynomial_p(x, 2).tolist()
+    assert special.legendre_polynomial_p(x, 2.9).tolist() == expected
+    assert special.legendre_polynomial_p(x, gs.tensor(2.9)).tolist() == expected
+
+
 def test_modified_bessel_functions_have_two_names() -> None:
     x = gs.tensor([0.5, -1.5])
     assert special.modified_bessel_i0(x).tolist() == gs.i0(x).tolist()
@@ -86,8 +93,7 @@ def test_modified_bessel_functions_have_two_names() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: special.legendre_polynomial_p(gs.ones(2), 1.5), TypeError, "n is a float"),
-        (lambda: special.legendre_polynomial_p(gs.ones(2), gs.ones(2)), TypeError, "n is float32"),
+        (lambda: special.legendre_polynomial_p(gs.ones(2), "2"), TypeError, "n is a str"),
         (lambda: special.hermite_polynomial_h(gs.ones(2), 10**6), ValueError, "at most 10000"),
         (lambda: special.laguerre_polynomial_l(0.5, 2), TypeError, "laguerre_polynomial_l: input"),
     ],

@@ -93,7 +93,7 @@ def _called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 # Values depend on the generator, or on what memory held.
 RANDOM = re.compile(
     "dropout|bernoulli|rand|normal|multinomial|empty|cauchy|exponential|geometric|uniform"
-    "|fractional|rrelu"
+    "|fractional|rrelu|lowrank"
 )
 SHARED = {
     f"{op.name}{'.' + op.variant_test_name if op.variant_test_name else ''}": op

@@ -272,7 +272,7 @@ def _sum_to_size(self: Tensor, *size: Any) -> Tensor:
     )
     if not fits:
         raise ValueError(f"sum_to_size: size {wanted} does not broadcast to {self.shape}")
-    return reduce.sum_to(self, wanted)
+    return reduce.sum_to(self, wanted) if wanted else reduce.sum(self)
 
 
 def _is_on(kind: str) -> property:

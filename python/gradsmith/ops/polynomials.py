@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orthogonal polynomials by their recurrences (Abramowitz and Stegun, table 22.7).
 
-``n`` is a degree, or a tensor of degrees that broadcasts with the input; below 0 the value is 0.
+``n`` is a degree, or a tensor of degrees that broadcasts with the input; below 0 the value is 0,
+and fractions count for nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gradsmith.ops.elementwise import add, as_floating, eq, mul, sub, where
-from gradsmith.ops.options import check_int, names_errors
+from gradsmith.backend import int64
+from gradsmith.ops.elementwise import add, as_floating, eq, mul, sub, to, where
+from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.tensor import Tensor, array_of
 
 _MOST = 10_000  # so that a wrong degree ends in an error and not in hours
@@ -31,11 +33,10 @@ def _up_to(x: Tensor, degree: int, first: Tensor, step: Step) -> Iterator[Tensor
 def _polynomial(op: str, x: Tensor, n: Any, first: Tensor, step: Step) -> Tensor:
     """Return the polynomial that follows from 1, ``first`` and the recurrence."""
     if isinstance(n, Tensor):
-        if n.dtype.kind not in "iu":
-            raise TypeError(f"{op}: n is {n.dtype}, expected integers")
+        n = to(n, int64)
         degree = int(n.max().item()) if n.numel() else 0
     else:
-        degree = check_int(op, "n", n)
+        degree = check_int(op, "n", int(check_number(op, "n", n)))
     if degree > _MOST:
         raise ValueError(f"{op}: n is {degree}, expected at most {_MOST}")
     result = mul(x, 0.0)
