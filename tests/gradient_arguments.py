@@ -41,12 +41,6 @@ F.multilabel_margin_loss(target) F.nll_loss(target) F.rbf_distance_loss(target)
 F.sequence_cross_entropy(target) F.sequence_cross_entropy(lengths) F.soft_margin_loss(target)
 F.squared_hinge_loss(target) F.table_conv2d(table)
 gs.lu_solve(LU_pivots) gs.lu_unpack(LU_pivots) gs.linalg.lu_solve(pivots)
-gs.special.chebyshev_polynomial_t(n) gs.special.chebyshev_polynomial_u(n)
-gs.special.chebyshev_polynomial_v(n) gs.special.chebyshev_polynomial_w(n)
-gs.special.hermite_polynomial_h(n) gs.special.hermite_polynomial_he(n)
-gs.special.laguerre_polynomial_l(n) gs.special.legendre_polynomial_p(n)
-gs.special.shifted_chebyshev_polynomial_t(n) gs.special.shifted_chebyshev_polynomial_u(n)
-gs.special.shifted_chebyshev_polynomial_v(n) gs.special.shifted_chebyshev_polynomial_w(n)
 gs.nn.utils.rnn.pack_padded_sequence(lengths) gs.nn.utils.rnn.unpad_sequence(lengths)
 """
 # Found in no Case: a call with floats.
@@ -71,6 +65,7 @@ def _running(function: Callable[..., Any], place: int, **options: Any) -> Callab
 
 
 _LEAF = gs.tensor(ROWS, requires_grad=True)
+_POLYNOMIALS = [name for name in vars(gs.special) if "_polynomial_" in name]
 _BOXES = gs.tensor([[0.0, 0.0, 0.0, 2.0, 2.0]], dtype=gs.float64)
 _MAP = gs.tensor(np.arange(16.0).reshape(1, 1, 4, 4), requires_grad=True)
 HELD: dict[str, Callable[[gs.Tensor], Any]] = {
@@ -94,6 +89,12 @@ HELD: dict[str, Callable[[gs.Tensor], Any]] = {
     "Tensor.expand_as(other)": lambda x: _LEAF[0, :2, :1].expand_as(x[:, :2]),
     "Tensor.reshape_as(other)": lambda x: _LEAF[:, :, 0].reshape_as(x),
     "Tensor.view_as(other)": lambda x: _LEAF.detach()[0].requires_grad_().view_as(x),
+    **{
+        f"gs.special.{name}(n)": lambda x, name=name: getattr(gs.special, name)(
+            _LEAF[:, :, 0], x * 4
+        )
+        for name in _POLYNOMIALS
+    },
     "gs.linalg.pinv(atol)": lambda x: gs.linalg.pinv(_LEAF[0], atol=x[0, 0]),
     "gs.linalg.pinv(rtol)": lambda x: gs.linalg.pinv(_LEAF[0], rtol=x[0, 0]),
 }

@@ -33,7 +33,12 @@ POLYNOMIALS: dict[str, Callable[[Any], list[Any]]] = {
 }  # fmt: skip
 
 # Of 2 x - 1, so that they are made for numbers from 0 to 1.
-SHIFTED = {f"shifted_{name}": name for name in POLYNOMIALS if name.startswith("chebyshev")}
+SHIFTED = {
+    "shifted_chebyshev_polynomial_t": "chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u": "chebyshev_polynomial_u",
+    "shifted_chebyshev_polynomial_v": "chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w": "chebyshev_polynomial_w",
+}
 
 
 def of_degrees(name: str) -> Case:
