@@ -40,6 +40,7 @@ F.max_unpool1d(indices) F.max_unpool2d(indices) F.max_unpool3d(indices) F.multi_
 F.multilabel_margin_loss(target) F.nll_loss(target) F.rbf_distance_loss(target)
 F.sequence_cross_entropy(target) F.sequence_cross_entropy(lengths) F.soft_margin_loss(target)
 F.squared_hinge_loss(target) F.table_conv2d(table)
+gs.lu_solve(LU_pivots) gs.lu_unpack(LU_pivots) gs.linalg.lu_solve(pivots)
 gs.nn.utils.rnn.pack_padded_sequence(lengths) gs.nn.utils.rnn.unpad_sequence(lengths)
 """
 # Found in no Case: a call with floats.
@@ -64,6 +65,7 @@ def _running(function: Callable[..., Any], place: int, **options: Any) -> Callab
 
 
 _LEAF = gs.tensor(ROWS, requires_grad=True)
+_POLYNOMIALS = [name for name in vars(gs.special) if "_polynomial_" in name]
 _BOXES = gs.tensor([[0.0, 0.0, 0.0, 2.0, 2.0]], dtype=gs.float64)
 _MAP = gs.tensor(np.arange(16.0).reshape(1, 1, 4, 4), requires_grad=True)
 HELD: dict[str, Callable[[gs.Tensor], Any]] = {
@@ -75,6 +77,9 @@ HELD: dict[str, Callable[[gs.Tensor], Any]] = {
     "F.fractional_max_pool2d(_random_samples)": lambda x: F.fractional_max_pool2d(
         _MAP, 2, 2, _random_samples=x[:1, :2].reshape(1, 1, 2)
     ),
+    "F.fractional_max_pool3d(_random_samples)": lambda x: F.fractional_max_pool3d(
+        _MAP[None].expand(1, 1, 4, 4, 4), 2, 2, _random_samples=x[:1].reshape(1, 1, 3)
+    ),
     "F.roi_align(boxes)": lambda x: F.roi_align(_MAP, _BOXES + x[0, 0] * 0, 2),
     "F.roi_pool(boxes)": lambda x: F.roi_pool(_MAP, _BOXES + x[0, 0] * 0, 2),
     "F.yolo_boxes(anchors)": lambda x: F.yolo_boxes(_MAP.expand(1, 7, 4, 4), x[:1, :2])[0],
@@ -84,6 +89,12 @@ HELD: dict[str, Callable[[gs.Tensor], Any]] = {
     "Tensor.expand_as(other)": lambda x: _LEAF[0, :2, :1].expand_as(x[:, :2]),
     "Tensor.reshape_as(other)": lambda x: _LEAF[:, :, 0].reshape_as(x),
     "Tensor.view_as(other)": lambda x: _LEAF.detach()[0].requires_grad_().view_as(x),
+    **{
+        f"gs.special.{name}(n)": lambda x, name=name: getattr(gs.special, name)(
+            _LEAF[:, :, 0], x * 4
+        )
+        for name in _POLYNOMIALS
+    },
     "gs.linalg.pinv(atol)": lambda x: gs.linalg.pinv(_LEAF[0], atol=x[0, 0]),
     "gs.linalg.pinv(rtol)": lambda x: gs.linalg.pinv(_LEAF[0], rtol=x[0, 0]),
 }
@@ -107,4 +118,4 @@ CONSTANTS: dict[str, Fixed] = {
 }
 GIVEN = gs.tensor(positive(2, 3), requires_grad=True)
 # Take no tensors, though nothing but their name says so.
-OPTIONS = ("dtype", "device", "dim", "dims", "shape", "repeats")
+OPTIONS = ("dtype", "device", "dim", "dims", "shape", "size", "repeats")

@@ -108,6 +108,10 @@ DRAWING: dict[str, Row] = {
     "LSTMCell": (nn.LSTMCell(4, 5), (CELL_X,)),
     "GRUCell": (nn.GRUCell(4, 5), (CELL_X, STATE)),
     "PeepholeLSTMCell": (nn.PeepholeLSTMCell(4, 5), (CELL_X,)),
+    "AdaptiveLogSoftmaxWithLoss": (
+        nn.AdaptiveLogSoftmaxWithLoss(6, 9, [2, 5], div_value=2.0, head_bias=True),
+        (X, gs.tensor([0, 3, 8, 5])),
+    ),
     "AdditiveAttention": (nn.AdditiveAttention(4, 4, 3), (MEMORY, MEMORY.flip(1))),
     "DotAttention": (nn.DotAttention(), (MEMORY, MEMORY.flip(1))),
     "MultiheadAttention": (

@@ -61,6 +61,11 @@ def whole() -> gs.Tensor:
     return WHOLE.clone()
 
 
+def _forked() -> None:
+    with gs.random.fork_rng():
+        gs.rand(2)
+
+
 def _methods(names: str, *args: Any, of: gs.Tensor = X) -> Rows:
     return {f"Tensor.{name}": lambda n=name: getattr(of, n)(*args) for name in names.split()}
 
@@ -98,7 +103,7 @@ WHOLE_NUMBERS: Rows = {
     "gs.nn.utils.rnn.length_mask": lambda: rnn.length_mask(gs.tensor([2, 1])),
     "gs.nn.utils.rnn.mask_lengths": lambda: rnn.mask_lengths(rnn.length_mask(WHOLE[0])),
     "gs.images.nms": lambda: images.nms(gs.tensor([[0.0, 0.0, 1.0, 1.0]]), X[0, :1]),
-    **_methods("bool int long"),
+    **_methods("bool byte int long"),
     **_methods("__eq__ __ne__", Y),
     **_methods("__rlshift__ __rrshift__", 5, of=WHOLE),
     **{
@@ -117,8 +122,10 @@ WHOLE_NUMBERS: Rows = {
 
 NO_TENSOR: Rows = {
     **_functions("get_default_dtype get_num_threads is_grad_enabled initial_seed"),
-    **_functions("is_floating_point is_tensor numel", X),
-    **_functions("allclose equal", X, Y),
+    **_functions("get_float32_matmul_precision"),
+    **_functions("get_device is_complex is_floating_point is_signed is_tensor numel", X),
+    **_functions("allclose equal is_same_size", X, Y),
+    "gs.is_nonzero": lambda: gs.is_nonzero(X[0, 0]),
     **_functions("can_cast promote_types", gs.float32, gs.float64),
     "gs.broadcast_shapes": lambda: gs.broadcast_shapes((2, 1), (3,)),
     "gs.finfo": lambda: gs.finfo(gs.float32),
@@ -130,10 +137,11 @@ NO_TENSOR: Rows = {
     "gs.manual_seed": lambda: gs.manual_seed(0),
     "gs.seed": gs.seed,
     "gs.set_default_dtype": lambda: gs.set_default_dtype(gs.get_default_dtype()),
+    "gs.set_float32_matmul_precision": lambda: gs.set_float32_matmul_precision("highest"),
     "gs.set_num_threads": lambda: gs.set_num_threads(gs.get_num_threads()),
     "gs.set_printoptions": lambda: gs.set_printoptions(),
     "gs.set_rng_state": lambda: gs.set_rng_state(gs.get_rng_state()),
-    **_attributes("device dtype grad_fn is_leaf itemsize nbytes ndim shape"),
+    **_attributes("device dtype grad_fn is_cpu is_cuda is_leaf itemsize nbytes ndim shape"),
     **_methods("data_ptr dim element_size is_contiguous is_floating_point nelement size stride"),
     **_methods("register_hook register_post_accumulate_grad_hook", lambda g: None),
     **_methods("retain_grad tolist"),
@@ -153,6 +161,7 @@ NO_TENSOR: Rows = {
     "Tensor.__len__": lambda: len(X),
     "Tensor.__repr__": lambda: repr(X),
     "Tensor.__reduce_ex__": lambda: _refused(lambda: pickle.dumps(X), TypeError, "save"),
+    "gs.random.fork_rng": _forked,
     "gs.images.read": lambda: _refused(lambda: images.read(X), TypeError, "expected a path"),
 }
 
@@ -167,6 +176,7 @@ MAKES: Rows = {
     **_functions("empty_like ones_like zeros_like rand_like randn_like", X),
     **_methods("new_empty new_ones new_zeros", 2, 3),
     **_functions("arange linspace logspace", 1.0, 3.0, 4),
+    **_functions("bartlett_window blackman_window hamming_window hann_window kaiser_window", 4),
     "gs.arange": lambda: gs.arange(1.0, 3.0),
     "gs.full": lambda: gs.full((2,), 1.0),
     "gs.full_like": lambda: gs.full_like(X, 1.0),
@@ -184,6 +194,15 @@ DRAWS: Rows = {
     **_functions("bernoulli poisson", X),
     "gs.normal": lambda: gs.normal(Y, X),
 }
+_STATISTICS = (X[:, 0], X[:, 1], 1e-5, X[:, 2], Y[:, 0])
+
+
+def _fused(kind: str, module: gs.nn.Module) -> list[gs.Tensor]:
+    norm = gs.nn.BatchNorm1d(2).eval()
+    fuse = getattr(utils, f"fuse_{kind}_bn_eval")
+    return list(fuse(utils.freeze(module).eval(), norm).parameters())
+
+
 DIFFERS: Rows = {
     **_functions("unique unique_consecutive", X),
     "gs.nextafter": lambda: gs.nextafter(X, Y),
@@ -195,6 +214,15 @@ DETACHES: Rows = {
     "Tensor.data": lambda: X.data,
     "Tensor.detach_": lambda: (X * 1).detach_(),
     "Tensor.requires_grad_": lambda: copy.deepcopy(X).requires_grad_(False),
+    # Of parameters that are not trained, though the norm's are: what comes out is new parameters.
+    "gs.nn.utils.fuse_conv_bn_weights": lambda: utils.fuse_conv_bn_weights(
+        fresh()[..., None], None, *_STATISTICS
+    ),
+    "gs.nn.utils.fuse_linear_bn_weights": lambda: utils.fuse_linear_bn_weights(
+        fresh(), None, *_STATISTICS
+    ),
+    "gs.nn.utils.fuse_conv_bn_eval": lambda: _fused("conv", gs.nn.Conv1d(1, 2, 3)),
+    "gs.nn.utils.fuse_linear_bn_eval": lambda: _fused("linear", gs.nn.Linear(3, 2)),
     "F.winner_take_all": lambda: F.winner_take_all(X, Y),
     "F.kohonen_step": lambda: F.kohonen_step(X, Y, 0.1),
 }

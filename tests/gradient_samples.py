@@ -36,14 +36,15 @@ ROWS = normal(2, 3, 2)
 ROW, IMAGE, BLOCK = normal(1, 2, 4), normal(1, 2, 4, 4), normal(1, 1, 2, 2, 2)
 MASK = gs.tensor([[True, False, True], [False, True, True]])
 LENGTHS = gs.tensor([3, 2])
+PIVOTS = gs.tensor([2, 3, 3])
 
 
-def seeded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[[gs.Tensor], Any]:
+def seeded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
     """Return a function that draws the same numbers in every call."""
 
-    def call(x: gs.Tensor) -> Any:
+    def call(*inputs: gs.Tensor) -> Any:
         gs.manual_seed(3)
-        return function(x, *args, **kwargs)
+        return function(*inputs, *args, **kwargs)
 
     return call
 
@@ -112,6 +113,7 @@ def _derivative(name: str, *directions: bool) -> Callable[..., Any]:
 
 TENSORS: dict[str, Sample] = {
     "gs.as_tensor": (gs.as_tensor, (X,)),
+    "gs.asarray": (lambda x: [gs.asarray(x), gs.asarray(x, copy=True)], (X,)),
     "gs.atleast_1d": (gs.atleast_1d, (normal(),)),
     "gs.atleast_2d": (gs.atleast_2d, (VECTOR,)),
     "gs.atleast_3d": (gs.atleast_3d, (X,)),
@@ -119,14 +121,25 @@ TENSORS: dict[str, Sample] = {
     "gs.broadcast_to": (lambda x: gs.broadcast_to(x, (2, 4)), (VECTOR,)),
     "gs.linalg.norm": (lambda x: gs.linalg.norm(x, "nuc"), (X,)),
     "gs.linalg.vector_norm": (lambda x: gs.linalg.vector_norm(x, 3, dim=1), (X,)),
+    "gs.lu": (lambda x: gs.lu(x)[0], (SQUARE,)),
+    "gs.lu_solve": (lambda x, b: gs.lu_solve(b, *gs.linalg.lu_factor(x)), (SQUARE, normal(3, 2))),
+    "gs.lu_unpack": (lambda x: gs.lu_unpack(x, PIVOTS)[1:], (SQUARE,)),
     "gs.mm": (gs.mm, (X, SQUARE)),
     "gs.nan_to_num": (gs.nan_to_num, (X,)),
+    "gs.pca_lowrank": (
+        seeded(lambda x: [each.square() for each in gs.pca_lowrank(x, 2)]),
+        (TALL,),
+    ),
     "gs.pinverse": (gs.pinverse, (TALL,)),
     "gs.positive": (gs.positive, (X,)),
     "gs.qr": (gs.qr, (TALL,)),
     "gs.rsub": (gs.rsub, (X, Y)),
     "gs.std_mean": (lambda x: gs.std_mean(x, 1), (X,)),
     "gs.svd": (lambda x: [each.square() for each in gs.svd(x)], (TALL,)),
+    "gs.svd_lowrank": (
+        seeded(lambda x, m: [each.square() for each in gs.svd_lowrank(x, 2, M=m)]),
+        (normal(3, 4, seed=4), normal(4, seed=5)),
+    ),
     "gs.swapaxes": (lambda x: gs.swapaxes(x, 0, 1), (X,)),
     "gs.t": (gs.t, (X,)),
     "gs.var_mean": (lambda x: gs.var_mean(x, 1), (X,)),
@@ -163,6 +176,7 @@ TENSORS: dict[str, Sample] = {
     "Tensor.fill_": (changed(lambda x, y: x.fill_(y)), (X, normal())),
     "Tensor.fill_diagonal_": (changed(lambda x: x.fill_diagonal_(2.0)), (SQUARE,)),
     "Tensor.reshape_as": (lambda x: x.reshape_as(gs.ones(3, 2)), (X,)),
+    "Tensor.sum_to_size": (lambda x: x.sum_to_size(1, 3), (X,)),
     "Tensor.view": (lambda x: x.view(3, 2), (X,)),
     "Tensor.view_as": (lambda x: x.view_as(gs.ones(3, 2)), (X,)),
     "Tensor.where": (lambda x, y: x.where(MASK, y), (X, Y)),

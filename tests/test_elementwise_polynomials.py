@@ -32,33 +32,36 @@ POLYNOMIALS: dict[str, Callable[[Any], list[Any]]] = {
     "legendre_polynomial_p": lambda x: [1 + 0 * x, x, (35 * x**4 - 30 * x**2 + 3) / 8],
 }  # fmt: skip
 
+# Of 2 x - 1, so that they are made for numbers from 0 to 1.
 SHIFTED = {
-    "t": special.shifted_chebyshev_polynomial_t,
-    "u": special.shifted_chebyshev_polynomial_u,
-    "v": special.shifted_chebyshev_polynomial_v,
-    "w": special.shifted_chebyshev_polynomial_w,
+    "shifted_chebyshev_polynomial_t": "chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u": "chebyshev_polynomial_u",
+    "shifted_chebyshev_polynomial_v": "chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w": "chebyshev_polynomial_w",
 }
 
 
 def of_degrees(name: str) -> Case:
+    shifted = name in SHIFTED
+
     def call(x: gs.Tensor) -> gs.Tensor:
         return getattr(special, name)(x, gs.tensor(DEGREES).to(x.device))
 
     def definition(x: Any) -> Any:
-        values = POLYNOMIALS[name](x)
+        values = POLYNOMIALS[SHIFTED[name]](2 * x - 1) if shifted else POLYNOMIALS[name](x)
         return np.stack([values[row][row] for row in range(3)])
 
     return Case(
         name,
         call,
         definition,
-        lambda rng: (rng.uniform(-0.9, 0.9, (3, 4)),),
+        lambda rng: (rng.uniform(0.05 if shifted else -0.9, 0.9, (3, 4)),),
         depth=64,
         dtypes=("float32", "float64"),
     )
 
 
-CASES = [of_degrees(name) for name in POLYNOMIALS]
+CASES = [of_degrees(name) for name in (*POLYNOMIALS, *SHIFTED)]
 
 
 class TestCases(CaseTests):
@@ -73,9 +76,9 @@ def test_degrees() -> None:
             np.testing.assert_allclose(function(x, degree).numpy(), expected, rtol=1e-6)
         assert function(x, -1).tolist() == [0, 0]
         assert function(gs.tensor([1, 2]), 1).dtype == gs.float32
-    for kind in "tuvw":
-        expected = getattr(special, f"chebyshev_polynomial_{kind}")(2 * x - 1, 4)
-        assert SHIFTED[kind](x, 4).tolist() == expected.tolist()
+    for shifted, name in SHIFTED.items():
+        expected = getattr(special, name)(2 * x - 1, 4)
+        assert getattr(special, shifted)(x, 4).tolist() == expected.tolist()
     assert special.legendre_polynomial_p(gs.zeros(0), gs.zeros(0, dtype=gs.int64)).shape == (0,)
 
 

@@ -154,7 +154,12 @@ def by_samples() -> set[str]:
 
 def by_programs() -> set[str]:
     """Return the names that expressions and programs here use."""
-    from tests import test_lr_scheduler_torch, torch_network_programs, torch_programs
+    from tests import (
+        test_lr_scheduler_torch,
+        torch_data_programs,
+        torch_network_programs,
+        torch_programs,
+    )
 
     names = {f"gradsmith.optim.lr_scheduler.{n.split()[0]}" for n in test_lr_scheduler_torch.MAKERS}
     names |= {f"gradsmith.nn.{text.partition('(')[0]}" for text, _ in test_torch_parity.LAYERS}
@@ -162,7 +167,7 @@ def by_programs() -> set[str]:
         names |= used_by(text.removeprefix("!"), "m")
     for text in (*test_torch_pointwise.EXPRESSIONS, *test_torch_pointwise.DIFFERENTIABLE):
         names |= used_by(text.replace("@", "|"), "lib")
-    for module in (torch_programs, torch_network_programs):
+    for module in (torch_programs, torch_network_programs, torch_data_programs):
         for function in vars(module).values():
             if inspect.isfunction(function):
                 names |= used_by(inspect.getsource(function), "t")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
-from tests import torch_network_programs, torch_programs
+from tests import torch_data_programs, torch_network_programs, torch_programs
 from tests.torch_programs import Program
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -21,7 +21,7 @@ if find_spec("torch") is not None:
 
 PROGRAMS: dict[str, Program] = {
     name: function
-    for module in (torch_programs, torch_network_programs)
+    for module in (torch_programs, torch_network_programs, torch_data_programs)
     for name, function in vars(module).items()
     if inspect.isfunction(function)
     and list(inspect.signature(function).parameters) == ["t", "data"]

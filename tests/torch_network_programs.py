@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs with networks, optimisers and data, to be run with either library.
+"""Programs with networks and optimisers, to be run with either library.
 
 They are written as those of `tests.torch_programs`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -322,67 +320,53 @@ def mixed_precision(t: Any, data: Any) -> Any:
     return [kinds, plain]
 
 
-# ---- data and files ------------------------------------------------------------------------------
+def lazy_norms(t: Any, data: Any) -> Any:
+    nn, signal, image, volume = t.nn, (2, 3, 5), (2, 3, 4, 4), (2, 3, 2, 3, 2)
+    found = []
+    for kind, shape in (
+        *((nn.LazyBatchNorm1d, (4, 3)), (nn.LazyBatchNorm2d, image), (nn.LazyBatchNorm3d, volume)),
+        *((nn.LazyInstanceNorm1d, signal), (nn.LazyInstanceNorm2d, image)),
+        (nn.LazyInstanceNorm3d, volume),
+    ):
+        norm = kind(affine=True, track_running_stats=True, dtype=t.float64)
+        y = norm(numbers(t, *shape))
+        found.append([y, type(norm).__name__, norm.num_features, norm.state_dict()])
+    return found
 
 
-def loading(t: Any, data: Any) -> Any:
-    class Rows(data.Dataset):  # type: ignore[misc]
-        def __len__(self) -> int:
-            return 7
-
-        def __getitem__(self, place: int) -> Any:
-            return {"x": t.ones(2) * place, "y": place, "z": (float(place), str(place))}
-
-    class Stream(data.IterableDataset):  # type: ignore[misc]
-        def __iter__(self) -> Any:
-            yield from range(5)
-
-    rows = Rows()
-    both = data.ConcatDataset([rows, data.Subset(rows, [1, 3])])
-    batches = list(data.DataLoader(both, batch_size=4, drop_last=True))
-    order = list(data.BatchSampler(data.SequentialSampler(rows), 3, drop_last=False))
-    sampled = list(data.DataLoader(rows, sampler=data.SubsetRandomSampler([2, 2, 2]), batch_size=2))
-    weighted = list(data.WeightedRandomSampler([0.0, 1.0, 0.0], 4))
-    parts = data.random_split(rows, [3, 4], generator=t.Generator().manual_seed(0))
-    shares = [len(each) for each in data.random_split(rows, [0.5, 0.5])]
-    mine = list(data.DataLoader(rows, 2, collate_fn=lambda each: len(each)))
-    stream = [each.tolist() for each in data.DataLoader(Stream(), batch_size=2)]
-    converted = data.default_convert([np.ones(2), {"a": np.zeros(2)}])
-    joined = data.default_collate([(1, [2.0, "a"]), (3, [4.0, "b"])])
-    return [
-        *(len(both), [each["x"] for each in batches], batches[0]["y"], batches[1]["z"][1]),
-        *(
-            order,
-            [each["y"] for each in sampled],
-            weighted,
-            sorted([*parts[0].indices, *parts[1].indices]),
-        ),
-        *(shares, mine, stream, converted, joined[0], joined[1][1], data.get_worker_info()),
-        *(sorted(data.RandomSampler(rows)), len(list(data.RandomSampler(rows, True, 9)))),
-        isinstance(data.RandomSampler(rows), data.Sampler),
-        data.TensorDataset(t.arange(5), t.ones(5))[1:3],
-    ]
+def adaptive_softmax(t: Any, data: Any) -> Any:
+    layer = known(t, t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], 2.0, True))
+    x = numbers(t, 5, 8).requires_grad_()
+    output, loss = layer(x, t.tensor([0, 3, 4, 19, 10]))
+    loss.backward()
+    grads = [p.grad for p in layer.parameters()]
+    return [output, loss, x.grad, grads, layer.log_prob(x), layer.predict(x)]
 
 
-def saved_and_loaded(t: Any, data: Any) -> Any:
-    net = network(t)
-    optimizer = t.optim.Adam(net.parameters())
-    net(numbers(t, 2, 3)).sum().backward()
-    optimizer.step()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state"
-        t.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, path)
-        state = t.load(path)
-    other = network(t)
-    other.load_state_dict(state["net"])
-    again = t.optim.Adam(other.parameters())
-    again.load_state_dict(state["optimizer"])
-    for one, opt in ((net, optimizer), (other, again)):
-        opt.zero_grad(set_to_none=True)
-        one(numbers(t, 2, 3, seed=1)).pow(2).sum().backward()
-        opt.step()
-    return [
-        list(other.state_dict().values()),
-        t.equal(net[0].weight, other[0].weight),
-        state["epoch"],
-    ]
+def norms_as_part_of_layers(t: Any, data: Any) -> Any:
+    nn, utils = t.nn, t.nn.utils
+    found = []
+    for layer, norm, shape in (
+        (nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4), (2, 3, 4, 4)),
+        (nn.ConvTranspose1d(3, 4, 2, bias=False), nn.BatchNorm1d(4), (2, 3, 5)),
+        (nn.Linear(3, 4), nn.BatchNorm1d(4), (5, 3)),
+    ):
+        layer, norm = known(t, layer), known(t, norm)
+        norm(layer(numbers(t, *shape)))
+        pair = layer.eval(), norm.eval()
+        transposed = isinstance(layer, nn.ConvTranspose1d)
+        is_linear = isinstance(layer, nn.Linear)
+        fused = (
+            utils.fuse_linear_bn_eval(*pair)
+            if is_linear
+            else utils.fuse_conv_bn_eval(*pair, transposed)
+        )
+        statistics = norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        parts = (
+            utils.fuse_linear_bn_weights(layer.weight, layer.bias, *statistics)
+            if is_linear
+            else utils.fuse_conv_bn_weights(layer.weight, layer.bias, *statistics, transposed)
+        )
+        kinds = [isinstance(each, nn.Parameter) and each.is_leaf for each in parts]
+        found.append([fused(numbers(t, *shape)), fused.state_dict(), parts, kinds])
+    return found

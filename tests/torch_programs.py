@@ -52,6 +52,40 @@ def attributes(t: Any, data: Any) -> Any:
     ]
 
 
+def what_tensors_are(t: Any, data: Any) -> Any:
+    x, n = numbers(t, 2, 3), t.tensor([1, 0])
+    return [
+        *(t.is_complex(x), x.is_complex(), t.is_signed(x), n.byte().is_signed(), n.is_signed()),
+        *(t.is_nonzero(x[0, 0]), n[1].is_nonzero(), _refused(lambda: t.is_nonzero(x))),
+        *(t.is_same_size(x, x * 2), x.is_same_size(x.T), t.get_device(x), x.get_device()),
+        *(x.is_cpu, x.is_cuda, n.byte(), x.sum_to_size(1, 3), x.sum_to_size(2, 1)),
+        *(t.asarray(x) is x, t.asarray(x, copy=True) is x, t.asarray([1, 2], dtype=t.float64)),
+        *(t.asarray(np.arange(3)), t.asarray(2.5, requires_grad=True).requires_grad),
+    ]
+
+
+def windows(t: Any, data: Any) -> Any:
+    made = (t.bartlett_window, t.blackman_window, t.hamming_window, t.hann_window, t.kaiser_window)
+    return [
+        *(w(n, p, dtype=t.float64) for w in made for n in (0, 1, 2, 7) for p in (True, False)),
+        *(t.hamming_window(5, True, 0.6, 0.4), t.kaiser_window(5, False, 3.0), t.hann_window(4)),
+    ]
+
+
+def settings(t: Any, data: Any) -> Any:
+    before = t.get_float32_matmul_precision()
+    t.set_float32_matmul_precision("high")
+    inside = t.get_float32_matmul_precision()
+    t.set_float32_matmul_precision(before)
+    t.manual_seed(3)
+    with t.random.fork_rng():
+        first = t.rand(3)
+    second = t.rand(3)
+    with t.random.fork_rng(enabled=False):
+        third = t.rand(3)
+    return [before, inside, t.equal(first, second), t.equal(t.rand(3), third)]
+
+
 def operators_of_python(t: Any, data: Any) -> Any:
     x, n = numbers(t, 2, 3), t.tensor([[1, 2, 3], [4, 5, 6]])
     y = x.clone()

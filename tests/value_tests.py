@@ -20,8 +20,12 @@ VALUE_TESTS = {
     "test_elementwise_classic.py::test_kohonen_moves_the_winners_to_the_mean_of_their_inputs": (
         "F.kohonen_step"
     ),
+    "test_gemm_precision.py::test_setting": "gs.get_float32_matmul_precision "
+    "gs.set_float32_matmul_precision",
     "test_interchange.py::test_cuda_says_that_it_is_not_there": "Tensor.cuda",
     "test_io.py::test_nested_state": "gs.save gs.load",
+    "test_linalg_lu.py::test_names_outside_linalg": "gs.lu_solve",
+    "test_linalg_lu.py::test_the_factors_make_the_matrix": "gs.lu gs.lu_unpack",
     "test_loss_adversarial.py::test_elbo": "F.elbo_loss",
     "test_loss_adversarial.py::test_feature_matching": "F.feature_matching_loss",
     "test_loss_adversarial.py::test_gradient_penalty_of_a_linear_critic": "F.gradient_penalty",
@@ -37,6 +41,13 @@ VALUE_TESTS = {
     "test_nn_constraints.py::test_clipping_by_tensor": "gs.nn.utils.clip_grad_norm_per_tensor_",
     "test_nn_constraints.py::test_total_norm": "gs.nn.utils.get_total_norm "
     "gs.nn.utils.clip_grads_with_norm_",
+    "test_nn_late_norms.py::test_a_convolution_and_its_norm_become_one": (
+        "gs.nn.utils.fuse_conv_bn_eval"
+    ),
+    "test_nn_late_norms.py::test_a_linear_layer_and_its_norm_become_one": (
+        "gs.nn.utils.fuse_conv_bn_weights gs.nn.utils.fuse_linear_bn_eval "
+        "gs.nn.utils.fuse_linear_bn_weights"
+    ),
     "test_nn_reparametrization.py::test_removal": "gs.nn.utils.remove_spectral_norm "
     "gs.nn.utils.remove_weight_norm",
     "test_nn_reparametrization.py::test_spectral_norm_finds_the_largest_singular_value": (
@@ -83,6 +94,13 @@ VALUE_TESTS = {
     "test_runtime.py::test_thread_count_from_the_environment": "gs.get_num_threads",
     "test_runtime.py::test_denormals_are_zero_inside_kernels_only": "gs.set_num_threads",
     "test_tensor_printing.py::test_prints_as_pytorch": "gs.set_printoptions",
+    "test_tensor_queries.py::test_fork_of_the_generator": "gs.random.fork_rng",
+    "test_tensor_queries.py::test_principal_components": "gs.pca_lowrank",
+    "test_tensor_queries.py::test_the_largest_singular_values": "gs.svd_lowrank",
+    "test_tensor_queries.py::test_what_a_tensor_is": "gs.get_device gs.is_complex gs.is_nonzero "
+    "gs.is_same_size gs.is_signed Tensor.is_cpu Tensor.is_cuda",
+    "test_tensor_queries.py::test_windows": "gs.bartlett_window gs.blackman_window "
+    "gs.hamming_window gs.hann_window gs.kaiser_window",
     "test_train_doctor.py::test_healthy_models": "gs.doctor",
     "test_train_loops.py::test_freeze_and_unfreeze": "gs.nn.utils.freeze gs.nn.utils.unfreeze",
     "test_images.py::test_adjustments_equal_pillow": "gs.images.adjust_brightness "
