@@ -3,8 +3,8 @@
 
 Each step restores the scans, then trains the discriminator of codes on ``log D(z) + log(1 -
 D(E(x)))`` with z drawn from the prior, then the encoder E to fool it (Makhzani, Shlens, Jaitly,
-Goodfellow, Frey, "Adversarial autoencoders", 2015). No formula for the divergence is needed, so the
-prior may be anything that one can draw from.
+Goodfellow, Frey, "Adversarial autoencoders", 2015). All rates fall along a cosine. No formula for
+the divergence is needed, so the prior may be anything that one can draw from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from gradsmith import models, nn, viz
 from gradsmith.nn import functional as F
 from gradsmith.ops.random import randn, randn_like
-from gradsmith.optim import Adam
+from gradsmith.optim import Adam, lr_scheduler
 from gradsmith.recipes.autoencoders.principal import tell_plane
 from gradsmith.recipes.autoencoders.scans import scans, tell_reconstructions
 from gradsmith.recipes.run import Run
@@ -47,14 +47,19 @@ def main(run: Run) -> None:
         fooled = minimise(fooling, F.gan_non_saturating_loss(judge(code), role="generator"))
         return {"error": error, "discriminator": judged, "encoder": fooled}
 
-    states = {
-        "model": model,
-        "judge": judge,
-        "restoring": restoring,
-        "fooling": fooling,
-        "judging": judging,
+    epochs = run.epochs(full=60, quick=12)
+    games = {"restoring": restoring, "fooling": fooling, "judging": judging}
+    # Players that never settle would be judged in the middle of a swing.
+    rates = {
+        f"{name} rate": lr_scheduler.CosineAnnealingLR(each, epochs) for name, each in games.items()
     }
-    train(run, step, [training], states, epochs=run.epochs(full=150, quick=12))
+
+    def slow(_: int) -> None:
+        for each in rates.values():
+            each.step()
+
+    states = {"model": model, "judge": judge, **games, **rates}
+    train(run, step, [training], states, epochs=epochs, after=slow)
     codes = model.encode(testing).detach()
     run.figure("largest mean of a code value", codes.mean(0).abs().max(), at_most=0.5, quick=0.8)
     spread = codes.std(0)
