@@ -79,6 +79,10 @@ GS_UNARY(digamma, return static_cast<V>(digamma(x));)
 GS_UNARY(polygamma, return static_cast<V>(polygamma(p[0], x));)
 // The modified Bessel function of the first kind of order p[0]; times exp(-|x|) if p[1] is 1.
 GS_UNARY(bessel_i, return static_cast<V>(bessel_i(p[0], x, p[1] != 0));)
+// The other Bessel functions of order p[0]; the last times exp(x) if p[1] is 1.
+GS_UNARY(bessel_j, return static_cast<V>(bessel_j(p[0], x));)
+GS_UNARY(bessel_y, return static_cast<V>(bessel_y(p[0], x));)
+GS_UNARY(bessel_k, return static_cast<V>(bessel_k(p[0], x, p[1] != 0));)
 GS_UNARY(sigmoid, return sigmoid(x);)
 // Written so that exp never overflows: log sigmoid(x) = min(x, 0) - log(1 + exp(-|x|)).
 GS_UNARY(log_sigmoid, return minimum(x, all<V>(0)) - log1p(exp(-abs(x)));)
@@ -125,6 +129,10 @@ GS_BINARY(floor_divide,
 GS_BINARY(pow, if constexpr (is_scalar<V> || is_integer<V>) return scalar_pow(a, b);
           else return pow(a, b);)
 GS_BINARY(atan2, return atan2(a, b);)
+// Of the shape a and the number b; of the exponent a and the first term's base b.
+GS_BINARY(gammainc, return static_cast<V>(incomplete_gamma(a, b, false));)
+GS_BINARY(gammaincc, return static_cast<V>(incomplete_gamma(a, b, true));)
+GS_BINARY(zeta, return static_cast<V>(zeta(a, b));)
 GS_BINARY(eq, return a == b;)
 GS_BINARY(ne, return a != b;)
 GS_BINARY(lt, return a < b;)

@@ -120,6 +120,7 @@ from gradsmith.ops.elementwise_activation import prelu as prelu
 from gradsmith.ops.elementwise_activation import relu as relu
 from gradsmith.ops.elementwise_activation import selu as selu
 from gradsmith.ops.elementwise_activation import threshold as threshold
+from gradsmith.ops.elementwise_bessel import i0 as i0
 from gradsmith.ops.elementwise_combine import addcdiv as addcdiv
 from gradsmith.ops.elementwise_combine import addcmul as addcmul
 from gradsmith.ops.elementwise_combine import allclose as allclose
@@ -206,7 +207,8 @@ from gradsmith.ops.elementwise_round import trunc as trunc
 from gradsmith.ops.elementwise_special import digamma as digamma
 from gradsmith.ops.elementwise_special import erfc as erfc
 from gradsmith.ops.elementwise_special import erfinv as erfinv
-from gradsmith.ops.elementwise_special import i0 as i0
+from gradsmith.ops.elementwise_special import igamma as igamma
+from gradsmith.ops.elementwise_special import igammac as igammac
 from gradsmith.ops.elementwise_special import lgamma as lgamma
 from gradsmith.ops.elementwise_special import logit as logit
 from gradsmith.ops.elementwise_special import mvlgamma as mvlgamma

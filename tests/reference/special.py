@@ -153,6 +153,37 @@ def polygamma_exact(n: int, x: float) -> Decimal:
     return total * (-1) ** (n + 1)
 
 
+@precise
+def gammainc_exact(a: float, x: float) -> Decimal:
+    """x^a exp(-x) / Gamma(a + 1) times the sum of x^k / ((a + 1) ... (a + k))."""
+    shape, z = Decimal(a), Decimal(x)
+    term = total = Decimal(1)
+    for k in range(1, 3000):
+        term *= z / (shape + k)
+        total += term
+    return (shape * z.ln() - z - lgamma_exact(a)).exp() / shape * total
+
+
+@precise
+def gammaincc_exact(a: float, x: float) -> Decimal:
+    return 1 - gammainc_exact(a, x)
+
+
+@precise
+def zeta_exact(s: float, q: float) -> Decimal:
+    """Terms up to _FAR, then the sum by Euler and Maclaurin."""
+    exponent, z, total = Decimal(s), Decimal(q), Decimal(0)
+    while z < _FAR:
+        total += 1 / z**exponent
+        z += 1
+    total += z ** (1 - exponent) / (exponent - 1) + 1 / (2 * z**exponent)
+    rising = exponent
+    for j in range(1, 21):
+        total += _BERNOULLI[2 * j] / factorial(2 * j) * rising / z ** (exponent + 2 * j - 1)
+        rising *= (exponent + 2 * j - 1) * (exponent + 2 * j)
+    return total
+
+
 # ---- Bessel functions ----------------------------------------------------------------------------
 
 
@@ -173,6 +204,59 @@ def scaled_bessel_i_exact(n: int, x: float) -> Decimal:
     return bessel_i_exact(n, x) * (-abs(Decimal(x))).exp()
 
 
+def _power_series(n: int, x: Decimal, weight: Callable[[int], Decimal], sign: int) -> Decimal:
+    """The sum of sign^k weight(k) (x / 2)^(2 k + n) / (k! (k + n)!)."""
+    half = x / 2
+    term = half**n / factorial(n) if n else Decimal(1)
+    total = term * weight(0)
+    for k in range(1, 400):
+        term *= sign * half * half / (k * (k + n))
+        total += term * weight(k)
+    return total
+
+
+def _pole(n: int, x: Decimal, sign: int) -> Decimal:
+    """The sum of (-sign)^k (n - k - 1)! / k! (x / 2)^(2 k - n) over k < n."""
+    terms = (
+        Decimal((-sign) ** k * factorial(n - k - 1)) / factorial(k) * (x / 2) ** (2 * k - n)
+        for k in range(n)
+    )
+    return sum(terms, Decimal(0))
+
+
+def _logarithmic(n: int, x: Decimal, sign: int) -> Decimal:
+    """2 log(x / 2) times the series of J or I, less the sum with psi(k + 1) + psi(k + n + 1)."""
+    gamma = -digamma_exact(1.0)
+    series = _power_series(n, x, lambda k: Decimal(1), sign)
+    harmonic = [Decimal(0)]
+    for k in range(1, 400 + n):
+        harmonic.append(harmonic[-1] + 1 / Decimal(k))
+    rest = _power_series(n, x, lambda k: harmonic[k] + harmonic[k + n] - 2 * gamma, sign)
+    return 2 * (x / 2).ln() * series - rest
+
+
+@precise
+def bessel_j_exact(n: int, x: float) -> Decimal:
+    return _power_series(n, Decimal(x), lambda k: Decimal(1), -1)
+
+
+@precise
+def bessel_y_exact(n: int, x: float) -> Decimal:
+    z = Decimal(x)
+    return (_logarithmic(n, z, -1) - _pole(n, z, -1)) / PI
+
+
+@precise
+def bessel_k_exact(n: int, x: float) -> Decimal:
+    z = Decimal(x)
+    return (_pole(n, z, 1) - (-1) ** n * _logarithmic(n, z, 1)) / 2
+
+
+@precise
+def scaled_bessel_k_exact(n: int, x: float) -> Decimal:
+    return bessel_k_exact(n, x) * Decimal(x).exp()
+
+
 def _arrays(exact: Callable[..., Decimal], *first: Any) -> Callable[[Array], Array]:
     return np.vectorize(lambda x: float(exact(*first, float(x))), otypes=[np.float64])
 
@@ -191,6 +275,27 @@ i0 = _arrays(bessel_i_exact, 0)
 i1 = _arrays(bessel_i_exact, 1)
 i0e = _arrays(scaled_bessel_i_exact, 0)
 i1e = _arrays(scaled_bessel_i_exact, 1)
+bessel_j0 = _arrays(bessel_j_exact, 0)
+bessel_j1 = _arrays(bessel_j_exact, 1)
+bessel_y0 = _arrays(bessel_y_exact, 0)
+bessel_y1 = _arrays(bessel_y_exact, 1)
+modified_bessel_k0 = _arrays(bessel_k_exact, 0)
+modified_bessel_k1 = _arrays(bessel_k_exact, 1)
+scaled_modified_bessel_k0 = _arrays(scaled_bessel_k_exact, 0)
+scaled_modified_bessel_k1 = _arrays(scaled_bessel_k_exact, 1)
+
+
+def _of_two(exact: Callable[..., Decimal]) -> Callable[[Array, Array], Array]:
+    return np.vectorize(lambda a, x: float(exact(float(a), float(x))), otypes=[np.float64])
+
+
+gammainc = _of_two(gammainc_exact)
+gammaincc = _of_two(gammaincc_exact)
+zeta = _of_two(zeta_exact)
+
+
+def spherical_bessel_j0(x: Array) -> Array:
+    return np.sin(x) / x
 
 
 def mvlgamma(x: Array, p: int) -> Array:

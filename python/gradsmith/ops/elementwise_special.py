@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Special functions: error function, normal distribution, gamma function, Bessel functions, sinc.
+"""Special functions: error function, normal distribution, gamma and zeta function, sinc.
 
 Each stands beside its backward rule; the rules lead to functions of the same family, so they serve
-derivatives of any order. Formulas: Abramowitz and Stegun, chapters 6, 7 and 9.
+derivatives of any order. Formulas: Abramowitz and Stegun, chapters 6 and 7.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.autograd.mode import cast_up
+from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import (
     add,
@@ -26,13 +27,14 @@ from gradsmith.ops.elementwise import (
     mul,
     neg,
     sub,
+    to,
     where,
 )
 from gradsmith.ops.elementwise_math import exp, log, log1p, run_unary, sin, square
 from gradsmith.ops.elementwise_operands import floating_operands
-from gradsmith.ops.elementwise_round import abs, clamp, sign
+from gradsmith.ops.elementwise_round import abs, clamp
 from gradsmith.ops.options import check_int, check_number, names_errors
-from gradsmith.ops.reduce import sum
+from gradsmith.ops.reduce import sum, sum_to
 from gradsmith.ops.shape import unsqueeze
 from gradsmith.tensor import Tensor, array_of
 
@@ -169,48 +171,81 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return add(sum(terms, -1), p * (p - 1) / 4 * math.log(math.pi))
 
 
-# ---- Bessel functions ----------------------------------------------------------------------------
+# ---- incomplete gamma function, Hurwitz's zeta function ------------------------------------------
 
 
-def _bessel_backward(node: Node, dy: Tensor) -> Any:
-    x, order, scaled = node.saved
-    if order == 0:
-        slope = _bessel(x, 1, scaled)
-    else:
-        slope = mul(add(_bessel(x, order - 1, scaled), _bessel(x, order + 1, scaled)), 0.5)
-    if scaled:
-        slope = sub(slope, mul(sign(x), _bessel(x, order, scaled)))
-    return (mul(dy, slope),)
+def _of_two(name: str, backward: Any, input: Any, other: Any) -> Tensor:
+    """Return the kernel ``name`` of two numbers, of which the second has a derivative."""
+    a, x = floating_operands(name, input, other)
+    array = getattr(EXTENSIONS[type(a._array)], name)(a._array, x._array)
+    dtype = array.dtype
+    return record(backward, array, (to(a, dtype), to(x, dtype)), (name, a, x))
 
 
-def _bessel(input: Tensor, order: int, scaled: bool) -> Tensor:
-    """Return the modified Bessel function of the first kind, times ``exp(-|x|)`` if scaled."""
-    array = run_unary("bessel_i", input, float(order), float(scaled))
-    return record(_bessel_backward, array, (input,), (input, order, scaled))
+def _refuse_first(node: Node) -> None:
+    if node.needs(0):
+        raise RuntimeError(f"{node.saved[0]}: has no gradient with respect to input; detach it")
 
 
-@names_errors
-def i0(input: Tensor) -> Tensor:
-    """Return the modified Bessel function of the first kind of order 0."""
-    return _bessel(input, 0, False)
-
-
-@names_errors
-def i0e(input: Tensor) -> Tensor:
-    """Return ``exp(-|input|) * i0(input)``, which does not overflow."""
-    return _bessel(input, 0, True)
+def _gammainc_backward(node: Node, dy: Tensor) -> Any:
+    """The density of the gamma distribution: x^(a - 1) exp(-x) / Gamma(a)."""
+    _refuse_first(node)
+    name, a, x = node.saved
+    density = exp(sub(sub(xlogy(sub(a, 1), x), x), lgamma(a)))
+    slope = density if name == "gammainc" else neg(density)
+    return None, sum_to(mul(dy, slope), x.shape)
 
 
 @names_errors
-def i1(input: Tensor) -> Tensor:
-    """Return the modified Bessel function of the first kind of order 1."""
-    return _bessel(input, 1, False)
+def gammainc(input: Any, other: Any) -> Tensor:
+    """Return the regularised lower incomplete gamma function P(input, other).
+
+    ``1 / Gamma(a)`` times the integral of ``t^(a - 1) exp(-t)`` from 0 to x (Abramowitz and Stegun
+    6.5.1): the share of the gamma distribution of shape a below x.
+
+    Args:
+        input: a >= 0; it has no gradient.
+        other: x >= 0; both broadcast.
+
+    >>> import gradsmith as gs
+    >>> gs.special.gammainc(gs.tensor(1.0), gs.tensor([0.5, 1.0]))
+    tensor([0.3935, 0.6321])
+    """
+    return _of_two("gammainc", _gammainc_backward, input, other)
 
 
 @names_errors
-def i1e(input: Tensor) -> Tensor:
-    """Return ``exp(-|input|) * i1(input)``, which does not overflow."""
-    return _bessel(input, 1, True)
+def gammaincc(input: Any, other: Any) -> Tensor:
+    """Return the regularised upper incomplete gamma function ``1 - gammainc(input, other)``.
+
+    Without cancellation for other > input + 1.
+
+    Args:
+        input: a >= 0; it has no gradient.
+        other: x >= 0; both broadcast.
+    """
+    return _of_two("gammaincc", _gammainc_backward, input, other)
+
+
+igamma = gammainc
+igammac = gammaincc
+
+
+def _zeta_backward(node: Node, dy: Tensor) -> Any:
+    _refuse_first(node)
+    _, s, q = node.saved
+    return None, sum_to(mul(dy, neg(mul(s, zeta(add(s, 1), q)))), q.shape)
+
+
+@names_errors
+def zeta(input: Any, other: Any) -> Tensor:
+    """Return Hurwitz's zeta function: the sum of ``(other + k) ** -input`` over k >= 0.
+
+    Args:
+        input: the exponent, above 1 (infinity at 1, NaN below); it has no gradient.
+        other: the first base; infinity at 0, -1, ..., and NaN between unless the exponent is whole.
+    """
+    return _of_two("zeta", _zeta_backward, input, other)
 
 
 # ---- products with logarithms, logit, sinc -------------------------------------------------------

@@ -12,6 +12,7 @@ from gradsmith.ops import (
     diagonal,
     elementwise,
     elementwise_activation,
+    elementwise_bessel,
     elementwise_combine,
     elementwise_compare,
     elementwise_math,
@@ -130,7 +131,9 @@ erfinv_ = in_place(elementwise_special.erfinv)
 lgamma_ = in_place(elementwise_special.lgamma)
 mvlgamma_ = in_place(elementwise_special.mvlgamma)
 digamma_ = in_place(elementwise_special.digamma)
-i0_ = in_place(elementwise_special.i0)
+i0_ = in_place(elementwise_bessel.i0)
+igamma_ = in_place(elementwise_special.igamma)
+igammac_ = in_place(elementwise_special.igammac)
 logit_ = in_place(elementwise_special.logit)
 sinc_ = in_place(elementwise_special.sinc)
 xlogy_ = in_place(elementwise_special.xlogy)

@@ -28,6 +28,7 @@ from gradsmith.ops import (
     diagonal,
     elementwise,
     elementwise_activation,
+    elementwise_bessel,
     elementwise_combine,
     elementwise_compare,
     elementwise_math,
@@ -102,9 +103,10 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
     (elementwise_parts, "signbit copysign nextafter ldexp frexp lcm bitwise_not"),
     (
         elementwise_special,
-        "erfc erfinv lgamma digamma mvlgamma i0 xlogy logit sinc",
+        "erfc erfinv lgamma digamma mvlgamma xlogy logit sinc igamma igammac",
     ),
     (elementwise_activation, "relu prelu hardshrink"),
+    (elementwise_bessel, "i0"),
     (
         reduce,
         "sum mean prod amax amin max min argmax argmin any all cumsum cumprod count_nonzero "
@@ -157,7 +159,8 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
         "nan_to_num_ copysign_ nextafter_ ldexp_ erfc_ erfinv_ lgamma_ digamma_ i0_ logit_ sinc_ "
         "xlogy_ tril_ triu_ renorm_ logical_and_ logical_or_ logical_xor_ logical_not_ "
         "bitwise_and_ bitwise_or_ bitwise_xor_ bitwise_not_ bitwise_left_shift_ "
-        "bitwise_right_shift_ gcd_ lcm_ heaviside_ float_power_ mvlgamma_ cumsum_ cumprod_",
+        "bitwise_right_shift_ gcd_ lcm_ heaviside_ float_power_ mvlgamma_ igamma_ igammac_ cumsum_ "
+        "cumprod_",
     ),
     (inplace_shape, "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ fill_diagonal_"),
     (
