@@ -23,6 +23,7 @@ class Fixed(Enum):
     WHOLE = "integers, bools or labels: other numbers are refused"
     HELD = "a constant by definition: no gradient reaches it"
     REFUSED = "a constant: one that requires a gradient is refused"
+    UNKNOWN = "no closed form is known: its gradient is refused when it is asked for"
 
 
 WHOLE = """
@@ -111,10 +112,16 @@ REFUSED: dict[str, Callable[[gs.Tensor], Any]] = {
     ),
     "gs.scatter(value)": lambda x: gs.tensor(X).scatter(0, gs.tensor([[0]]), value=x[0, 0]),
 }
+UNKNOWN: dict[str, Callable[[gs.Tensor], Any]] = {
+    "gs.igamma(input)": lambda x: gs.igamma(x, 2.0),
+    "gs.igammac(input)": lambda x: gs.igammac(x, 2.0),
+    "gs.special.zeta(input)": lambda x: gs.special.zeta(x + 1, gs.ones(1)),
+}
 CONSTANTS: dict[str, Fixed] = {
     **dict.fromkeys((*WHOLE.split(), *WHOLE_CALLS), Fixed.WHOLE),
     **dict.fromkeys(HELD, Fixed.HELD),
     **dict.fromkeys(REFUSED, Fixed.REFUSED),
+    **dict.fromkeys(UNKNOWN, Fixed.UNKNOWN),
 }
 GIVEN = gs.tensor(positive(2, 3), requires_grad=True)
 # Take no tensors, though nothing but their name says so.

@@ -53,6 +53,7 @@ CASES = [
     of_one("modified_bessel_k1", 0.5, 4),
     of_one("scaled_modified_bessel_k0", 0.5, 4),
     of_one("scaled_modified_bessel_k1", 0.5, 4),
+    of_one("spherical_bessel_j0", -6, 6),
     of_two("gammainc", SHAPES),
     of_two("gammaincc", SHAPES),
     of_two("zeta", 1 + SHAPES),

@@ -13,7 +13,16 @@ import pytest
 import gradsmith as gs
 from gradsmith.autograd import grad
 from tests import public_functions as public
-from tests.gradient_arguments import CONSTANTS, GIVEN, HELD, OPTIONS, REFUSED, WHOLE_CALLS, Fixed
+from tests.gradient_arguments import (
+    CONSTANTS,
+    GIVEN,
+    HELD,
+    OPTIONS,
+    REFUSED,
+    UNKNOWN,
+    WHOLE_CALLS,
+    Fixed,
+)
 from tests.gradient_samples import SAMPLES, calls_of
 
 
@@ -81,6 +90,9 @@ def test_constants(name: str) -> None:
     elif CONSTANTS[name] is Fixed.REFUSED:
         with pytest.raises(ValueError, match="requires a gradient"):
             REFUSED[name](GIVEN)
+    elif CONSTANTS[name] is Fixed.UNKNOWN:
+        with pytest.raises(RuntimeError, match="has no gradient with respect to"):
+            grad(UNKNOWN[name](GIVEN).sum(), GIVEN)
     else:
         out = HELD[name](GIVEN)
         assert out.requires_grad

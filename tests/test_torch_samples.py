@@ -79,7 +79,6 @@ DIFFERENCES = [
     ),
     Difference("cholesky_(inverse|solve)", "gradient . differs", "`cholesky_solve`"),
     Difference("matrix_exp", "bfloat16 .*PyTorch np.float64.nan", "`matrix_exp` of bfloat16"),
-    Difference("special.bessel_(j|y)[01]", "result 0 differs", "`special.bessel_j0` between"),
     Difference("histc", "bfloat16", "`histc` of bfloat16"),
     Difference("nn.functional.softmin.with_dtype", "uint8", "arithmetic of uint8"),
     Difference("trapz|trapezoid|cumulative_trapezoid", "uint8", "arithmetic of uint8"),

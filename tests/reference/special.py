@@ -294,6 +294,10 @@ gammaincc = _of_two(gammaincc_exact)
 zeta = _of_two(zeta_exact)
 
 
+def spherical_bessel_j0(x: Array) -> Array:
+    return np.sin(x) / x
+
+
 def mvlgamma(x: Array, p: int) -> Array:
     constant = p * (p - 1) / 4 * np.log(np.pi)
     return constant + sum(lgamma(x - j / 2) for j in range(p))
