@@ -73,8 +73,8 @@ SGD = gs.optim.SGD(NET.parameters(), 0.1)
         (lambda: gs.viz.plot_history(X), TypeError, "plot_history: history is a Tensor"),
         (
             lambda: gs.images.collapse_pyramid([2, 2]),  # type: ignore[list-item]
-            ValueError,
-            r"collapse_pyramid: the levels have shapes \[\(\), \(\)\]",
+            TypeError,
+            "collapse_pyramid: image is a int, expected a NumPy array",
         ),
         (
             lambda: gs.optim.lr_scheduler.OneCycleLR(SGD, 0.5, 5, div_factor=0),

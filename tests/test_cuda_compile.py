@@ -28,6 +28,8 @@ STACK_FRAMES: dict[str, str] = {
     "*cos_of*": "the reduction of large angles keeps the digits of 2 / pi in local memory",
     "*tan_of*": "the reduction of large angles keeps the digits of 2 / pi in local memory",
     "*digamma_of*": "its reflection takes a tangent, as tan_of",
+    "*bessel_j_of*": "it takes a sine and a cosine far out, as sin_of",
+    "*bessel_y_of*": "it takes a sine and a cosine far out, as sin_of",
 }
 
 

@@ -109,14 +109,17 @@ class _LazyInstanceNorm(_LazyNorm, _InstanceNorm):
         self,
         eps: float = 1e-5,
         momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
+        affine: bool = True,
+        track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
         *,
         bias: bool = True,
     ) -> None:
-        """Make parameters without a shape; the arguments are those of `InstanceNorm2d`."""
+        """Make parameters without a shape; the arguments are those of `InstanceNorm2d`.
+
+        As in PyTorch, the lazy ones have parameters and statistics unless told otherwise.
+        """
         super().__init__(1, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self._open(device, dtype)
 
