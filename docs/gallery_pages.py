@@ -104,7 +104,7 @@ def _results_page(results: dict[str, Any]) -> str:
         "# Results",
         _NOTE,
         f"Full runs of {len(results)} recipes, as `make gallery` made them: default options and "
-        f"seed 0. {'; '.join(machines)}.",
+        f"seed 0. {'; '.join(machines)}. Seconds are by the clock, on a machine with other work.",
         "Every expected figure was reached." if not misses else "Not reached:",
         *(["\n".join(misses)] if misses else []),
         _table(["recipe", "figure", "value", "expected", "", "seconds"], rows),
