@@ -184,6 +184,9 @@ def test_noise_falls_as_its_formula() -> None:
         expected = math.sqrt(eta / (1 + step) ** 0.55)
         assert noise.std() == pytest.approx(expected, rel=0.03)
         assert abs(noise.mean()) < 4 * expected / math.sqrt(noise.size)
+    params = with_gradients(np.full(3, 2.0, np.float32))
+    nn.utils.add_grad_noise_(params, 2**40, gamma=2**40)  # an exact power would take for ever
+    np.testing.assert_array_equal(params[0].grad.numpy(), 2)  # type: ignore[union-attr]
 
 
 ERRORS: list[tuple[Any, type[Exception], str]] = [

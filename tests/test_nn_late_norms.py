@@ -152,6 +152,33 @@ def test_a_linear_layer_and_its_norm_become_one() -> None:
             ValueError,
             "no running statistics",
         ),
+        (
+            lambda: utils.fuse_linear_bn_weights(
+                gs.ones(3, 2), None, gs.ones(2), gs.ones(3), 0.1, None, None
+            ),
+            ValueError,
+            r"fuse_linear_bn_weights: bn_rm has shape \(2,\), expected \(3,\)",
+        ),
+        (
+            lambda: utils.fuse_conv_bn_weights(
+                gs.ones(3), None, gs.ones(3), gs.ones(3), 0.1, None, None
+            ),
+            ValueError,
+            r"weight has shape \(3,\), expected at least 2 dimensions",
+        ),
+        (
+            lambda: utils.fuse_conv_bn_weights(
+                gs.ones(3, 2, 1),
+                None,
+                None,  # type: ignore[arg-type]
+                gs.ones(3),
+                0.1,
+                None,
+                None,
+            ),
+            TypeError,
+            "fuse_conv_bn_weights: bn_rm is a NoneType",
+        ),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

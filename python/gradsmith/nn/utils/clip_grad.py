@@ -204,6 +204,6 @@ def add_grad_noise_(
     _limit(name, "step", check_int(name, "step", step))
     _limit(name, "eta", eta)
     _limit(name, "gamma", gamma)
-    std = math.sqrt(eta / (1 + step) ** gamma)
+    std = math.sqrt(eta * (1.0 + step) ** -float(gamma))  # of ints the power would be exact
     for grad in _gradients(name, parameters):
         grad.add_(grad.clone().normal_(0.0, std, generator=generator))

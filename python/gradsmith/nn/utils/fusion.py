@@ -14,24 +14,50 @@ from gradsmith.nn.norm_running import _BatchNorm
 from gradsmith.nn.parameter import Parameter
 from gradsmith.ops.elementwise import add, mul, sub
 from gradsmith.ops.elementwise_math import rsqrt
+from gradsmith.ops.options import check_number
 from gradsmith.ops.shape import reshape
-from gradsmith.tensor import Tensor
+from gradsmith.tensor import Tensor, array_of
 
 _M = TypeVar("_M", _Convolution, Linear)
 
 
-def _scaled(
-    weight: Tensor, bias: Tensor | None, mean: Tensor, scale: Tensor, shift: Tensor, axis: int
+def _check_channels(op: str, weight: Any, vectors: dict[str, Any], axis: int) -> None:
+    array_of(op, weight, "weight")
+    if weight.ndim < 2:
+        raise ValueError(f"{op}: weight has shape {weight.shape}, expected at least 2 dimensions")
+    channels = (weight.shape[axis],)
+    for argument, vector in vectors.items():
+        optional = argument not in ("bn_rm", "bn_rv")
+        if vector is None and optional:
+            continue
+        if array_of(op, vector, argument).shape != channels:
+            raise ValueError(f"{op}: {argument} has shape {vector.shape}, expected {channels}")
+
+
+@no_grad()
+def _fused_weights(
+    op: str,
+    weight: Any,
+    bias: Any,
+    statistics: tuple[Any, Any, Any],
+    affine: tuple[Any, Any],
+    axis: int,
 ) -> tuple[Parameter, Parameter]:
-    """Return weight and bias of a layer whose outputs are shifted by a mean, scaled, shifted."""
+    mean, variance, eps = statistics
+    gain, shift = affine
+    vectors = {"bias": bias, "bn_rm": mean, "bn_rv": variance, "bn_w": gain, "bn_b": shift}
+    _check_channels(op, weight, vectors, axis)
+    check_number(op, "bn_eps", eps)
+    scale = rsqrt(add(variance, eps))
+    scale = scale if gain is None else mul(scale, gain)
+    shift = mul(scale, 0.0) if shift is None else shift
+    offset = mul(mean, -1.0) if bias is None else sub(bias, mean)
     shape = [1] * weight.ndim
     shape[axis] = -1
-    offset = mul(mean, -1.0) if bias is None else sub(bias, mean)
     fused = mul(weight, reshape(scale, shape)), add(mul(offset, scale), shift)
     return Parameter(fused[0], weight.requires_grad), Parameter(fused[1], weight.requires_grad)
 
 
-@no_grad()
 def fuse_conv_bn_weights(
     conv_w: Tensor,
     conv_b: Tensor | None,
@@ -54,11 +80,20 @@ def fuse_conv_bn_weights(
         bn_b: its bias.
         transpose: whether the convolution is a transposed one, whose weight has the channels of the
             output second.
+
+    Raises:
+        TypeError: an argument is no tensor, or ``bn_eps`` no number.
+        ValueError: the weight has fewer than two dimensions, or a vector another length than it has
+            channels.
     """
-    scale = rsqrt(add(bn_rv, bn_eps))
-    scale = scale if bn_w is None else mul(scale, bn_w)
-    shift = mul(scale, 0.0) if bn_b is None else bn_b
-    return _scaled(conv_w, conv_b, bn_rm, scale, shift, 1 if transpose else 0)
+    return _fused_weights(
+        "fuse_conv_bn_weights",
+        conv_w,
+        conv_b,
+        (bn_rm, bn_rv, bn_eps),
+        (bn_w, bn_b),
+        1 if transpose else 0,
+    )
 
 
 def fuse_linear_bn_weights(
@@ -72,9 +107,11 @@ def fuse_linear_bn_weights(
 ) -> tuple[Parameter, Parameter]:
     """Return weight and bias of the linear layer that does what it and the batch norm do.
 
-    The arguments are those of `fuse_conv_bn_weights`.
+    Arguments and errors are those of `fuse_conv_bn_weights`.
     """
-    return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
+    return _fused_weights(
+        "fuse_linear_bn_weights", linear_w, linear_b, (bn_rm, bn_rv, bn_eps), (bn_w, bn_b), 0
+    )
 
 
 def _fused(op: str, layer: _M, norm: Any, transpose: bool) -> _M:
