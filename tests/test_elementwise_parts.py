@@ -218,6 +218,13 @@ def test_other_names() -> None:
     assert [each.tolist() for each in gs.where(gs.tensor([[False, True]]))] == [[0], [1]]
 
 
+def test_atan2_has_gradients_of_both_orders_at_the_origin() -> None:
+    a, b = (gs.zeros(1, requires_grad=True) for _ in range(2))
+    slopes = gs.autograd.grad(gs.atan2(a, b).sum(), [a, b], create_graph=True)
+    curves = gs.autograd.grad(slopes[0].sum() + slopes[1].sum(), [a, b])
+    assert [each.item() for each in (*slopes, *curves)] == [0.0] * 4
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

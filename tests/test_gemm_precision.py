@@ -103,10 +103,9 @@ def test_results_differ_as_the_precisions_do() -> None:
     assert errors[2] > 100 * errors[0]
 
 
+@needs_simulator
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_schedules_agree(dtype: str) -> None:
-    if not HAS_SIMULATOR:
-        pytest.skip("this build has no simulator")
     device = as_device("cudasim")
     rng = np.random.default_rng(5)
     a, _ = matrix(rng, device, 136, 200, "rows", dtype)

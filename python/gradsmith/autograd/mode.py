@@ -95,16 +95,12 @@ class _FixedMode:
     """A context manager and decorator that holds grad mode at ``mode``; may be nested."""
 
     enabled: bool
-    _previous: list[bool]
-
-    def __new__(cls, *_: Any) -> Self:
-        """Remember nothing yet; entering does."""
-        instance = super().__new__(cls)
-        instance._previous = []
-        return instance
+    # The mode before the innermost block, and the same of the block around it. A list would have to
+    # be made for each `with`, and ops enter thousands of them a second.
+    _previous: tuple[Any, ...] = ()
 
     def __enter__(self) -> None:
-        self._previous.append(mode.enabled)
+        self._previous = mode.enabled, self._previous
         mode.enabled = self.enabled
 
     def __exit__(
@@ -113,7 +109,7 @@ class _FixedMode:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        mode.enabled = self._previous.pop()
+        mode.enabled, self._previous = self._previous
 
     def _again(self) -> _FixedMode:
         """Return another of the same kind: a decorated function may call itself."""
@@ -169,7 +165,7 @@ class _NamedMode(_FixedMode):
 
     def __new__(cls, function: Any = None) -> Any:
         """Return the context, or the function decorated."""
-        return super().__new__(cls) if function is None else cls()(function)
+        return object.__new__(cls) if function is None else cls()(function)
 
 
 class no_grad(_NamedMode):
@@ -204,7 +200,7 @@ class set_grad_enabled(_FixedMode):
         mode.enabled = enabled
 
     def __enter__(self) -> None:
-        self._previous.append(self._before)
+        self._previous = self._before, self._previous
         mode.enabled = self.enabled
 
     def __call__(self, function: _F) -> _F:
@@ -228,7 +224,7 @@ class inference_mode(_FixedMode):
         """Return the context, which records ops unless ``mode``, or the function decorated."""
         if not isinstance(mode, bool):
             return cls()(mode)
-        instance = super().__new__(cls)
+        instance = object.__new__(cls)
         instance.enabled = not mode
         return instance
 

@@ -84,7 +84,8 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
         ValueError: A holds no matrices, or an option is out of range.
     """
     x = as_floating(A)
-    x = _checked("pca_lowrank", x, min(6, *x.shape[-2:]) if q is None else q, niter)
+    q = min(6, *x.shape[-2:]) if q is None else q
+    x = _checked("pca_lowrank", x, q, niter)
     if check_flag("pca_lowrank", "center", center):
         x = sub(x, mean(x, -2, keepdim=True))
-    return svd_lowrank(x, min(6, *x.shape[-2:]) if q is None else q, niter)
+    return svd_lowrank(x, q, niter)
