@@ -272,9 +272,8 @@ def _squared(x: Any) -> Any:
 def _atan2_backward(node: Node, dy: Tensor) -> Any:
     a, b = node.saved
     squares = add(_squared(a), _squared(b))
-    at_origin = eq(squares, 0)
-    # Nothing is divided by 0: what `where` leaves out would still spoil the second derivative.
-    scale = where(at_origin, 0.0, div(dy, where(at_origin, 1.0, squares)))
+    # Dividing by 0 would spoil the second derivative, though `where` leaves the quotient out.
+    scale = where(eq(squares, 0), 0.0, div(dy, where(eq(squares, 0), 1.0, squares)))
     da = sum_to(mul(scale, b), _shape(a)) if node.needs(0) else None
     return da, sum_to(neg(mul(scale, a)), _shape(b)) if node.needs(1) else None
 
