@@ -3,6 +3,7 @@
 #include "bindings/array.h"
 
 #include "core/error.h"
+#include "ops/elementwise.h"
 
 namespace gradsmith::bindings {
 namespace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One Python function per line of the elementwise lists. An operand is an array or a Python scalar;
 // a scalar becomes a stride-0 operand on the stack, so no array is made for it.
+#include "ops/elementwise.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/gemm.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 

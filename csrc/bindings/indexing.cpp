@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/indexing.h"
+
 #include <string>
 #include <vector>
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/loss.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
+#include "ops/elementwise.h"
+#include "ops/norm.h"
 
 namespace gradsmith::bindings {
 namespace {

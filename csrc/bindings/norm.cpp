@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/norm.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
+#include "ops/elementwise.h"
 
 namespace gradsmith::bindings {
 namespace {

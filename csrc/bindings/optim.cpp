@@ -2,6 +2,8 @@
 // A step takes the tensors of a group, which are checked when they are gathered: parameters,
 // gradients, per parameter a tuple of states (None where an option needs none) and the number of
 // the step.
+#include "ops/optim.h"
+
 #include <vector>
 
 #include "bindings/array.h"

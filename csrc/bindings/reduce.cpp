@@ -4,6 +4,7 @@
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
+#include "ops/reduce.h"
 
 namespace gradsmith::bindings {
 namespace {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ops/rnn.h"
+
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
+#include "ops/gemm.h"
 
 namespace gradsmith::bindings {
 namespace {

@@ -7,6 +7,7 @@
 #include "core/dispatch.h"
 #include "cuda/attention_tile.cuh"
 #include "cuda/device.h"
+#include "ops/attention.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cuda/attention_tile.cuh"
+#include "ops/attention.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

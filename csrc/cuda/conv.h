@@ -2,6 +2,7 @@
 // The parts of the convolution family, each in a file of its name.
 #pragma once
 
+#include "ops/conv.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

@@ -2,6 +2,7 @@
 // Puts the elementwise operations into their slots; each part is a file of its own because nvcc
 // takes its time over some hundred kernels.
 #include "cuda/elementwise_parts.h"
+#include "ops/elementwise.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

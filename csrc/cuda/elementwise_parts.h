@@ -2,6 +2,7 @@
 // Entry points of the elementwise kernels, for every dtype and layout.
 #pragma once
 
+#include "ops/elementwise.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

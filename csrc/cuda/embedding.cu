@@ -4,6 +4,7 @@
 #include "core/dispatch.h"
 #include "cuda/grid_size.h"
 #include "cuda/indexed_rows.h"
+#include "ops/embedding.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

@@ -10,6 +10,7 @@
 #include "cuda/index_check.h"
 #include "cuda/indexed_rows.h"
 #include "cuda/run_sums.cuh"
+#include "ops/indexing.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

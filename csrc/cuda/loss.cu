@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The slots of the loss family.
 #include "cuda/loss.h"
+#include "ops/loss.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

@@ -2,6 +2,7 @@
 // The slots of the norm family: which kernels take a problem, and problems without elements.
 #include "cuda/device.h"
 #include "cuda/norm.h"
+#include "ops/norm.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cuda {

@@ -11,6 +11,7 @@
 #include "core/index.h"
 #include "cuda/values.h"
 #include "ops/op_table.h"
+#include "ops/optim.h"
 
 namespace gradsmith::cuda {
 namespace {

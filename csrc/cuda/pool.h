@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/op_table.h"
+#include "ops/pool.h"
 
 namespace gradsmith::cuda {
 

@@ -12,6 +12,7 @@
 #include "cuda/random_order.h"
 #include "cuda/values.h"
 #include "ops/op_table.h"
+#include "ops/random.h"
 
 namespace gradsmith::cuda {
 namespace {

@@ -7,6 +7,7 @@
 #include "cuda/device.h"
 #include "cuda/divider.h"
 #include "ops/op_table.h"
+#include "ops/reduce.h"
 
 namespace gradsmith::cuda {
 

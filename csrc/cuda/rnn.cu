@@ -8,6 +8,7 @@
 #include "cuda/device.h"
 #include "cuda/rnn_product.cuh"
 #include "ops/op_table.h"
+#include "ops/rnn.h"
 
 namespace gradsmith::cuda {
 namespace {

@@ -6,9 +6,13 @@
 #include <cstdint>
 
 #include "core/platform.h"
-#include "ops/params.h"
 
 namespace gradsmith {
+
+// Whoever reads Params includes the header of the family: the others can change without it.
+#define OP(name, Params) struct Params;
+#include "ops/op_list.inc"
+#undef OP
 
 // A CPU table holds those up to amx_bf16, a CUDA table the others.
 enum class Isa : std::uint8_t { reference, avx2, avx512, avx512_bf16, amx_bf16, sm80, sm90 };

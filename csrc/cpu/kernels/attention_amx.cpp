@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention in bfloat16 by AMX tiles: the forward pass of attention_pairs.h.
 #include "cpu/kernels/attention_pairs.h"
+#include "ops/attention.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

@@ -4,6 +4,8 @@
 // stride, with the taps that meet it, so that no zero between strided outputs is ever multiplied.
 // With many images and groups a thread takes whole ones and copies their planes next to itself;
 // with few, all planes are copied first and threads share the columns.
+#include "ops/conv.h"
+
 #include "core/parallel.h"
 #include "cpu/kernels/conv_correlate.h"
 #include "cpu/kernels/conv_depthwise.h"

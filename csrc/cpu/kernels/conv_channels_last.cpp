@@ -3,6 +3,7 @@
 // of memory all three products have rows of pixels or channels that lie as the micro-kernels want
 // them, so x and dy are not rearranged. bfloat16 becomes float32 where it is copied.
 #include "cpu/kernels/conv_pixels_weight.h"
+#include "ops/conv.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

@@ -5,6 +5,7 @@
 // lies. The input gradient walks each phase of the stride with the taps that meet it. The weight
 // gradient stands in conv_depthwise_weight.h.
 #include "cpu/kernels/conv_depthwise_weight.h"
+#include "ops/conv.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

@@ -7,6 +7,7 @@
 // first, then threads take panels of columns and transform a panel's weights block by block as they
 // multiply. No sum depends on which way is taken or on how tiles are cut.
 #include "cpu/kernels/conv_winograd_tiles.h"
+#include "ops/conv.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

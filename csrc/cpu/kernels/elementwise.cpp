@@ -4,6 +4,8 @@
 // input are so too or repeat one value; an input in any other layout, such as a transposed matrix,
 // is first copied into the output's. The last, partial vector of a run is masked, so every element
 // goes through the same instructions wherever a run is cut.
+#include "ops/elementwise.h"
+
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/kernels/elementwise_inputs.h"

@@ -10,6 +10,7 @@
 #include "cpu/gemm/transpose.h"
 #include "cpu/simd/stream.h"
 #include "ops/convert.h"
+#include "ops/elementwise.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

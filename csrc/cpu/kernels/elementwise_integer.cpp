@@ -4,6 +4,7 @@
 // compare as uint8. Division stays with the reference, because no ISA divides vectors of integers.
 #include "core/dispatch.h"
 #include "cpu/kernels/elementwise_inputs.h"
+#include "ops/elementwise.h"
 #include "ops/functors.h"
 #include "ops/op_table.h"
 

@@ -4,6 +4,8 @@
 // order of the ids. Lists of the places of each row (a head per row, a link per place) replace a
 // sort. Threads take columns, not rows: words are spread so unevenly over a vocabulary that rows
 // could not be divided fairly, and each row still adds up in one thread.
+#include "ops/embedding.h"
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"

@@ -3,6 +3,8 @@
 // (a row is one run) or are none (a row is one element); and gather and scatter, whose index has an
 // entry per element. What is added is divided over outer dimensions and columns, never over the
 // indices: equal indices meet in one thread, in their order, for any thread count.
+#include "ops/indexing.h"
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/index.h"

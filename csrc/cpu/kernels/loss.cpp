@@ -4,6 +4,8 @@
 // probabilities again from those, so that no array of them is ever stored. Exponentials in the
 // type's own precision, float for bfloat16; sums in short chains of it, joined in double, as are
 // losses. Threads take whole rows.
+#include "ops/loss.h"
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "cpu/simd/math.h"
 #include "cpu/simd/stream.h"
+#include "ops/loss.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {

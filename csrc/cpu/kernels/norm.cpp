@@ -3,6 +3,8 @@
 // run in short chains of the type's own precision (float for bfloat16) that are joined in double;
 // deviations are taken from the rounded mean, and what rounding it left out is put back into the
 // shift.
+#include "ops/norm.h"
+
 #include "core/dispatch.h"
 #include "cpu/kernels/norm_columns.h"
 #include "cpu/kernels/norm_rows.h"

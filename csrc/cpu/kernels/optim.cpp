@@ -4,6 +4,8 @@
 // element goes through the same instructions, also in the masked last vector of a stretch, so that
 // no bit depends on where threads cut. Multiplications and additions fuse; else the formulas are
 // the reference's.
+#include "ops/optim.h"
+
 #include "core/dispatch.h"
 #include "cpu/optim_loop.h"
 #include "cpu/simd/stream.h"

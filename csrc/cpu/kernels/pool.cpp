@@ -5,6 +5,8 @@
 // the type holds exactly. Averages over short windows add up in the type's own precision (float for
 // bfloat16), long ones in double. In C order, the gradient of a maximum goes back element by
 // element into planes that stay near.
+#include "ops/pool.h"
+
 #include "core/dispatch.h"
 #include "cpu/kernels/pool_pairs.h"
 #include "ops/op_table.h"

@@ -4,6 +4,8 @@
 // core/random.h bit for bit, and so is all that is made of them by exact or single roundings:
 // uniform and Bernoulli draws, integers, dropout. Normal draws take logarithm, sine and cosine in
 // double and round once, as the reference does.
+#include "ops/random.h"
+
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "core/random_range.h"

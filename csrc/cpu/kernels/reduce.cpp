@@ -5,6 +5,8 @@
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
 // chains of a few additions of the type's own precision (float for bfloat16) and go on in double;
 // products are double. NaN beats every number, as in the reference.
+#include "ops/reduce.h"
+
 #include "core/dispatch.h"
 #include "cpu/kernels/reduce_scan.h"
 #include "cpu/kernels/reduce_tasks.h"

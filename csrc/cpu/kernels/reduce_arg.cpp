@@ -9,6 +9,7 @@
 #include "core/dispatch.h"
 #include "cpu/kernels/reduce_tasks.h"
 #include "ops/op_table.h"
+#include "ops/reduce.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {

@@ -6,6 +6,7 @@
 #include "cpu/kernels/reduce_tasks.h"
 #include "ops/convert.h"
 #include "ops/op_table.h"
+#include "ops/reduce.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {

@@ -6,6 +6,7 @@
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "ops/op_table.h"
+#include "ops/reduce.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {

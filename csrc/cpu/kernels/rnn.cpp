@@ -10,6 +10,8 @@
 //   rnn_cells.h     the cells on vectors
 //   rnn_walk.h      steps and threads
 //   rnn_passes.h    the two passes
+#include "ops/rnn.h"
+
 #include "core/dispatch.h"
 #include "cpu/kernels/rnn_passes.h"
 #include "ops/op_table.h"

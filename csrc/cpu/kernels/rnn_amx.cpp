@@ -5,6 +5,7 @@
 #include "cpu/kernels/rnn_passes.h"
 #include "cpu/kernels/rnn_tiles.h"
 #include "ops/op_table.h"
+#include "ops/rnn.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {

@@ -4,6 +4,8 @@
 // cache where that is more than it keeps. Exponentials in the type's own precision, float for
 // bfloat16; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions
 // go by columns (softmax_columns.h).
+#include "ops/softmax.h"
+
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"

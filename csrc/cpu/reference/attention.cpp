@@ -4,6 +4,8 @@
 // head, so that every inner loop adds multiples of contiguous rows; all sums are in double. The
 // backward pass recomputes the probabilities from log_sum_exp (Dao et al. 2022) and takes
 // sum(dp * p) as dy . y. Forward threads take query rows, backward threads key and value heads.
+#include "ops/attention.h"
+
 #include <cmath>
 #include <limits>
 

@@ -2,6 +2,8 @@
 // Convolution as direct loops over x as conv_layout.h lays it out: all inner loops are contiguous
 // whatever stride and dilation are. float32 and bfloat16 accumulate in float, the weight gradient
 // in double from image to image. No sum is ever split over threads.
+#include "ops/conv.h"
+
 #include <algorithm>
 #include <cstring>
 #include <type_traits>

@@ -2,6 +2,8 @@
 // Elementwise functions as plain loops over any strides. bfloat16 computes in float and rounds
 // once. Compiled with the baseline flags and without contraction: the same bits on every x86-64
 // machine.
+#include "ops/elementwise.h"
+
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/reference/reference.h"

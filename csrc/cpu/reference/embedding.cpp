@@ -2,6 +2,8 @@
 // Table lookup as plain loops. Ids are checked before anything is written. The gradient is split
 // over stretches of the width, so that each row adds up in the order of the ids, in float32 for
 // bfloat16.
+#include "ops/embedding.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,6 +12,7 @@
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
+#include "ops/indexing.h"
 
 namespace gradsmith::cpu::reference {
 namespace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products as the definition says: for every element of C the sum over the depth, in double,
 // rounded once. Threads take rows.
+#include "ops/gemm.h"
+
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/activation.h"

@@ -2,6 +2,8 @@
 // Reading, writing and adding by index as plain loops. Every index is checked before anything is
 // written. Writes are split over the outer dimensions and over stretches of the inner ones, never
 // over the indices: equal indices meet in one thread, in their order, for any thread count.
+#include "ops/indexing.h"
+
 #include <type_traits>
 
 #include "core/allocator.h"

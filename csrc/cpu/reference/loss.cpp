@@ -2,6 +2,8 @@
 // Classification losses as plain loops. Logits are exponentiated in the type's own precision and
 // added up in double, neighbours of the inner dimension side by side. Every position keeps its loss
 // as a double; they are added in order, so no result depends on the thread count.
+#include "ops/loss.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -8,6 +8,7 @@
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
+#include "ops/loss.h"
 
 namespace gradsmith::cpu::reference {
 namespace {

@@ -2,6 +2,8 @@
 // Normalisation as plain loops. Statistics in two passes, mean then squared deviations, and every
 // sum in double; the normalised values are computed in double and rounded once. Work is split over
 // channels or rows, so no sum depends on the thread count.
+#include "ops/norm.h"
+
 #include <algorithm>
 #include <cmath>
 

@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/reference/reference.h"
+#include "ops/norm.h"
 
 namespace gradsmith::cpu::reference {
 namespace {

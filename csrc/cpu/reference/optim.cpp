@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Optimiser steps as plain loops over all elements of all parameters. Elements are independent, so
 // any partition gives the same bits. bfloat16 computes and keeps its states in float32.
+#include "ops/optim.h"
+
 #include <cmath>
 
 #include "core/dispatch.h"

@@ -2,6 +2,8 @@
 // Pooling as plain loops over the windows of each plane, whose elements lie `inner` apart; threads
 // take planes. Averages and the gradients that meet in one element add up in double and are rounded
 // once.
+#include "ops/pool.h"
+
 #include <algorithm>
 #include <limits>
 

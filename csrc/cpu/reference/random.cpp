@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "core/random_range.h"
 #include "cpu/reference/reference.h"
+#include "ops/random.h"
 
 namespace gradsmith::cpu::reference {
 namespace {

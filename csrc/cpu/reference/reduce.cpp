@@ -2,6 +2,8 @@
 // Reductions as plain loops. Floats add up in double. A reduction to few outputs is cut into blocks
 // of fixed length whose partial results are combined in order, so that the thread count cannot
 // change a bit.
+#include "ops/reduce.h"
+
 #include <type_traits>
 
 #include "core/allocator.h"

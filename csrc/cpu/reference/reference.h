@@ -3,7 +3,7 @@
 // namespace gradsmith::cpu::reference, which GRADSMITH_TARGET names for shared headers.
 #pragma once
 
-#include "ops/params.h"
+#include "ops/op_table.h"
 
 namespace gradsmith::cpu::reference {
 

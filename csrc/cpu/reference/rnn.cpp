@@ -4,6 +4,8 @@
 // widened to double once (transposed for the forward pass, so that both passes add multiples of
 // contiguous rows); a few batch rows share each weight row while it is in cache. Everything is
 // computed in double and rounded when it is stored.
+#include "ops/rnn.h"
+
 #include <cmath>
 
 #include "core/allocator.h"

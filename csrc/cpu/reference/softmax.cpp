@@ -2,6 +2,8 @@
 // Softmax as plain loops over (outer, length, inner): shift by the maximum, exponentials in the
 // type's own precision, their sum in double. A lane is one (outer, inner) pair; up to kLanes
 // neighbours of inner go together, so that the innermost loop reads memory in order.
+#include "ops/softmax.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
