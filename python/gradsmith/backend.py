@@ -248,12 +248,13 @@ def like(values: Any, array: Array) -> Array:
 
 def broadcast_to(array: Array, shape: tuple[int, ...]) -> Array:
     """Return a read-only view of a larger shape (ValueError where it does not broadcast)."""
-    if type(array) is np.ndarray:
-        return np.broadcast_to(array, shape)
-    if device_of(array) is CUDA:
-        result: Array = importlib.import_module("cupy").broadcast_to(array, shape)
-        return result
-    return np.broadcast_to(array.view(np.ndarray), shape).view(type(array))
+    extra = len(shape) - array.ndim
+    wide = array.reshape((1,) * extra + array.shape) if extra > 0 else array
+    axes = tuple([d for d, (a, b) in enumerate(zip(wide.shape, shape, strict=False)) if a != b])
+    if extra < 0 or any(wide.shape[d] != 1 for d in axes):
+        raise ValueError(f"an array of shape {array.shape} does not broadcast to {shape}")
+    result: Array = EXTENSIONS[type(array)].spread(wide, shape, axes)
+    return result
 
 
 def address_of(array: Array) -> int:

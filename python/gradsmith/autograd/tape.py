@@ -172,11 +172,41 @@ def record(
     if mode.enabled:
         for x in inputs:
             if isinstance(x, Tensor) and x.requires_grad:
-                _attach(backward, (out,), inputs, saved)
+                node = _node_of(backward, inputs)
+                if saved:
+                    node.save(saved, (out,))
+                if array.dtype in FLOATING:
+                    out.requires_grad = True
+                    out._node = node
                 break
     if mode.watcher is not None:
         mode.watcher.forward(op_name(backward), (out,), inputs)
     return out
+
+
+def _node_of(backward: Backward, inputs: tuple[Any, ...]) -> Node:
+    """Return a node with edges to the inputs that need a gradient."""
+    edges: list[Any] = []
+    indices: list[int] | None = None
+    for x in inputs:
+        if not isinstance(x, Tensor) or not x.requires_grad:
+            edges.append(None)
+            continue
+        if x._view_of is not None:
+            x._check_view()
+        node = x._node
+        if node is None:
+            edges.append(x)
+            continue
+        if x._index:
+            if indices is None:
+                indices = [0] * len(inputs)
+            indices[len(edges)] = x._index
+        edges.append(node)
+    made = Node(backward, tuple(edges))
+    if indices is not None:
+        made.indices = tuple(indices)
+    return made
 
 
 def record_many(
@@ -193,7 +223,14 @@ def record_many(
     """
     outs = tuple(wrap(array) for array in arrays)
     if mode.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-        _attach(_many(backward, outs, materialize), outs, inputs, saved)
+        node = _node_of(_many(backward, outs, materialize), inputs)
+        if saved:
+            node.save(saved, outs)
+        for index, out in enumerate(outs):
+            if out._array.dtype in FLOATING:
+                out.requires_grad = True
+                out._node = node
+                out._index = index
     if mode.watcher is not None:
         mode.watcher.forward(op_name(backward), outs, inputs)
     return outs
@@ -213,35 +250,3 @@ def _many(backward: Backward, outs: tuple[Tensor, ...], materialize: bool) -> Ba
         return backward(node, *full)
 
     return rule
-
-
-def _attach(
-    backward: Backward, outs: tuple[Tensor, ...], inputs: tuple[Any, ...], saved: tuple[Any, ...]
-) -> None:
-    edges: list[Any] = []
-    indices: list[int] | None = None
-    for position, x in enumerate(inputs):
-        if not isinstance(x, Tensor) or not x.requires_grad:
-            edges.append(None)
-            continue
-        if x._view_of is not None:
-            x._check_view()
-        node = x._node
-        if node is None:
-            edges.append(x)
-            continue
-        edges.append(node)
-        if x._index:
-            if indices is None:
-                indices = [0] * len(inputs)
-            indices[position] = x._index
-    node = Node(backward, tuple(edges))
-    if indices is not None:
-        node.indices = tuple(indices)
-    if saved:
-        node.save(saved, outs)
-    for index, out in enumerate(outs):
-        if out._array.dtype in FLOATING:
-            out.requires_grad = True
-            out._node = node
-            out._index = index

@@ -9,7 +9,10 @@ both have and that stay.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from gradsmith.ops.diagonal import diagonal
 from gradsmith.ops.elementwise import mul
@@ -19,16 +22,42 @@ from gradsmith.ops.reduce import sum
 from gradsmith.ops.shape import expand, permute, reshape
 from gradsmith.tensor import Tensor, array_of
 
+# A function of a tensor and its further arguments.
+Step = tuple[Callable[..., Tensor], tuple[Any, ...]]
+
 
 @dataclass
-class _Labelled:
-    """A tensor and the label of each dimension; those behind ``...`` are "...0", "...1", ..."""
+class _Term:
+    """A tensor to come: its shape, the label of each dimension, and the steps that make it.
 
-    tensor: Tensor
+    The dimensions behind ``...`` are "...0", "...1" and so on.
+    """
+
+    shape: tuple[int, ...]
     labels: list[str]
+    steps: list[Step] = field(default_factory=list)
 
     def size(self, label: str) -> int:
-        return self.tensor.shape[self.labels.index(label)]
+        return self.shape[self.labels.index(label)]
+
+    def then(
+        self, function: Callable[..., Tensor], args: Any, shape: tuple[int, ...], labels: list[str]
+    ) -> _Term:
+        """Return the term with one more step; none where it would change nothing."""
+        same = function is not diagonal and shape == self.shape and labels == self.labels
+        steps = self.steps if same else [*self.steps, (function, args)]
+        return _Term(shape, labels, steps)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The steps of the first operand, then for each other one: its own, the product, what follows.
+
+    ``pairs[i]`` is (steps of the product so far, steps of operand i + 1, mul or matmul).
+    """
+
+    pairs: list[tuple[list[Step], list[Step], Callable[..., Tensor]]]
+    last: list[Step]
 
 
 def _expanded(term: str, spread: int, equation: str) -> list[str]:
@@ -73,10 +102,10 @@ def _parse(equation: str, ndims: list[int]) -> tuple[list[list[str]], list[str]]
     return operands, result
 
 
-def _sizes(operands: list[_Labelled]) -> dict[str, int]:
+def _sizes(terms: list[_Term]) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for operand in operands:
-        for label, size in zip(operand.labels, operand.tensor.shape, strict=True):
+    for term in terms:
+        for label, size in zip(term.labels, term.shape, strict=True):
             known = sizes.setdefault(label, size)
             if known == 1:
                 sizes[label] = size
@@ -85,54 +114,64 @@ def _sizes(operands: list[_Labelled]) -> dict[str, int]:
     return sizes
 
 
-def _with_diagonals(tensor: Tensor, labels: list[str]) -> _Labelled:
+def _with_diagonals(term: _Term) -> _Term:
     """Take the diagonal of dimensions that carry the same label."""
-    labels = list(labels)
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            first = labels.index(label)
-            second = labels.index(label, first + 1)
-            if tensor.shape[first] != tensor.shape[second]:
+    for label in dict.fromkeys(term.labels):
+        while term.labels.count(label) > 1:
+            first = term.labels.index(label)
+            second = term.labels.index(label, first + 1)
+            size = term.shape[first]
+            if size != term.shape[second]:
                 raise ValueError(
-                    f"einsum: label {label!r} has sizes {tensor.shape[first]} and "
-                    f"{tensor.shape[second]} in one operand"
+                    f"einsum: label {label!r} has sizes {size} and {term.shape[second]} in one "
+                    "operand"
                 )
-            tensor = diagonal(tensor, 0, first, second)
-            del labels[second], labels[first]
-            labels.append(label)
-    return _Labelled(tensor, labels)
+            others = [d for d in range(len(term.shape)) if d not in (first, second)]
+            shape = (*(term.shape[d] for d in others), size)
+            labels = [*(term.labels[d] for d in others), label]
+            term = term.then(diagonal, (0, first, second), shape, labels)
+    return term
 
 
-def _summed(operand: _Labelled, keep: set[str]) -> _Labelled:
+def _summed(term: _Term, keep: set[str]) -> _Term:
     """Sum over the labels that are not to be kept."""
-    gone = tuple(d for d, label in enumerate(operand.labels) if label not in keep)
-    if not gone:
-        return operand
-    return _Labelled(sum(operand.tensor, gone), [x for x in operand.labels if x in keep])
+    gone = tuple(d for d, label in enumerate(term.labels) if label not in keep)
+    shape = tuple(size for d, size in enumerate(term.shape) if d not in gone)
+    return term.then(sum, (gone,), shape, [x for x in term.labels if x in keep])
 
 
-def _ordered(operand: _Labelled, labels: list[str], sizes: dict[str, int]) -> Tensor:
-    """Return the tensor with its dimensions in this order, size 1 in place of missing ones."""
-    order = [operand.labels.index(label) for label in labels if label in operand.labels]
-    tensor = permute(operand.tensor, tuple(order))
-    if len(order) == len(labels):
-        return tensor
-    shape = tuple(operand.size(x) if x in operand.labels else 1 for x in labels)
-    return reshape(tensor, shape)
+def _ordered(term: _Term, labels: list[str]) -> _Term:
+    """Bring the dimensions into this order, with size 1 in place of missing ones."""
+    order = tuple(term.labels.index(label) for label in labels if label in term.labels)
+    present = [term.labels[d] for d in order]
+    term = term.then(permute, order, tuple(term.shape[d] for d in order), present)
+    shape = tuple(term.size(x) if x in present else 1 for x in labels)
+    return term.then(reshape, (shape,), shape, labels)
 
 
-def _stretched(operand: _Labelled, labels: list[str], sizes: dict[str, int]) -> _Labelled:
+def _stretched(term: _Term, labels: list[str], sizes: dict[str, int]) -> _Term:
     """Repeat dimensions of size 1 that another operand has at full size."""
     shape = tuple(
         sizes[label] if label in labels else size
-        for label, size in zip(operand.labels, operand.tensor.shape, strict=True)
+        for label, size in zip(term.labels, term.shape, strict=True)
     )
-    tensor = operand.tensor if shape == operand.tensor.shape else expand(operand.tensor, shape)
-    return _Labelled(tensor, operand.labels)
+    return term.then(expand, (shape,), shape, term.labels)
 
 
-def _contracted(a: _Labelled, b: _Labelled, keep: set[str], sizes: dict[str, int]) -> _Labelled:
-    """Return the product of two operands, summed over the labels that are not to be kept."""
+def _as_matrices(
+    term: _Term, batch: list[str], rows: list[str], columns: list[str], sizes: dict[str, int]
+) -> _Term:
+    """Merge dimensions into those of a batch of matrices; without a batch into one matrix."""
+    term = _ordered(_stretched(term, batch + rows + columns, sizes), batch + rows + columns)
+    merged = [math.prod(term.size(x) for x in group) for group in (batch, rows, columns)]
+    shape = tuple(merged if batch else merged[1:])
+    return term.then(reshape, (shape,), shape, ["batch", "row", "column"][-len(shape) :])
+
+
+def _contracted(
+    a: _Term, b: _Term, keep: set[str], sizes: dict[str, int]
+) -> tuple[_Term, _Term, Callable[..., Tensor], _Term]:
+    """Return two terms, what multiplies them, and the product without the labels not to be kept."""
     a = _summed(a, keep | set(b.labels))
     b = _summed(b, keep | set(a.labels))
     inner = [x for x in a.labels if x in b.labels and x not in keep]
@@ -140,17 +179,37 @@ def _contracted(a: _Labelled, b: _Labelled, keep: set[str], sizes: dict[str, int
     a_free = [x for x in a.labels if x not in b.labels]
     b_free = [x for x in b.labels if x not in a.labels]
     labels = batch + a_free + b_free
+    shape = tuple(sizes[x] for x in batch)
+    shape += (*(a.size(x) for x in a_free), *(b.size(x) for x in b_free))
     if not inner:
-        return _Labelled(mul(_ordered(a, labels, sizes), _ordered(b, labels, sizes)), labels)
-    a, b = _stretched(a, batch + inner, sizes), _stretched(b, batch + inner, sizes)
-    batch_shape = tuple(sizes[x] for x in batch)
-    rows, columns = (math.prod(a.size(x) for x in a_free), math.prod(b.size(x) for x in b_free))
-    depth = math.prod(sizes[x] for x in inner)
-    batches = (math.prod(batch_shape),) if batch else ()
-    left = reshape(_ordered(a, batch + a_free + inner, sizes), (*batches, rows, depth))
-    right = reshape(_ordered(b, batch + inner + b_free, sizes), (*batches, depth, columns))
-    free_shape = (*(a.size(x) for x in a_free), *(b.size(x) for x in b_free))
-    return _Labelled(reshape(matmul(left, right), (*batch_shape, *free_shape)), labels)
+        return _ordered(a, labels), _ordered(b, labels), mul, _Term(shape, labels)
+    left = _as_matrices(a, batch, a_free, inner, sizes)
+    right = _as_matrices(b, batch, inner, b_free, sizes)
+    product = _Term((*left.shape[:-1], right.shape[-1]), ["matrices"])
+    return left, right, matmul, product.then(reshape, (shape,), shape, labels)
+
+
+# A model repeats its equations on the same shapes.
+@lru_cache(maxsize=256)
+def _plan(equation: str, shapes: tuple[tuple[int, ...], ...]) -> _Plan:
+    names, result = _parse(equation, [len(shape) for shape in shapes])
+    given = [
+        _with_diagonals(_Term(shape, labels)) for shape, labels in zip(shapes, names, strict=True)
+    ]
+    sizes = _sizes(given)
+    pairs = []
+    out = given[0]
+    for i, term in enumerate(given[1:], start=1):
+        keep = set(result).union(*(later.labels for later in given[i + 1 :]))
+        left, right, product, out = _contracted(out, term, keep, sizes)
+        pairs.append((left.steps, right.steps, product))
+    return _Plan(pairs, _ordered(_summed(out, set(result)), result).steps)
+
+
+def _after(tensor: Tensor, steps: list[Step]) -> Tensor:
+    for function, args in steps:
+        tensor = function(tensor, *args)
+    return tensor
 
 
 @names_errors
@@ -171,13 +230,9 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
         operands = tuple(operands[0])
     if not isinstance(equation, str):
         raise TypeError(f"einsum: equation is a {type(equation).__name__}, expected a str")
-    ndims = [array_of("einsum", x, f"operand {i}").ndim for i, x in enumerate(operands)]
-    names, result = _parse(equation, ndims)
-    given = [_with_diagonals(x, labels) for x, labels in zip(operands, names, strict=True)]
-    sizes = _sizes(given)
-    out = given[0]
-    for i, operand in enumerate(given[1:], start=1):
-        keep = set(result).union(*(later.labels for later in given[i + 1 :]))
-        out = _contracted(out, operand, keep, sizes)
-    out = _summed(out, set(result))
-    return _ordered(out, result, sizes)
+    shapes = tuple([array_of("einsum", x, f"operand {i}").shape for i, x in enumerate(operands)])
+    plan = _plan(equation, shapes)
+    out = operands[0]
+    for (before, own, product), operand in zip(plan.pairs, operands[1:], strict=True):
+        out = product(_after(out, before), _after(operand, own))
+    return _after(out, plan.last)

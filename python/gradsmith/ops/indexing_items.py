@@ -71,7 +71,6 @@ def parse(op: str, array: Array, index: Any) -> Basic | Plan:
         IndexError: it has too many dimensions, more than one Ellipsis, a mask of another shape, or
             something that is no index.
     """
-    shape = array.shape
     given = index if type(index) is tuple else (index,)
     if all(type(item) in _PLAIN for item in given):
         items = list(given)
@@ -82,6 +81,7 @@ def parse(op: str, array: Array, index: Any) -> Basic | Plan:
         raise IndexError(f"{op}: the index holds {ellipses} Ellipsis (...), at most one is allowed")
     if ellipses == 0:
         items.append(Ellipsis)
+    shape = array.shape
     used = sum(_dimensions(item) for item in items)
     if used > len(shape):
         raise IndexError(
@@ -211,7 +211,16 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     Raises:
         IndexError: an index is out of range, or no index.
     """
-    return _read("getitem", input, parse("getitem", input._array, index))
+    array = input._array
+    given = index if type(index) is tuple else (index,)
+    if not _PLAIN.issuperset(map(type, given)) or Ellipsis in given:
+        return _read("getitem", input, parse("getitem", array, index))
+    basic = (*given, Ellipsis)  # without which NumPy gives scalars
+    try:
+        part: Array = array[basic]
+    except (IndexError, OverflowError):
+        return _read("getitem", input, parse("getitem", array, index))  # which says what is wrong
+    return _view(_getitem_backward, part, input, (array.shape, basic))
 
 
 def _read(op: str, input: Tensor, place: Basic | Plan) -> Tensor:

@@ -248,7 +248,8 @@ def _conversion(name: str, dtype: Any) -> Any:
 
 def _transposed(self: Tensor) -> Tensor:
     """The view with all dimensions in reverse order."""
-    return shape.permute(self, tuple(range(self.ndim))[::-1])
+    ndim = self._array.ndim
+    return shape.t(self) if ndim <= 2 else shape.permute(self, tuple(range(ndim))[::-1])
 
 
 def _matrices_transposed(self: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from gradsmith.backend import EXTENSIONS, is_channels_last
 from gradsmith.ops.options import names_errors
 from gradsmith.tensor import Tensor, array_of
 
+_INTS = frozenset({int})
+
 
 def _view(backward: Any, array: Any, base: Tensor, saved: tuple[Any, ...]) -> Tensor:
     """Record a result that shares the base's memory, and its count of in-place changes."""
@@ -35,6 +37,8 @@ def sizes(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     """
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
+    if _INTS.issuperset(map(type, shape)):
+        return shape
     for size in shape:
         if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
             raise TypeError(f"{name}: size {size!r} is a {type(size).__name__}, expected an int")
@@ -48,6 +52,8 @@ def axis_of(name: str, dim: int, ndim: int) -> int:
         TypeError: it is no integer.
         IndexError: it is out of range.
     """
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim if dim >= 0 else dim + ndim
     limit = max(ndim, 1)
     if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
         raise TypeError(f"{name}: dim is a {type(dim).__name__}, expected an int")
@@ -97,7 +103,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         return _view(_reshape_backward, array, input, (array.shape,))
     backward = _reshape_backward
     try:
-        if min(wanted, default=0) < -1:  # which NumPy takes for -1
+        if wanted and min(wanted) < -1:  # which NumPy takes for -1
             raise ValueError
         if is_channels_last(array):
             array = EXTENSIONS[type(array)].contiguous(array)
@@ -149,21 +155,24 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """
     given = sizes("permute", dims)
     array = array_of("permute", input)
-    order = tuple(axis_of("permute", dim, array.ndim) for dim in given)
-    if sorted(order) != list(range(array.ndim)):
-        raise ValueError(f"permute: {given} is no permutation of {array.ndim} dimensions")
+    ndim = array.ndim
+    order = tuple([axis_of("permute", dim, ndim) for dim in given])
+    if len(order) != ndim or len(set(order)) != ndim:
+        raise ValueError(f"permute: {given} is no permutation of {ndim} dimensions")
     return _view(_permute_backward, array.transpose(order), input, (order,))
+
+
+def _transpose_backward(node: Node, dy: Tensor) -> Any:
+    return (transpose(dy, *node.saved),)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Return a view with two dimensions exchanged."""
-    ndim = array_of("transpose", input).ndim
-    first = axis_of("transpose", dim0, ndim)
-    second = axis_of("transpose", dim1, ndim)
-    order = list(range(ndim))
-    if order:
-        order[first], order[second] = order[second], order[first]
-    return permute(input, tuple(order))
+    array = array_of("transpose", input)
+    ndim = array.ndim
+    dims = axis_of("transpose", dim0, ndim), axis_of("transpose", dim1, ndim)
+    exchanged = array.swapaxes(*dims) if ndim else array[...]
+    return _view(_transpose_backward, exchanged, input, dims)
 
 
 def _expand_backward(node: Node, dy: Tensor) -> Any:
@@ -261,7 +270,7 @@ def t(input: Tensor) -> Tensor:
     """
     if array_of("t", input).ndim > 2:
         raise ValueError(f"t: got shape {input.shape}, expected at most 2 dimensions")
-    return permute(input, tuple(range(input.ndim))[::-1])
+    return transpose(input, 0, -1)
 
 
 @names_errors
