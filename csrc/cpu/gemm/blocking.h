@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block sizes of matrix products, one row of data per ISA and compute type T, and the problem as
 // the loops see it. A micro-tile is `rows` x `vectors` registers of sums; it leaves room for one
-// row of B and one broadcast element of A. Its rows fit one vector (pack.h relies on it). A
-// `product_depth` x `rows` sliver of A stays in L1, a `product_depth` x `row_block` block of A in
-// half of L2.
+// row of B and one broadcast element of A. A `product_depth` x `rows` sliver of A stays in L1, a
+// `product_depth` x `row_block` block of A in half of L2.
 #pragma once
 
 #include "core/dtype.h"
@@ -29,7 +28,7 @@ constexpr Blocking kBlocking{};
 template <>
 constexpr Blocking kBlocking<float>{14, 2, 6, 4, 384, 512, 18 * 14, 96 * 32};
 template <>
-constexpr Blocking kBlocking<double>{8, 3, 6, 4, 256, 512, 16 * 8, 96 * 24};
+constexpr Blocking kBlocking<double>{14, 2, 6, 4, 256, 512, 12 * 14, 96 * 16};
 #else
 template <>
 constexpr Blocking kBlocking<float>{6, 2, 6, 2, 320, 320, 32 * 6, 192 * 16};

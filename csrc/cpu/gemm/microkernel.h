@@ -48,6 +48,12 @@ struct StridedA {
   GS_INLINE void next() { data += depth_stride; }
 };
 
+// Whether B has something to do besides after each group of steps, by `pause()`. In every step it
+// would take a condition, which is mispredicted too often.
+template <class B>
+constexpr bool kPauses = false;
+constexpr std::int64_t kStepsOfGroup = 16;
+
 template <class T>
 struct PackedB {
   const T* data;
@@ -165,8 +171,7 @@ __attribute__((noinline)) void multiply_tile(A a, B b, std::int64_t depth, std::
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) sum[j][i] = Vec<T>(T(0));
   }
-#pragma GCC unroll 2
-  for (std::int64_t step = 0; step < depth; ++step) {
+  const auto add_step = [&]() __attribute__((always_inline)) {
     decltype(b.whole(0)) column[kVectors];
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
@@ -180,7 +185,17 @@ __attribute__((noinline)) void multiply_tile(A a, B b, std::int64_t depth, std::
     }
     a.next();
     b.next();
+  };
+  std::int64_t left = depth;
+  if constexpr (kPauses<B>) {
+    for (; left >= kStepsOfGroup; left -= kStepsOfGroup) {
+#pragma GCC unroll 2
+      for (std::int64_t step = 0; step < kStepsOfGroup; ++step) add_step();
+      b.pause();
+    }
   }
+#pragma GCC unroll 2
+  for (std::int64_t step = 0; step < left; ++step) add_step();
 #pragma GCC unroll 4
   for (int j = 0; j < kVectors; ++j) {
     const Output<T, S> target = out.at(0, j * kWidth);

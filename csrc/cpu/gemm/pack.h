@@ -18,7 +18,6 @@ constexpr std::int64_t kPackGrain = 1 << 15;
 template <class T, int kPanel>
 GS_INLINE std::int64_t panel_size(std::int64_t depth) {
   constexpr int kWidth = Vec<T>::kWidth;
-  static_assert(kPanel % kWidth == 0 || kPanel < kWidth, "surplus lanes would hit a neighbour");
   if constexpr (kPanel % kWidth == 0) return depth * kPanel;
   return (depth * kPanel / kWidth + 2) * kWidth;
 }
@@ -45,13 +44,12 @@ void pack_adjacent_lanes(const S* from, std::int64_t step_stride, std::int64_t l
   }
 }
 
-// One vector's worth of lanes and of steps, the steps adjacent in memory. kWhole: none is missing,
-// but that a sliver of A has fewer lanes than a vector; its last row stands in for the surplus.
-template <int kPanel, bool kWhole, class T, class S>
+// One vector's worth of steps, adjacent in memory, of kLanes lanes. kWhole: none is missing; where
+// the lanes are fewer than a vector has, the last row stands in for the surplus.
+template <int kPanel, int kLanes, bool kWhole, class T, class S>
 GS_INLINE void pack_square(const S* from, std::int64_t lane_stride, std::int64_t lanes,
                            std::int64_t steps, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
-  constexpr int kLanes = kPanel < kWidth ? kPanel : kWidth;
   Vec<T> row[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) {
@@ -68,23 +66,32 @@ GS_INLINE void pack_square(const S* from, std::int64_t lane_stride, std::int64_t
   }
 }
 
-// Steps adjacent in memory.
+// The lanes [first, first + kLanes) of one vector's worth of steps.
+template <int kPanel, int kLanes, class T, class S>
+GS_INLINE void pack_lanes(const S* from, std::int64_t lane_stride, std::int64_t lanes, int first,
+                          std::int64_t steps, T* to) {
+  const S* source = from + first * lane_stride;
+  if (steps == Vec<T>::kWidth && lanes - first >= kLanes) {
+    pack_square<kPanel, kLanes, true>(source, lane_stride, kLanes, steps, to + first);
+  } else {
+    pack_square<kPanel, kLanes, false>(source, lane_stride, lanes - first, steps, to + first);
+  }
+}
+
+// Steps adjacent in memory. The last lanes come first: their surplus lies where the first lanes of
+// the next step go.
 template <int kPanel, class T, class S>
 void pack_adjacent_steps(const S* from, std::int64_t lane_stride, std::int64_t lanes,
                          std::int64_t depth, T* to) {
   constexpr int kWidth = Vec<T>::kWidth;
-  constexpr int kLanes = kPanel < kWidth ? kPanel : kWidth;
-  for (std::int64_t step = 0; step < depth; step += kWidth) {
+  constexpr int kRest = kPanel % kWidth, kWholeLanes = kPanel - kRest;
+  for (std::int64_t step = 0; step < depth; step += kWidth, from += kWidth, to += kWidth * kPanel) {
     const std::int64_t steps = smaller(kWidth, depth - step);
-    for (int first = 0; first < kPanel; first += kWidth) {
-      const std::int64_t left = lanes - first;
-      const S* source = from + first * lane_stride + step;
-      T* target = to + step * kPanel + first;
-      if (steps == kWidth && left >= kLanes) {
-        pack_square<kPanel, true>(source, lane_stride, left, steps, target);
-      } else {
-        pack_square<kPanel, false>(source, lane_stride, left, steps, target);
-      }
+    if constexpr (kRest > 0) {
+      pack_lanes<kPanel, kRest>(from, lane_stride, lanes, kWholeLanes, steps, to);
+    }
+    for (int first = 0; first < kWholeLanes; first += kWidth) {
+      pack_lanes<kPanel, kWidth>(from, lane_stride, lanes, first, steps, to);
     }
   }
 }

@@ -111,7 +111,7 @@ GS_INLINE void pack_b_panel(const Product<S>& p, std::int64_t column, std::int64
                                 smaller(depth * Form::kTerms, p.k - term), to);
 }
 
-// What a tile calls for between its steps: rows of the panel of B that the next tiles read,
+// What tiles call for between their steps: rows of the panel of B that the next tiles read,
 // `stride` bytes apart, so that they come to L2 while the processor is busy multiplying. A null
 // `row` is nothing.
 struct NextPanel {
@@ -125,23 +125,27 @@ GS_INLINE NextPanel next_panel(const Element* row, std::int64_t stride, std::int
   return {reinterpret_cast<const char*>(row), stride * kBytes, width * kBytes};
 }
 
-// Reads like B and fetches one row of the next panel every `interval` steps.
+// Reads like B and fetches a few rows of the next panel between groups of steps. Spread evenly, for
+// each holds a fill buffer of L1 for as long as memory takes.
 template <class B>
 struct FetchingB {
   B panel;
-  NextPanel next_rows;
-  std::int64_t interval, left;
+  NextPanel rows;
+  std::int64_t together;
   GS_INLINE auto whole(int j) const { return panel.whole(j); }
   GS_INLINE auto last(int j, std::int64_t lanes) const { return panel.last(j, lanes); }
-  GS_INLINE void next() {
-    panel.next();
-    if (--left != 0) return;
-    left = interval;
-    __builtin_prefetch(next_rows.row, 0, 2);
-    __builtin_prefetch(next_rows.row + next_rows.width - 1, 0, 2);
-    next_rows.row += next_rows.stride;
+  GS_INLINE void next() { panel.next(); }
+  GS_INLINE void pause() {
+    for (std::int64_t i = 0; i < together; ++i) {
+      __builtin_prefetch(rows.row, 0, 2);
+      __builtin_prefetch(rows.row + rows.width - 1, 0, 2);
+      rows.row += rows.stride;
+    }
   }
 };
+
+template <class B>
+constexpr bool kPauses<FetchingB<B>> = true;
 
 // Rows of C from one packed panel of B: the slivers [first, end) of A, packed `stride` apart. They
 // share the rows of the next panel.
@@ -151,13 +155,14 @@ GS_INLINE void multiply_slivers(const Cut<T, Form>& cut, std::int64_t first, std
                                 const typename Form::Element* panel, std::int64_t depth,
                                 std::int64_t columns, const NextPanel& next,
                                 const Output<T, S>& out) {
-  const std::int64_t count = end - first;
-  for (std::int64_t i = 0; i < count; ++i, slivers += stride) {
+  using B = FetchingB<typename Form::B>;
+  const std::int64_t together = divide_up(kStepsOfGroup, larger(1, end - first));
+  const std::int64_t each = divide_up(depth, kStepsOfGroup) * together;
+  for (std::int64_t i = 0; i < end - first; ++i, slivers += stride) {
     const std::int64_t row = cut.row(first + i);
-    NextPanel rows = next;
-    if (next.row != nullptr) rows.row += i * depth / count * next.stride;
-    const std::int64_t interval = next.row != nullptr ? count : depth + 1;
-    const FetchingB<typename Form::B> b{typename Form::B{panel}, rows, interval, interval};
+    const bool fetches = next.row != nullptr && i * each < depth;
+    B b{typename Form::B{panel}, next, fetches ? together : 0};
+    if (fetches) b.rows.row += i * each * next.stride;
     multiply<kTileRows<T>, kBlocking<T>.vectors>(typename Form::A{slivers}, b, depth,
                                                  cut.row(first + i + 1) - row, columns,
                                                  out.at(row - cut.row(first), 0));

@@ -49,6 +49,7 @@ GS_INLINE Moments row_moments(const T* x, std::int64_t n, bool centred) {
     });
     return {0, reduce_add(sum) / static_cast<double>(n)};
   }
+  if (n <= kPiece) return piece_moments<V>(x, n);
   JoinedMoments joined;
   for (std::int64_t i = 0; i < n; i += kPiece) {
     const std::int64_t size = smaller(kPiece, n - i);

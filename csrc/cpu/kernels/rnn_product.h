@@ -103,11 +103,7 @@ GS_INLINE void pack_lanes(const Weights<S>& w, int gate, std::int64_t unit, std:
   for (std::int64_t k = 0; k < depth; k += kWidth) {
     const std::int64_t steps = smaller(kWidth, depth - k);
     const S* from = w.at(gate, unit, start + k);
-    if (steps == kWidth && lanes == kWidth) {
-      pack_square<kPanelColumns, true>(from, w.unit_stride, lanes, steps, to + k * kPanelColumns);
-    } else {
-      pack_square<kPanelColumns, false>(from, w.unit_stride, lanes, steps, to + k * kPanelColumns);
-    }
+    pack_lanes<kPanelColumns, kWidth>(from, w.unit_stride, lanes, 0, steps, to + k * kPanelColumns);
   }
 }
 

@@ -82,6 +82,8 @@ def run(
     The pass ends at nodes before ``first``; their hooks, and those of the leaves, belong to the
     pass around it then. Rules compute in the dtypes that the ops had: autocast is off meanwhile.
     """
+    if mode.autocast is None:
+        return _propagate(roots, keep, capture, first)
     with casting_off():
         return _propagate(roots, keep, capture, first)
 

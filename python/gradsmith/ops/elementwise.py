@@ -376,8 +376,10 @@ def _to_backward(node: Node, dy: Tensor) -> Any:
 
 def to(input: Tensor, dtype: Any) -> Tensor:
     """Return the tensor converted to ``dtype``; itself if it has that dtype."""
-    wanted = as_dtype(dtype)
     array = array_of("to", input)
+    if array.dtype is dtype:
+        return input
+    wanted = as_dtype(dtype)
     if array.dtype == wanted:
         return input
     result = EXTENSIONS[type(array)].cast(array, wanted)
