@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum, mean, product, extremes and truth.
+// Sum, mean, norm, product, extremes and truth.
 #include "core/dispatch.h"
 #include "cuda/reduce_kernel.cuh"
 #include "cuda/reduce_parts.h"
@@ -13,6 +13,9 @@ void reduce_numbers(const ReduceParams& p) {
     case ReduceOp::sum:
     case ReduceOp::mean:
       return Walk::template run<SumOperation<T>>(p);
+    case ReduceOp::norm:
+      if constexpr (!kIsInteger<T>) return Walk::template run<NormOperation<T>>(p);
+      break;
     case ReduceOp::prod:
       return Walk::template run<ProductOperation<T>>(p);
     case ReduceOp::max:

@@ -46,6 +46,17 @@ struct SumOperation {
   }
 };
 
+// The root of the sum of squares of floating elements.
+template <class T>
+struct NormOperation : SumOperation<T> {
+  using State = typename SumOperation<T>::State;
+  __device__ static void take(const ReducePlan&, State& state, T x, std::int64_t) {
+    const State value = static_cast<State>(x);
+    state += value * value;
+  }
+  __device__ static T finish(const ReducePlan&, State state) { return static_cast<T>(sqrt(state)); }
+};
+
 template <class T>
 struct ProductOperation {
   using Element = T;

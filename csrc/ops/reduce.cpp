@@ -6,8 +6,8 @@
 namespace gradsmith {
 namespace {
 
-constexpr const char* kReduceNames[] = {"sum", "mean", "prod",   "max",   "min",
-                                        "any", "all",  "argmax", "argmin"};
+constexpr const char* kReduceNames[] = {"sum", "mean", "prod",   "max",    "min",
+                                        "any", "all",  "argmax", "argmin", "norm"};
 
 // Which axes of x are reduced; refuses one named twice.
 void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced) {
@@ -19,6 +19,8 @@ void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced
     reduced[axis] = true;
   }
 }
+
+bool needs_floating(ReduceOp op) { return op == ReduceOp::mean || op == ReduceOp::norm; }
 
 bool needs_element(ReduceOp op) {
   return op == ReduceOp::max || op == ReduceOp::min || op == ReduceOp::argmax ||
@@ -58,7 +60,7 @@ ReduceParams reduce_params(ReduceOp op, const char* name, const Array& x, const 
   }
   GS_CHECK(!needs_element(op) || p.reduced_count > 0 || p.kept_count == 0, name, ": shape ",
            to_string(x.shape), " has no element along the reduced dimensions");
-  GS_CHECK_TYPE(op != ReduceOp::mean || is_floating(x.dtype), name, ": got ", name_of(x.dtype),
+  GS_CHECK_TYPE(!needs_floating(op) || is_floating(x.dtype), name, ": got ", name_of(x.dtype),
                 ", expected a floating dtype (convert with .float())");
   return p;
 }

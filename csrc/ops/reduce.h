@@ -10,9 +10,10 @@
 
 namespace gradsmith {
 
-enum class ReduceOp : std::uint8_t { sum, mean, prod, max, min, any, all, argmax, argmin };
+enum class ReduceOp : std::uint8_t { sum, mean, prod, max, min, any, all, argmax, argmin, norm };
 
-// y[o] = op over i of x[o, i], with o in the kept and i in the reduced dimensions.
+// y[o] = op over i of x[o, i], with o in the kept and i in the reduced dimensions. norm is the root
+// of the sum of squares.
 // max, min, argmax and argmin give NaN (its first index) where there is one.
 struct ReduceParams {
   ReduceOp op;

@@ -43,34 +43,53 @@ GS_INLINE void write_row(const float* sums, const Output<float, bfloat16>& out, 
   _mm512_mask_storeu_epi16(out.c, present, both);
 }
 
-__attribute__((noinline)) void write_micro_tile(const float* sums, std::int64_t rows,
-                                                std::int64_t columns, Output<float, bfloat16> out) {
-  const std::int64_t low = smaller(columns, kTilePairs), high = columns - low;
-  Vec<float> low_bias(0.0f), high_bias(0.0f);
-  if (out.bias != nullptr) {
-    low_bias = Vec<float>::load_tail(out.bias, low);
-    high_bias = Vec<float>::load_tail(out.bias + low, high);
+// The sums of a finished micro-tile, which are written row by row between the steps of the next
+// one: conversions and stores of vectors hide behind its products.
+class Unwritten {
+ public:
+  alignas(64) float sums[kMicroRows * kMicroColumns];
+
+  // Row `rows` and those behind it are not real.
+  GS_INLINE void take(std::int64_t rows, std::int64_t columns, const Output<float, bfloat16>& out) {
+    next_ = 0;
+    rows_ = rows;
+    out_ = out;
+    low_ = smaller(columns, kTilePairs);
+    high_ = columns - low_;
+    low_bias_ = high_bias_ = Vec<float>(0.0f);
+    if (out.bias == nullptr) return;
+    low_bias_ = Vec<float>::load_tail(out.bias, low_);
+    high_bias_ = Vec<float>::load_tail(out.bias + low_, high_);
   }
-  for (std::int64_t row = 0; row < rows; ++row, sums += kMicroColumns, out.c += out.c_row) {
-    write_row(sums, out, low, high, low_bias, high_bias);
+
+  GS_INLINE void write(std::int64_t rows) {
+    for (const std::int64_t end = smaller(rows_, next_ + rows); next_ < end; ++next_) {
+      write_row(sums + next_ * kMicroColumns, out_, low_, high_, low_bias_, high_bias_);
+      out_.c += out_.c_row;
+    }
   }
-}
+
+ private:
+  std::int64_t next_ = 0, rows_ = 0, low_ = 0, high_ = 0;
+  Output<float, bfloat16> out_{};
+  Vec<float> low_bias_, high_bias_;
+};
 
 // `steps` of 16 pairs each. Sums between depth blocks are whole micro-tiles.
 __attribute__((noinline)) void multiply_micro_tile(const Pair* a, const Pair* b, std::int64_t steps,
                                                    std::int64_t rows, std::int64_t columns,
-                                                   const Output<float, bfloat16>& out,
-                                                   Ahead ahead = {}) {
+                                                   const Output<float, bfloat16>& out, Ahead ahead,
+                                                   Unwritten& unwritten) {
   if (out.first) {
     clear_sums();
   } else {
     load_sums(out.partial, out.partial_row);
   }
-  add_products(a, b, steps, ahead);
+  const std::int64_t each = divide_up(kMicroRows, steps);
+  add_products(a, b, steps, ahead, [&] { unwritten.write(each); });
   if (!out.last) return store_sums(out.partial, out.partial_row);
-  alignas(64) float sums[kMicroRows * kMicroColumns];
-  store_sums(sums, kMicroColumns);
-  write_micro_tile(sums, rows, columns, out);
+  store_sums(unwritten.sums, kMicroColumns);
+  unwritten.take(rows, columns, out);
 }
 
 // Some rows of C from one panel of B; slivers of 32 rows of A lie `stride` apart.
@@ -78,6 +97,7 @@ void multiply_panel(const Pair* slivers, std::int64_t stride, std::int64_t rows,
                     std::int64_t steps, std::int64_t columns,
                     const Output<float, bfloat16>& whole) {
   const std::int64_t depth = even_block(steps, kStepsInL1);
+  Unwritten unwritten;
   for (std::int64_t start = 0; start < steps; start += depth) {
     const std::int64_t count = smaller(depth, steps - start);
     Output<float, bfloat16> out = whole;
@@ -89,10 +109,11 @@ void multiply_panel(const Pair* slivers, std::int64_t stride, std::int64_t rows,
                 divide_up(kStepElements / kTilePairs, divide_up(rows, kMicroRows))};
     for (std::int64_t row = 0; row < rows; row += kMicroRows, sliver += stride) {
       multiply_micro_tile(sliver, block, count, smaller(kMicroRows, rows - row), columns,
-                          out.at(row, 0), ahead);
+                          out.at(row, 0), ahead, unwritten);
       ahead.data += count * ahead.lines * kTilePairs;
     }
   }
+  unwritten.write(kMicroRows);
 }
 
 // The terms of steps [start, start + steps).

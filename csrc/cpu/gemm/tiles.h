@@ -94,11 +94,14 @@ struct Ahead {
   }
 };
 
-// Adds `steps` of 16 pairs to the sums.
-GS_INLINE void add_products(const Pair* a, const Pair* b, std::int64_t steps, Ahead ahead = {}) {
+// Adds `steps` of 16 pairs to the sums; between them something else may be done.
+template <class Between>
+GS_INLINE void add_products(const Pair* a, const Pair* b, std::int64_t steps, Ahead ahead,
+                            const Between& between) {
   finish_writes();
   for (std::int64_t i = 0; i < steps; ++i, a += kStepElements, b += kStepElements) {
     ahead.fetch();
+    between();
     _tile_stream_loadd(4, a, kLineBytes);
     _tile_loadd(6, b, 2 * kLineBytes);
     _tile_dpbf16ps(0, 4, 6);
@@ -108,6 +111,10 @@ GS_INLINE void add_products(const Pair* a, const Pair* b, std::int64_t steps, Ah
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
+}
+
+GS_INLINE void add_products(const Pair* a, const Pair* b, std::int64_t steps) {
+  add_products(a, b, steps, {}, [] {});
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum, mean, product, maximum and minimum of floating arrays over any dimensions, as long as
+// Sum, mean, norm, product, maximum and minimum of floating arrays over any dimensions, as long as
 // elements of the input are adjacent: as rows or as columns (reduce_walk.h). A task takes a tile of
 // outputs and a block of what they are made of, both of a size that depends on the problem alone;
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
@@ -44,6 +44,23 @@ struct Sum {
     return reduce_add(sum);
   }
   GS_INLINE static V step(V columns, V x) { return columns + x; }
+  GS_INLINE static State join(State a, State b) { return a + b; }
+};
+
+template <class T>
+struct SquareSum {
+  using State = double;
+  using V = Vec<compute_t<T>>;
+  static constexpr double kStart = 0;
+  static constexpr std::int64_t kRows = Sum<T>::kRows;
+
+  GS_INLINE static State of_row(const T* x, std::int64_t n) {
+    return row_sum<V>(n, [&](std::int64_t i, auto lanes) {
+      const V value = load<V>(x + i, lanes);
+      return value * value;
+    });
+  }
+  GS_INLINE static V step(V columns, V x) { return fma(x, x, columns); }
   GS_INLINE static State join(State a, State b) { return a + b; }
 };
 
@@ -146,6 +163,9 @@ void reduce(const ReduceParams& p) {
       }
       case ReduceOp::prod:
         return reduce_with<T, Product<T>>(p, round);
+      case ReduceOp::norm:
+        return reduce_with<T, SquareSum<T>>(
+            p, [](double state) { return static_cast<T>(__builtin_sqrt(state)); });
       case ReduceOp::max:
         return reduce_with<T, Extreme<T, true>>(p, round);
       case ReduceOp::min:

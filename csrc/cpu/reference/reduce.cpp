@@ -4,6 +4,7 @@
 // change a bit.
 #include "ops/reduce.h"
 
+#include <cmath>
 #include <type_traits>
 
 #include "core/allocator.h"
@@ -51,6 +52,17 @@ struct Sum {
     } else {
       state += static_cast<compute_t<T>>(x);
     }
+  }
+  static void join(State& state, const State& other) { state += other; }
+};
+
+template <class T>
+struct SquareSum {
+  using State = double;
+  static State start() { return 0; }
+  static void take(State& state, T x, std::int64_t) {
+    const double value = static_cast<double>(static_cast<compute_t<T>>(x));
+    state += value * value;
   }
   static void join(State& state, const State& other) { state += other; }
 };
@@ -166,6 +178,9 @@ void reduce_numbers(const ReduceParams& p) {
     case ReduceOp::min:
       return reduce_with<Extreme<T, false>, T, T>(
           p, [](auto state) { return static_cast<T>(state.value); });
+    case ReduceOp::norm:
+      return reduce_with<SquareSum<T>, T, T>(
+          p, [](double state) { return static_cast<T>(std::sqrt(state)); });
     default:
       __builtin_unreachable();
   }

@@ -7,11 +7,11 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, cast_up, record
+from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, pow, to, where
-from gradsmith.ops.elementwise_math import sqrt, square
 from gradsmith.ops.elementwise_round import abs, sign
 from gradsmith.ops.linalg_factor import svdvals
-from gradsmith.ops.options import check_number, names_errors
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.reduce import Dim, amax, amin, spread, sum
 from gradsmith.ops.shape import axis_of, movedim, squeeze, unsqueeze
 from gradsmith.tensor import Tensor, array_of
@@ -46,9 +46,10 @@ def vector_norm(
     Raises:
         IndexError: there is no such dimension.
     """
-    array_of("vector_norm", x, "x")
+    op = "vector_norm"
+    array_of(op, x, "x")
     x = as_floating(cast_up(x)) if dtype is None else to(x, dtype)
-    check_number("vector_norm", "ord", ord)
+    check_number(op, "ord", ord)
     if ord == math.inf:
         return amax(abs(x), dim, keepdim)
     if ord == -math.inf:
@@ -57,12 +58,11 @@ def vector_norm(
         return sum(to(ne(x, 0), x.dtype), dim, keepdim)
     if ord == 1:
         return sum(abs(x), dim, keepdim)
-    plain = x.detach()
     if ord == 2:
-        result = sqrt(sum(square(plain), dim, keepdim))
+        array = EXTENSIONS[type(x._array)].norm(x._array, dim, check_flag(op, "keepdim", keepdim))
     else:
-        result = pow(sum(pow(abs(plain), ord), dim, keepdim), 1 / ord)
-    return record(_norm_backward, result._array, (x,), (x, OUTPUT, ord, dim))
+        array = pow(sum(pow(abs(x.detach()), ord), dim, keepdim), 1 / ord)._array
+    return record(_norm_backward, array, (x,), (x, OUTPUT, ord, dim))
 
 
 def _largest(sizes: Tensor, dim: int, keepdim: bool = False) -> Tensor:
