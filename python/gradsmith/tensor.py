@@ -257,18 +257,6 @@ class Tensor(TensorMethods):
         out._version = self._shared_version()
         return out
 
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Add the gradients of this tensor to ``.grad`` of its leaves (see `autograd.backward`)."""
-        from gradsmith import autograd
-
-        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
-
     # ---- in-place bookkeeping --------------------------------------------------------------------
 
     def _bump(self) -> None:

@@ -20,6 +20,13 @@ from gradsmith.tensor_methods_shape import ShapeMethods
 
 class TensorMethods(InPlaceMethods, OperatorMethods, ReduceMethods, ShapeMethods):
     # autograd.tensor_hooks
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None: ...
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle: ...
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> HookHandle: ...
     def retain_grad(self) -> None: ...

@@ -67,9 +67,6 @@ class _Queue:
         if entries is self.pending:
             heappush(self.heap, key)
 
-    def pop(self) -> _Pending:
-        return self.pending.pop(heappop(self.heap))
-
 
 def run(
     roots: Iterable[tuple[Tensor, Tensor]],
@@ -95,12 +92,12 @@ def _propagate(
     first: int,
 ) -> list[_Pending]:
     queue = _Queue()
-    send = queue.send
+    send, heap, pending = queue.send, queue.heap, queue.pending
     watcher = mode.watcher
     for root, grad in roots:
         send(root if root._node is None else root._node, root._index, grad)
-    while queue.heap:
-        entry = queue.pop()
+    while heap:
+        entry = pending.pop(heappop(heap))
         node: Node = entry.target
         grads = entry.grads
         if node.sequence < first:
@@ -181,11 +178,9 @@ def _roots(
     name: str, outputs: tuple[Tensor, ...], gradients: Tensor | Sequence[Tensor | None] | None
 ) -> list[tuple[Tensor, Tensor]]:
     """Return each output with the gradient that enters there."""
-    given: Sequence[Tensor | None]
     if gradients is None or isinstance(gradients, Tensor):
-        given = (gradients,) * len(outputs)
-    else:
-        given = tuple(gradients)
+        return [(output, _seed(output, gradients, name)) for output in outputs]
+    given = tuple(gradients)
     if len(given) != len(outputs):
         raise ValueError(f"{name}: got {len(given)} gradients for {len(outputs)} outputs")
     return [(o, _seed(o, g, name)) for o, g in zip(outputs, given, strict=True)]
@@ -209,12 +204,13 @@ def _seed(output: Tensor, gradient: Tensor | None, name: str) -> Tensor:
         raise TypeError(
             f"{name}: the gradient is a {type(gradient).__name__}, expected a tensor or None"
         )
-    if gradient.shape != output.shape:
+    if gradient._array.shape != output._array.shape:
         raise ValueError(
             f"{name}: the gradient has shape {tuple(gradient.shape)}, expected "
             f"{tuple(output.shape)}"
         )
-    return gradient if gradient.dtype == output.dtype else gradient.to(output.dtype)
+    dtype = output._array.dtype
+    return gradient if gradient._array.dtype is dtype else gradient.to(dtype)
 
 
 def _references(grads: dict[int, Tensor]) -> tuple[int, int]:

@@ -7,8 +7,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from gradsmith.autograd import engine
 from gradsmith.hooks import HookHandle
 from gradsmith.tensor import Tensor
+
+
+def backward(
+    input: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of this tensor to ``.grad`` of its leaves (see `autograd.backward`)."""
+    engine.backward(input, gradient, retain_graph, create_graph, inputs)
 
 
 def register_hook(input: Tensor, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:

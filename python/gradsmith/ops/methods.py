@@ -72,7 +72,7 @@ from gradsmith.tensor import Tensor, array_of
 
 # Module: the functions whose first argument is the tensor itself.
 METHODS: tuple[tuple[ModuleType, str], ...] = (
-    (tensor_hooks, "register_hook register_post_accumulate_grad_hook retain_grad detach_"),
+    (tensor_hooks, "backward register_hook register_post_accumulate_grad_hook retain_grad detach_"),
     (
         elementwise,
         "add sub mul div floor_divide remainder fmod pow atan2 maximum minimum eq ne lt le gt ge "
