@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from gradsmith.autograd import no_grad
 from gradsmith.backend import float32
 from gradsmith.ops.creation import zeros
-from gradsmith.ops.elementwise import maximum
 from gradsmith.ops.joining import stack
+from gradsmith.ops.linalg_norm import vector_norm
 from gradsmith.ops.options import check_int, check_number
 from gradsmith.random import Generator
 from gradsmith.tensor import Tensor
@@ -46,19 +46,13 @@ def _limit(name: str, argument: str, value: float) -> float:
 
 def _norm(tensors: list[Tensor], p: float) -> Tensor:
     """Return the p-norm over the elements of all tensors, a scalar."""
-    total: Tensor | None = None
-    for each in tensors:
-        # float32 sums of bfloat16 gradients: their own dtype would lose small terms.
-        magnitude = (each.to(float32) if each.itemsize < 4 else each).abs()
-        if p == math.inf:
-            term = magnitude.max() if magnitude.numel() else magnitude.sum()
-            total = term if total is None else maximum(total, term)
-        else:
-            term = (magnitude * magnitude if p == 2 else magnitude**p).sum()
-            total = term if total is None else total + term
-    if total is None:
+    # float32 sums of bfloat16 gradients: their own dtype would lose small terms.
+    wide = [each.to(float32) if each.itemsize < 4 else each for each in tensors if each.numel()]
+    if not wide:
         return zeros(())
-    return total if p == math.inf else total ** (1.0 / p)
+    norms = [vector_norm(each, p) for each in wide]
+    widest = max(wide, key=Tensor.element_size).dtype
+    return vector_norm(stack([norm.to(widest) for norm in norms]), p)
 
 
 def _scale_down(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
