@@ -214,11 +214,37 @@ def cross_entropy_forward(
     reduction: Any,
     label_smoothing: float,
 ) -> tuple[Any, ...]: ...
+def ctc_loss_backward(
+    log_probs: _Array,
+    targets: _Array,
+    input_lengths: _Array,
+    target_lengths: _Array,
+    blank: int,
+    alpha: _Array,
+    dy: _Array,
+) -> _Array: ...
+def ctc_loss_forward(
+    log_probs: _Array,
+    targets: _Array,
+    input_lengths: _Array,
+    target_lengths: _Array,
+    blank: int,
+) -> tuple[Any, ...]: ...
 def cumprod(x: _Array, dim: int) -> _Array: ...
 def cumsum(x: _Array, dim: int) -> _Array: ...
 def digamma(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
+def distance_backward(
+    x1: _Array,
+    x2: _Array | None,
+    p: float,
+    y: _Array,
+    dy: _Array,
+    needs_dx1: bool,
+    needs_dx2: bool,
+) -> tuple[Any, ...]: ...
+def distance_forward(x1: _Array, x2: _Array | None, p: float) -> _Array: ...
 def div(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
