@@ -15,11 +15,12 @@ import numpy as np
 from gradsmith.autograd import OUTPUT, Node, cast_up, is_grad_enabled, record
 from gradsmith.backend import EXTENSIONS, like
 from gradsmith.ops.elementwise import add, as_floating, div, eq, lt, mul, neg, sub, where
-from gradsmith.ops.elementwise_math import sqrt, square
+from gradsmith.ops.elementwise_math import square
 from gradsmith.ops.elementwise_operands import floating_operands
-from gradsmith.ops.elementwise_round import abs, clamp, clamp_min, sign
+from gradsmith.ops.elementwise_round import abs, clamp, sign
 from gradsmith.ops.gemm import matmul
 from gradsmith.ops.indexing import index_add, index_select
+from gradsmith.ops.joining import cat
 from gradsmith.ops.linalg_norm import norm_slopes, vector_norm
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.reduce import sum, sum_to
@@ -57,8 +58,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     check_number("cosine_similarity", "eps", eps)
     a, b = broadcast_tensors(x1, x2)
-    units = (div(x, clamp(vector_norm(x, 2, dim, keepdim=True), min=eps)) for x in (a, b))
-    return sum(mul(*units), dim)
+    first, second = (clamp(vector_norm(x, 2, dim), min=eps) for x in (a, b))
+    return div(div(sum(mul(a, b), dim), first), second)
 
 
 @names_errors
@@ -137,14 +138,15 @@ def _euclidean_backward(node: Node, dy: Tensor) -> Any:
 
 
 def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
-    """Return the distances by the product of the two: |a - b|^2 = |a|^2 + |b|^2 - 2 a b."""
+    """Return the distances by one product of rows (-2 a, |a|^2, 1) and (b, 1, |b|^2)."""
     a, b = x1.detach(), x2.detach()
-    lengths1 = sum(square(a), -1, keepdim=True)
-    lengths2 = transpose(sum(square(b), -1, keepdim=True), -1, -2)
-    product = matmul(a, transpose(b, -1, -2))
-    squares = add(sub(lengths1, mul(product, 2)), lengths2)
-    distance = sqrt(clamp_min(squares, 0.0))
-    return record(_euclidean_backward, distance._array, (x1, x2), (x1, x2, OUTPUT))
+    lengths1, lengths2 = (sum(square(x), -1, keepdim=True) for x in (a, b))
+    left = cat((mul(a, -2), lengths1, lengths1.new_ones(lengths1.shape)), -1)
+    right = cat((b, lengths2.new_ones(lengths2.shape), lengths2), -1)
+    extension = EXTENSIONS[type(left._array)]
+    squares = extension.gemm(left._array, transpose(right, -1, -2)._array, None, "relu")
+    distance = extension.sqrt(squares, out=squares)
+    return record(_euclidean_backward, distance, (x1, x2), (x1, x2, OUTPUT))
 
 
 _MODES = {
