@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Activation functions of the textbooks, one-hot choices, neurons that compare, similarity."""
+"""Activation functions of the textbooks, one-hot choices, neurons that compare."""
 
 from __future__ import annotations
 
@@ -31,10 +31,6 @@ def one_hot(places: np.ndarray, count: int) -> np.ndarray:
 
 def distances(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return ((x[:, None] - centers[None]) ** 2).sum(-1)
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1))
 
 
 KNOTS = ((-1.0, 0.0, 1.5), (0.5, -1.0, 2.0))
@@ -101,27 +97,6 @@ CASES = [
         tolerance="exact",
         differentiable=False,
     ),
-    Case(
-        "cosine_similarity",
-        F.cosine_similarity,
-        cosine,
-        normal((3, 4), (3, 4)),
-        tolerance="norm",
-    ),
-    Case(
-        "pairwise_distance",
-        lambda a, b: F.pairwise_distance(a, b, 3.0, keepdim=True),
-        lambda a, b: (np.abs(a - b + 1e-6) ** 3).sum(-1, keepdims=True) ** (1 / 3),
-        normal((3, 4), (1, 4)),
-        tolerance="norm",
-    ),
-    Case(
-        "pdist",
-        F.pdist,
-        lambda x: np.sqrt(distances(x, x)[np.triu_indices(4, 1)]),
-        normal((4, 3)),
-        tolerance="norm",
-    ),
 ]
 
 
@@ -186,16 +161,6 @@ def test_kohonen_moves_the_winners_to_the_mean_of_their_inputs() -> None:
     assert F.winner_take_all(gs.tensor([-1.0, 1.0]), weight, "dot").tolist() == [1.0, 0.0, 0.0]
 
 
-def test_similarity_of_zeros_and_of_one_row() -> None:
-    x = gs.zeros(1, 3, requires_grad=True)
-    F.cosine_similarity(x, gs.ones(1, 3)).sum().backward()
-    assert x.grad is not None
-    assert np.isfinite(x.grad.numpy()).all()
-    assert F.cosine_similarity(gs.ones(2, 1, 3), gs.ones(4, 3), -1).shape == (2, 4)
-    assert F.pdist(gs.ones(1, 3)).shape == (0,)
-    assert F.pdist(gs.tensor([[0.0], [3.0]]), float("inf")).tolist() == [3.0]
-
-
 ONES = gs.ones(2, 4)
 
 
@@ -222,10 +187,6 @@ ONES = gs.ones(2, 4)
         (lambda: F.winner_take_all(ONES, gs.ones(3)), ValueError, "winner_take_all: input has"),
         (lambda: F.winner_take_all(ONES, ONES, "cosine"), ValueError, "metric is 'cosine'"),
         (lambda: F.kohonen_step(ONES, ONES, "a"), TypeError, "kohonen_step: lr is a str"),
-        (lambda: F.cosine_similarity(ONES, gs.ones(3)), ValueError, "cosine_similarity: "),
-        (lambda: F.pairwise_distance(ONES, gs.ones(3)), ValueError, "pairwise_distance: "),
-        (lambda: F.pdist(gs.ones(3)), ValueError, "pdist: input has shape"),
-        (lambda: F.pdist(ONES, -1), ValueError, "pdist: p is -1"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

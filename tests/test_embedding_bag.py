@@ -10,10 +10,13 @@ import pytest
 
 import gradsmith as gs
 import gradsmith.nn.functional as F
-from gradsmith import nn
+from gradsmith import _cpu, nn
+from gradsmith.autograd import grad
 from gradsmith.tensor import Tensor
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, NUMPY_DTYPES, Case, CaseTests, backend
 from tests.reference import embedding as reference
+from tests.simulator import assert_same_refusal, needs_simulator
+from tests.tolerance import assert_close
 
 IDS = np.array([3, 1, 1, 2, 6, 2, 4])
 OFFSETS = np.array([0, 3, 3, 5])
@@ -58,6 +61,55 @@ CASES = [
 
 class TestCases(CaseTests):
     pass
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_wide_rows(dtype: str, isa: str) -> None:
+    """Several vectors of columns and a part of one; empty bags at both ends and between."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((30, 149)).astype(NUMPY_DTYPES[dtype])
+    ids, starts = rng.integers(0, 30, 25), np.array([0, 0, 9, 9, 10, 25, 25])
+    bags = np.split(ids, starts[1:-1])
+    for mode in ("sum", "mean"):
+        with backend(isa):
+            y = _cpu.embedding_bags(weight, ids, starts, mode == "mean")
+        expected = reference.embedding_bag(bags, weight.astype(np.float64), mode)
+        assert_close(y, expected, dtype, "reduce", 15)
+
+
+def test_gradients_of_both_orders_by_frequency() -> None:
+    weight = Tensor(np.random.default_rng(0).standard_normal((4, 2)), requires_grad=True)
+    ids = gs.tensor([[1, 1, 3], [0, 1, 2]])
+
+    def call(w: Tensor) -> Tensor:
+        return F.embedding_bag(ids, w.square(), scale_grad_by_freq=True, padding_idx=2)
+
+    dy = gs.ones(2, 2).double()
+    first = grad(call(weight), weight, dy, create_graph=True)[0]
+    shares = np.array([1 / 2, (2 / 3 + 1 / 2) / 3, 0, 1 / 3])[:, None]
+    np.testing.assert_allclose(first.detach().numpy(), 2 * weight.detach().numpy() * shares)
+    second = grad(first, weight, gs.ones(4, 2).double())[0]
+    np.testing.assert_allclose(second.numpy(), 2 * shares.repeat(2, 1))
+
+
+@pytest.mark.parametrize("starts", [[1, 3], [0, 2], [0, 2, 1, 3], [0, 5, 3], [-1, 3]])
+@needs_simulator
+def test_kernels_refuse_starts(starts: list[int]) -> None:
+    def call(m: Any, place: Any) -> tuple[Any, ...]:
+        ids = place(np.array([0, 1, 1]))
+        return (m.embedding_bags(place(np.ones((2, 3))), ids, place(np.array(starts)), True),)
+
+    assert_same_refusal(call)
+
+
+@needs_simulator
+def test_kernels_refuse_ids() -> None:
+    def call(m: Any, place: Any) -> tuple[Any, ...]:
+        ids, starts = place(np.array([0, 2])), place(np.array([0, 2]))
+        return (m.embedding_bags(place(np.ones((2, 3))), ids, starts, False),)
+
+    assert_same_refusal(call)
 
 
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of sequences, segmentations, images and boxes."""
+"""Losses of segmentations, images and boxes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 
 from gradsmith.autograd import grad
-from gradsmith.ops import boxes, loss_ctc, loss_image, loss_region, loss_yolo
+from gradsmith.ops import boxes, loss_image, loss_region, loss_yolo
 from gradsmith.ops.loss import binary_cross_entropy_with_logits
 from gradsmith.ops.loss_class import cross_entropy
-from gradsmith.ops.softmax import log_softmax
 from gradsmith.tensor import Tensor
 from tests.cases import CaseTests
 from tests.loss_cases import composed
 from tests.reference import loss_composed as ref
-from tests.reference.softmax import log_softmax as log_softmax_reference
 
-LABELS, STEPS, LENGTHS = np.array([[1, 1], [2, 1]]), np.array([4, 3]), np.array([2, 1])
 ALPHA = np.array([0.5, 2.0, 1.0])
 ANCHORS = np.array([[0.2, 0.3], [0.6, 0.4]])
 OBJECTS = [
@@ -37,20 +34,6 @@ def _images(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return (rng.standard_normal((2, 2, 3, 4)),)
 
 
-def _frames(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    return (rng.standard_normal((4, 2, 3)),)
-
-
-def _ctc(x: Tensor, reduction: str) -> Tensor:
-    return loss_ctc.ctc_loss(
-        log_softmax(x, 2), Tensor(LABELS).to(x.device), STEPS, LENGTHS, reduction=reduction
-    )
-
-
-def _ctc_reference(x: np.ndarray, reduction: str) -> np.ndarray:
-    return ref.ctc(log_softmax_reference(x, 2), LABELS, STEPS, LENGTHS, reduction=reduction)
-
-
 def _class_focal(x: Tensor, t: Tensor) -> Tensor:
     alpha = Tensor(ALPHA.astype(x.dtype)).to(x.device)
     return loss_region.focal_loss(x, t, alpha, 2.0, "none")
@@ -61,10 +44,6 @@ def _yolo_inputs(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 CASES = [
-    *(
-        composed("ctc", _ctc, _ctc_reference, _frames, reduction=reduction)
-        for reduction in ("none", "mean")
-    ),
     composed(
         "focal",
         loss_region.focal_loss,
@@ -110,47 +89,6 @@ CASES = [
 
 class TestCases(CaseTests):
     pass
-
-
-# ---- CTC -----------------------------------------------------------------------------------------
-
-
-def test_ctc_by_hand() -> None:
-    """Two steps of even chances for the label 1: paths -1, 1-, 11 of four."""
-    log_probs = Tensor(np.log(np.full((2, 1, 2), 0.5)))
-    y = loss_ctc.ctc_loss(log_probs, Tensor([[1]]), [2], [1])
-    assert y.item() == pytest.approx(-math.log(0.75))
-
-
-CTC_X = Tensor(np.log(np.full((4, 2, 3), 1 / 3, np.float32)))
-CTC_BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "steps": ({"input_lengths": [5, 1]}, ValueError, "input_lengths is 5 at position 0"),
-    "lengths": ({"target_lengths": [1, 3]}, ValueError, "target_lengths is 3 at position 1"),
-    "negative": ({"target_lengths": [-1, 1]}, ValueError, "target_lengths is -1 at position 0"),
-    "count": (
-        {"input_lengths": [4]},
-        ValueError,
-        r"input_lengths has shape \(1,\), expected \(2,\)",
-    ),
-    "kind": ({"input_lengths": [4.0, 4.0]}, TypeError, "input_lengths is float32"),
-    "label": ({"targets": Tensor([[1, 3], [1, 1]])}, IndexError, "the label 3, expected 0 to 2"),
-    "labels": ({"targets": Tensor([[1.0]])}, TypeError, "targets is float32"),
-    "packed": ({"targets": Tensor([1, 1, 1])}, ValueError, "has 3 labels, but .* add up to 4"),
-    "batch": ({"targets": Tensor([[1, 1]])}, ValueError, r"targets has shape \(1, 2\)"),
-    "blank": ({"blank": 3}, ValueError, "blank is 3, expected 0 to 2"),
-    "reduction": ({"reduction": "avg"}, ValueError, "reduction is 'avg'"),
-    "flag": ({"zero_infinity": 1}, TypeError, "zero_infinity is a int"),
-    "shape": ({"log_probs": CTC_X[0, 0]}, ValueError, r"log_probs has shape \(3,\)"),
-}
-
-
-@pytest.mark.parametrize("name", CTC_BAD)
-def test_ctc_refusals(name: str) -> None:
-    changed, error, message = CTC_BAD[name]
-    given = {"log_probs": CTC_X, "targets": Tensor([[1, 2], [2, 1]])}
-    given |= {"input_lengths": [4, 4], "target_lengths": [2, 2]}
-    with pytest.raises(error, match=f"ctc_loss: .*{message}"):
-        loss_ctc.ctc_loss(**(given | changed))
 
 
 # ---- regions -------------------------------------------------------------------------------------
@@ -260,11 +198,9 @@ def test_empty_images_and_batches() -> None:
     for shape in ((2, 3, 0, 4), (2, 3, 1, 1)):
         y = loss_image.total_variation_loss(Tensor(np.zeros(shape)), reduction="none")
         assert y.tolist() == [0.0, 0.0]
-    none, no_class = Tensor(np.zeros((0, 3, 2))), Tensor(np.zeros((0, 2), np.int64))
+    none = Tensor(np.zeros((0, 3, 2)))
     for op in (loss_region.dice_loss, loss_region.jaccard_loss, loss_region.focal_loss):
-        assert math.isnan(op(none, no_class).item())
-    log_probs = Tensor(np.zeros((3, 0, 4)))
-    assert loss_ctc.ctc_loss(log_probs, no_class, [], [], reduction="none").shape == (0,)
+        assert math.isnan(op(none, Tensor(np.zeros((0, 2), np.int64))).item())
 
 
 # ---- boxes ---------------------------------------------------------------------------------------

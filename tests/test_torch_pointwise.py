@@ -138,7 +138,9 @@ x.digamma() | x.polygamma(1) | big.mvlgamma(2) | x.i0() | lib.special.i0e(x) | l
 x.sinc() | lib.xlogy(x, u) | lib.special.entr(u) | lib.special.ndtr(x) | lib.special.ndtri(u)
 lib.special.log_ndtr(x * 5) | lib.special.erfcx(x) | x.deg2rad() | x.cov() | x.corrcoef()
 lib.cdist(x, y, 1.0) | lib.cdist(x, x) | lib.cdist(rows, rows[:7] * 2) | x.renorm(2, 0, 0.5)
-lib.dist(x, row, 3) | x.clamp_max(0.0) | x.positive()
+lib.dist(x, row, 3) | x.clamp_max(0.0) | x.positive() | lib.cdist(x, y, 1.5)
+lib.cdist(x.round(), y.round(), float("inf")) | lib.nn.functional.pdist(x.round(), float("inf"))
+lib.nn.functional.pdist(x, 1.0) | lib.nn.functional.pdist(x) | lib.nn.functional.pdist(x, 0.5)
 """
 DIFFERENTIABLE = listed(GRADIENTS)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Table lookup in float32, forward and with the gradient of the table. Ids are Zipf-like, as words
-are, or uniform."""
+are, or uniform; or in bags whose rows are averaged."""
 
 from __future__ import annotations
 
@@ -25,8 +25,47 @@ def _ids(rng: np.random.Generator, kind: str, rows: int, count: int) -> np.ndarr
     return np.minimum(rows ** rng.random(count), rows - 1).astype(np.int64)
 
 
+def _bag_problems(name: str, sizes: str, bags: str, against: list[str]) -> Iterator[Problem]:
+    rows, width = (int(size) for size in sizes.split("x"))
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((rows, width)).astype(np.float32)
+    ids = rng.integers(0, rows, [int(size) for size in bags.split("x")])
+    dy = rng.standard_normal((len(ids), width)).astype(np.float32)
+    gradient = np.zeros((rows, width))
+    np.add.at(gradient, ids, dy[:, None].astype(np.float64) / ids.shape[1])
+    ours: list[Any] = [gs.nn.functional.embedding_bag, gs.from_numpy(ids)]
+    table, leaf, seeds = gs.from_numpy(weight), gs.tensor(weight, requires_grad=True), gs.tensor(dy)
+    forward = Problem(
+        "embedding",
+        f"{name} forward",
+        ours=lambda: ours[0](ours[1], table),
+        check=close_to(weight.astype(np.float64)[ids].mean(1), 1e-5),
+        bytes=4.0 * (ids.size * width + dy.size),
+    )
+    step = Problem(
+        "embedding",
+        f"{name} forward+backward",
+        ours=lambda: _step(*ours, leaf, seeds),
+        check=close_to(gradient, 1e-4),
+        bytes=4.0 * (2 * ids.size * width + 2 * dy.size + weight.size),
+    )
+    if "torch" in against:
+        import torch
+
+        peer, given = torch.nn.functional.embedding_bag, torch.from_numpy(ids)
+        given_table, given_dy = torch.from_numpy(weight), torch.from_numpy(dy)
+        given_leaf = torch.tensor(weight, requires_grad=True)
+        forward.peers["torch"] = {"default": lambda: peer(given, given_table)}
+        step.peers["torch"] = {"default": lambda: _step(peer, given, given_leaf, given_dy)}
+    yield forward
+    yield step
+
+
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("embedding"):
+        if text.endswith(" bags"):
+            yield from _bag_problems(name, *text.split()[:2], against)
+            continue
         sizes, number, kind = text.split()
         rows, width = (int(size) for size in sizes.split("x"))
         count = int(number)

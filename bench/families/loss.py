@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses in float32, forward and with the gradient of the input: cross-entropy of class indices,
-and losses of two arrays of one shape."""
+losses of two arrays of one shape, and connectionist temporal classification of logits."""
 
 from __future__ import annotations
 
@@ -88,8 +88,84 @@ def _pointwise_problem(name: str, op: str, count: int, against: list[str]) -> Pr
     return problem
 
 
+# ---- connectionist temporal classification -------------------------------------------------------
+
+
+def _ways(log_p: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the chances (T, N, places) of all ways to each place."""
+    skips = (places[:, 2:] != 0) & (places[:, 2:] != places[:, :-2])
+    now = np.full(places.shape, -np.inf)
+    now[:, 0] = 0
+    rows = []
+    for emission in np.take_along_axis(log_p, places[None], 2):
+        before, now = now, now.copy()
+        now[:, 1:] = np.logaddexp(now[:, 1:], before[:, :-1])
+        now[:, 2:] = np.logaddexp(now[:, 2:], np.where(skips, before[:, :-2], -np.inf))
+        now += emission
+        rows.append(now)
+    return np.stack(rows)
+
+
+def _ctc_definition(x: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean loss of logits (T, N, C), whose sequences all have full length, and dx."""
+    x = x.astype(np.float64)
+    log_p = x - np.log(np.exp(x).sum(2, keepdims=True))
+    places = np.zeros((len(labels), 2 * labels.shape[1] + 1), np.int64)
+    places[:, 1::2] = labels
+    alpha = _ways(log_p, places)
+    beta = _ways(log_p[::-1], places[:, ::-1])[::-1, :, ::-1]
+    both = alpha + beta - np.take_along_axis(log_p, np.broadcast_to(places, alpha.shape), 2)
+    total = np.logaddexp.reduce(both, 2, keepdims=True)
+    dx = np.exp(log_p)
+    for s in range(places.shape[1]):
+        dx[:, np.arange(len(places)), places[:, s]] -= np.exp(both - total)[:, :, s]
+    return float(-total[0].mean() / labels.shape[1]), dx / labels.size
+
+
+def _ctc(functional: Any, x: Any, *given: Any) -> Any:
+    return functional.ctc_loss(functional.log_softmax(x, -1), *given)
+
+
+def _ctc_step(functional: Any, x: Any, *given: Any) -> Any:
+    x.grad = None
+    _ctc(functional, x, *given).backward()
+    return x.grad
+
+
+def _ctc_problems(name: str, sizes: str, count: int, against: list[str]) -> Iterator[Problem]:
+    steps, batch, classes = (int(size) for size in sizes.split("x"))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((steps, batch, classes)).astype(np.float32)
+    given = [rng.integers(1, classes, (batch, count)), *(np.full(batch, n) for n in (steps, count))]
+    loss, gradient = _ctc_definition(x, given[0])
+    for part, run, expected in (
+        ("forward", _ctc, np.asarray(loss)),
+        ("forward+backward", _ctc_step, gradient),
+    ):
+        leaf = gs.tensor(x, requires_grad=part != "forward")
+        ours = [gs.nn.functional, leaf, *(gs.from_numpy(each) for each in given)]
+        problem = Problem(
+            "loss",
+            f"{name} {part}",
+            ours=lambda r=run, a=ours: r(*a),
+            check=close_to(expected, 1e-3),
+            bytes=8.0 * x.size,
+        )
+        if "torch" in against:
+            import torch
+
+            peer = torch.tensor(x, requires_grad=part != "forward")
+            theirs = [torch.nn.functional, peer, *(torch.from_numpy(each) for each in given)]
+            problem.peers["torch"] = {"default": lambda r=run, a=theirs: r(*a)}
+        yield problem
+
+
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("loss"):
+        if text.startswith("ctc "):
+            _, sizes, count_text = text.split()
+            yield from _ctc_problems(name, sizes, int(count_text), against)
+            continue
         if text.split()[0] in POINTWISE:
             op, count_text = text.split()
             yield _pointwise_problem(name, op, int(count_text), against)

@@ -21,6 +21,22 @@ py::object call_forward(py::handle weight, py::handle ids) {
   return y;
 }
 
+// The sum or the mean of the rows of each bag of ids.
+py::object call_bags(py::handle weight, py::handle ids, py::handle starts, bool is_mean) {
+  const Input table_input = contiguous_input(weight, kOp, "weight");
+  const Input id_input = contiguous_input(ids, kOp, "ids");
+  const Input start_input = contiguous_input(starts, kOp, "starts");
+  EmbeddingParams p = embedding_params(table_input.view, id_input.view);
+  set_bags(&p, start_input.view, is_mean);
+  Shape shape;
+  shape.append(p.bags);
+  shape.append(p.width);
+  py::object y = empty(shape, p.dtype);
+  p.y = view(y, kOp, "out").data;
+  run_released(table().embedding_forward, p, (p.count + p.bags) * p.width);
+  return y;
+}
+
 py::object call_backward(py::handle dy, py::handle ids, std::int64_t rows, std::int64_t padding_idx,
                          bool scale_by_frequency) {
   const Input dy_input = contiguous_input(dy, kOp, "dy");
@@ -47,6 +63,8 @@ void call_renorm(py::handle weight, py::handle ids, double max_norm, double norm
 
 void bind_embedding(py::module_& m) {
   m.def("embedding_forward", &call_forward, py::arg("weight"), py::arg("ids"));
+  m.def("embedding_bags", &call_bags, py::arg("weight"), py::arg("ids"), py::arg("starts"),
+        py::arg("is_mean"));
   m.def("embedding_backward", &call_backward, py::arg("dy"), py::arg("ids"), py::arg("rows"),
         py::arg("padding_idx"), py::arg("scale_by_frequency"));
   m.def("embedding_renorm", &call_renorm, py::arg("weight"), py::arg("ids"), py::arg("max_norm"),

@@ -17,6 +17,7 @@ void bind_softmax(pybind11::module_& m);
 void bind_loss(pybind11::module_& m);
 void bind_rnn(pybind11::module_& m);
 void bind_attention(pybind11::module_& m);
+void bind_distance(pybind11::module_& m);
 void bind_embedding(pybind11::module_& m);
 void bind_indexing(pybind11::module_& m);
 void bind_random(pybind11::module_& m);

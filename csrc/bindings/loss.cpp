@@ -232,6 +232,69 @@ py::object nll_loss_backward(py::handle x, py::handle target, py::handle weight,
   return dx;
 }
 
+// ---- connectionist temporal classification ------------------------------------------------------
+
+struct CtcInputs {
+  static constexpr const char* kOp = "ctc_loss";
+  Input log_probs, targets, input_lengths, target_lengths;
+  CtcProblem problem;
+
+  CtcInputs(py::handle x, py::handle labels, py::handle steps, py::handle lengths,
+            std::int64_t blank)
+      : log_probs(contiguous_input(x, kOp, "log_probs")),
+        targets(contiguous_input(labels, kOp, "targets")),
+        input_lengths(contiguous_input(steps, kOp, "input_lengths")),
+        target_lengths(contiguous_input(lengths, kOp, "target_lengths")),
+        problem(ctc_problem(log_probs.view, targets.view, input_lengths.view, target_lengths.view,
+                            blank)) {}
+
+  std::int64_t work() const {
+    return problem.batch * problem.steps * (problem.classes + 8 * problem.labels);
+  }
+
+  Shape losses_shape() const {
+    Shape shape;
+    shape.append(problem.batch);
+    return shape;
+  }
+
+  Shape alpha_shape() const {
+    Shape shape = losses_shape();
+    shape.append(problem.steps);
+    shape.append(2 * problem.labels + 2);
+    return shape;
+  }
+};
+
+// y and alpha.
+py::tuple ctc_loss_forward(py::handle log_probs, py::handle targets, py::handle input_lengths,
+                           py::handle target_lengths, std::int64_t blank) {
+  const CtcInputs inputs(log_probs, targets, input_lengths, target_lengths, blank);
+  const CtcProblem& problem = inputs.problem;
+  py::object y = empty(inputs.losses_shape(), problem.dtype);
+  py::object alpha = empty(inputs.alpha_shape(), statistics_dtype(problem.dtype));
+  const CtcLossParams p{problem, view(y, CtcInputs::kOp, "out").data,
+                        view(alpha, CtcInputs::kOp, "alpha").data};
+  run_released(table().ctc_loss_forward, p, inputs.work());
+  return py::make_tuple(y, alpha);
+}
+
+py::object ctc_loss_backward(py::handle log_probs, py::handle targets, py::handle input_lengths,
+                             py::handle target_lengths, std::int64_t blank, py::handle alpha,
+                             py::handle dy) {
+  constexpr const char* kOp = CtcInputs::kOp;
+  const CtcInputs inputs(log_probs, targets, input_lengths, target_lengths, blank);
+  const CtcProblem& problem = inputs.problem;
+  const Input rows =
+      saved_input(alpha, kOp, "alpha", inputs.alpha_shape(), statistics_dtype(problem.dtype));
+  const Input gradient = gradient_input(dy, kOp, inputs.losses_shape(), problem.dtype);
+  py::object dlog_probs = empty(inputs.log_probs.view.shape, problem.dtype);
+  const CtcLossBackwardParams p{problem, rows.view.data, gradient.view.data,
+                                view(dlog_probs, kOp, "out").data};
+  run_released(table().ctc_loss_backward, p, inputs.work());
+  return dlog_probs;
+}
+
 }  // namespace
 
 void bind_loss(py::module_& m) {
@@ -251,6 +314,11 @@ void bind_loss(py::module_& m) {
         py::arg("ignore_index"), py::arg("reduction"));
   m.def("nll_loss_backward", &nll_loss_backward, py::arg("x"), py::arg("target"), py::arg("weight"),
         py::arg("ignore_index"), py::arg("reduction"), py::arg("total_weight"), py::arg("dy"));
+  m.def("ctc_loss_forward", &ctc_loss_forward, py::arg("log_probs"), py::arg("targets"),
+        py::arg("input_lengths"), py::arg("target_lengths"), py::arg("blank"));
+  m.def("ctc_loss_backward", &ctc_loss_backward, py::arg("log_probs"), py::arg("targets"),
+        py::arg("input_lengths"), py::arg("target_lengths"), py::arg("blank"), py::arg("alpha"),
+        py::arg("dy"));
 }
 
 }  // namespace gradsmith::bindings

@@ -71,6 +71,7 @@ void bind_module(py::module_& m) {
   bind_loss(m);
   bind_rnn(m);
   bind_attention(m);
+  bind_distance(m);
   bind_embedding(m);
   bind_indexing(m);
   bind_random(m);

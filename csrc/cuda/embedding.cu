@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table lookup as rows by index (indexed_rows.cu), its gradient as the sum of rows by index, and
-// the renormalisation of the rows that ids name, each once however often they name it.
+// Table lookup as rows by index (indexed_rows.cu), sums over bags of ids, the gradient as the sum
+// of rows by index, and the renormalisation of the rows that ids name, each once however often they
+// name it.
 #include "core/dispatch.h"
 #include "cuda/grid_size.h"
 #include "cuda/indexed_rows.h"
+#include "cuda/raised_flag.h"
 #include "ops/embedding.h"
 #include "ops/op_table.h"
 
@@ -76,7 +78,54 @@ __global__ __launch_bounds__(kThreads) void renorm_rows(EmbeddingRenormParams p,
   }
 }
 
-void embedding_forward(const EmbeddingParams& p) { get_rows(row_index(p, p.weight, p.y)); }
+// Adds up the rows of bags, a thread per column of a bag; wrong ids and starts raise the flag.
+template <class T>
+__global__ __launch_bounds__(kThreads) void add_bags(EmbeddingParams p, std::uint32_t* refused) {
+  using S = compute_t<T>;
+  const Global<const std::int64_t> ids = global<const std::int64_t>(p.ids);
+  const Global<const std::int64_t> starts = global<const std::int64_t>(p.starts);
+  for (std::int64_t i = grid_thread(); i < p.bags * p.width; i += grid_threads()) {
+    const std::int64_t bag = i / p.width, column = i % p.width;
+    const std::int64_t first = starts[bag], last = starts[bag + 1];
+    const bool is_whole = (bag > 0 || first == 0) && (bag < p.bags - 1 || last == p.count);
+    if (!is_whole || first < 0 || first > last || last > p.count) {
+      raise(refused);
+      continue;
+    }
+    S sum = 0;
+    for (std::int64_t n = first; n < last; ++n) {
+      const std::int64_t id = ids[n];
+      if (id < 0 || id >= p.rows) {
+        raise(refused);
+      } else {
+        sum += static_cast<S>(T(global<const T>(p.weight)[id * p.width + column]));
+      }
+    }
+    const S divisor = p.is_mean && last > first ? static_cast<S>(last - first) : S(1);
+    global<T>(p.y)[i] = static_cast<T>(sum / divisor);
+  }
+}
+
+void embedding_bags(const EmbeddingParams& p) {
+  if (p.bags * p.width == 0) return;
+  RaisedFlag refused;
+  visit_floating(p.dtype, [&](auto t) {
+    launch<add_bags<decltype(t)>>({strided_grid(p.bags * p.width, kThreads), kThreads}, p,
+                                  refused.word());
+  });
+  if (GS_LIKELY(!refused.is_raised())) return;
+  const auto ids = on_host<std::int64_t>(p.ids, p.count);
+  const auto starts = on_host<std::int64_t>(p.starts, p.bags + 1);
+  EmbeddingParams host = p;
+  host.starts = starts.data();
+  check_index_range("embedding", ids.data(), p.count, p.rows);
+  check_bags(host);
+}
+
+void embedding_forward(const EmbeddingParams& p) {
+  if (p.starts != nullptr) return embedding_bags(p);
+  get_rows(row_index(p, p.weight, p.y));
+}
 
 Support can_sort(const EmbeddingBackwardParams& p) {
   GS_NEEDS(p.count <= kMostSorted);

@@ -17,6 +17,8 @@ void fill_loss(OpTable& table) {
       {"sm80:online", Isa::sm80, nullptr, cross_entropy_backward});
   table.nll_loss_forward.push_front({"sm80:gather", Isa::sm80, nullptr, nll_loss_forward});
   table.nll_loss_backward.push_front({"sm80:scatter", Isa::sm80, nullptr, nll_loss_backward});
+  table.ctc_loss_forward.push_front({"sm80:sequences", Isa::sm80, nullptr, ctc_loss_forward});
+  table.ctc_loss_backward.push_front({"sm80:sequences", Isa::sm80, nullptr, ctc_loss_backward});
 }
 
 }  // namespace gradsmith::cuda

@@ -14,6 +14,8 @@ void cross_entropy_forward(const ClassLossParams& p);
 void cross_entropy_backward(const ClassLossBackwardParams& p);
 void nll_loss_forward(const ClassLossParams& p);
 void nll_loss_backward(const ClassLossBackwardParams& p);
+void ctc_loss_forward(const CtcLossParams& p);
+void ctc_loss_backward(const CtcLossBackwardParams& p);
 
 constexpr int kSumThreads = 256;
 

@@ -7,6 +7,7 @@ namespace gradsmith {
 namespace {
 
 constexpr const char* kOp = "embedding";
+constexpr const char* kBags = "embedding_bag";
 
 void check_ids(const Array& ids) {
   GS_CHECK_TYPE(ids.dtype == DType::int64, kOp, ": ids are ", name_of(ids.dtype),
@@ -33,10 +34,32 @@ EmbeddingParams embedding_params(const Array& weight, const Array& ids) {
   check_weight(weight);
   const std::int64_t count = checked_count(ids.shape);
   checked_multiply(checked_multiply(count, weight.size(1)), size_of(weight.dtype));
-  return {weight.dtype,   ids.as<const std::int64_t>(),
-          count,          weight.size(0),
-          weight.size(1), weight.data,
-          nullptr};
+  return {weight.dtype,
+          ids.as<const std::int64_t>(),
+          count,
+          weight.size(0),
+          weight.size(1),
+          weight.data,
+          nullptr,
+          nullptr,
+          0,
+          false};
+}
+
+void set_bags(EmbeddingParams* params, const Array& starts, bool is_mean) {
+  GS_CHECK_TYPE(starts.dtype == DType::int64, kBags, ": starts are ", name_of(starts.dtype),
+                ", expected int64");
+  GS_CHECK(starts.ndim() == 1 && starts.size(0) > 0, kBags, ": starts have shape ",
+           to_string(starts.shape), ", expected (bags + 1,)");
+  params->starts = starts.as<const std::int64_t>();
+  params->bags = starts.size(0) - 1;
+  params->is_mean = is_mean;
+}
+
+void check_bags(const EmbeddingParams& p) {
+  bool is_fine = p.starts[0] == 0 && p.starts[p.bags] == p.count;
+  for (std::int64_t b = 0; b < p.bags; ++b) is_fine = is_fine && p.starts[b] <= p.starts[b + 1];
+  GS_CHECK(is_fine, kBags, ": starts do not rise from 0 to ", p.count, ", the number of ids");
 }
 
 EmbeddingBackwardParams embedding_backward_params(const Array& dy, const Array& ids,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table lookup: y[n, :] = weight[ids[n], :], its gradient, and the renormalisation of rows.
+// Table lookup: y[n, :] = weight[ids[n], :], or sums of that over bags of ids, its gradient, and
+// the renormalisation of rows.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,12 @@ struct EmbeddingParams {
   const std::int64_t* ids;  // (count), each in [0, rows)
   std::int64_t count, rows, width;
   const void* weight;  // (rows, width)
-  void* y;             // (count, width)
+  void* y;             // (count, width), or (bags, width)
+  // Of bags: y[b, :] = the sum or the mean of the rows of ids[starts[b]] to ids[starts[b + 1] - 1],
+  // 0 of none.
+  const std::int64_t* starts;  // (bags + 1), rising from 0 to count; null: each id for itself
+  std::int64_t bags;
+  bool is_mean;
 };
 
 // dweight[r, :] = the sum of dy[n, :] over ids[n] == r in the order of n, divided by how often r
@@ -42,11 +48,15 @@ struct EmbeddingRenormParams {
 
 // The contracts fill all of the params but the output.
 EmbeddingParams embedding_params(const Array& weight, const Array& ids);
+void set_bags(EmbeddingParams* params, const Array& starts, bool is_mean);
 EmbeddingBackwardParams embedding_backward_params(const Array& dy, const Array& ids,
                                                   std::int64_t rows, std::int64_t padding_idx,
                                                   bool scale_by_frequency);
 EmbeddingRenormParams embedding_renorm_params(const Array& weight, const Array& ids,
                                               double max_norm, double norm_type);
+
+// Refuses starts that do not rise from 0 to the number of ids. Kernels call it before they write.
+void check_bags(const EmbeddingParams& params);
 
 std::string problem(const EmbeddingParams& params);
 std::string problem(const EmbeddingBackwardParams& params);

@@ -59,6 +59,26 @@ void check_targets(const char* op, const Params& p) {
   }
 }
 
+constexpr const char* kCtc = "ctc_loss";
+
+void check_of_batch(const char* argument, const Array& x, std::int64_t batch, int ndim) {
+  GS_CHECK_TYPE(x.dtype == DType::int64, kCtc, ": ", argument, " is ", name_of(x.dtype),
+                ", expected int64");
+  GS_CHECK(x.ndim() == ndim && x.size(0) == batch, kCtc, ": ", argument, " has shape ",
+           to_string(x.shape), ", expected ", ndim, " dimensions, the first of size ", batch);
+}
+
+void check_length(const char* argument, std::int64_t length, std::int64_t n, std::int64_t most) {
+  GS_CHECK(length >= 0 && length <= most, kCtc, ": ", argument, " is ", length, " at position ", n,
+           ", expected 0 to ", most);
+}
+
+std::string ctc_text(const CtcProblem& p) {
+  return std::string(name_of(p.dtype)) + " " + std::to_string(p.steps) + "x" +
+         std::to_string(p.batch) + "x" + std::to_string(p.classes) + " labels" +
+         std::to_string(p.labels);
+}
+
 }  // namespace
 
 Reduction reduction_from(const char* op, const std::string& name) {
@@ -127,6 +147,44 @@ void check_class_targets(const char* op, const ClassLossBackwardParams& params) 
   check_targets(op, params);
 }
 
+CtcProblem ctc_problem(const Array& log_probs, const Array& targets, const Array& input_lengths,
+                       const Array& target_lengths, std::int64_t blank) {
+  GS_CHECK_TYPE(is_floating(log_probs.dtype), kCtc, ": log_probs is ", name_of(log_probs.dtype),
+                ", expected a floating dtype");
+  GS_CHECK(log_probs.ndim() == 3, kCtc, ": log_probs has shape ", to_string(log_probs.shape),
+           ", expected (T, N, C)");
+  const std::int64_t batch = log_probs.size(1), classes = log_probs.size(2);
+  check_of_batch("targets", targets, batch, 2);
+  check_of_batch("input_lengths", input_lengths, batch, 1);
+  check_of_batch("target_lengths", target_lengths, batch, 1);
+  GS_CHECK(blank >= 0 && blank < classes, kCtc, ": blank is ", blank, ", expected 0 to ",
+           classes - 1);
+  const std::int64_t places = checked_multiply(2, targets.size(1) + 1);
+  checked_multiply(checked_multiply(checked_multiply(batch, log_probs.size(0)), places), 8);
+  return {log_probs.dtype,
+          log_probs.size(0),
+          batch,
+          classes,
+          targets.size(1),
+          blank,
+          log_probs.data,
+          targets.as<const std::int64_t>(),
+          input_lengths.as<const std::int64_t>(),
+          target_lengths.as<const std::int64_t>()};
+}
+
+void check_ctc_targets(const CtcProblem& p) {
+  for (std::int64_t n = 0; n < p.batch; ++n) {
+    check_length("input_lengths", p.input_lengths[n], n, p.steps);
+    check_length("target_lengths", p.target_lengths[n], n, p.labels);
+    for (std::int64_t k = 0; k < p.target_lengths[n]; ++k) {
+      const std::int64_t label = p.targets[n * p.labels + k];
+      GS_CHECK_INDEX(label >= 0 && label < p.classes, kCtc, ": targets hold the label ", label,
+                     ", expected 0 to ", p.classes - 1);
+    }
+  }
+}
+
 // NaN passes: it says that training went wrong, and the loss shows it.
 void check_probabilities(const PointwiseLossParams& p) {
   visit_floating(p.dtype, [&](auto t) {
@@ -148,5 +206,9 @@ std::string problem(const PointwiseLossBackwardParams& p) { return pointwise_pro
 std::string problem(const ClassLossParams& p) { return class_problem(p); }
 
 std::string problem(const ClassLossBackwardParams& p) { return class_problem(p); }
+
+std::string problem(const CtcLossParams& p) { return ctc_text(p); }
+
+std::string problem(const CtcLossBackwardParams& p) { return ctc_text(p); }
 
 }  // namespace gradsmith

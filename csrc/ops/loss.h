@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Losses: elementwise ones of an input and a target of its shape, and classification losses of
-// class indices. The reduction is part of the kernel, so that a loss is one pass over its input.
+// class indices, whose reduction is part of the kernel, so that a loss is one pass over its input;
+// and connectionist temporal classification, a loss per sequence.
 #pragma once
 
 #include <cstdint>
@@ -84,6 +85,35 @@ struct ClassLossBackwardParams {
   void* dx;
 };
 
+// Minus the log-probability of a sequence of labels over all its alignments with the steps. Between
+// and around the labels are places for blanks: label k comes after blank k. A way stays at a place,
+// or goes on to the next one, or from a label to another one past the blank between them.
+struct CtcProblem {
+  DType dtype;                                 // of log_probs and y
+  std::int64_t steps, batch, classes, labels;  // labels: room for the longest sequence
+  std::int64_t blank;                          // the class that says nothing
+  const void* log_probs;                       // (steps, batch, classes)
+  const std::int64_t* targets;                 // (batch, labels), each in [0, classes)
+  const std::int64_t* input_lengths;           // (batch), each in [0, steps]
+  const std::int64_t* target_lengths;          // (batch), each in [0, labels]
+};
+
+// A row of alpha has the logarithms of the chances of all ways to each place in a step, less a
+// number of its own that keeps the largest near 0: one that nothing reaches, the labels, the
+// blanks. Rows and places that a sequence has not are not written.
+struct CtcLossParams : CtcProblem {
+  void* y;      // (batch)
+  void* alpha;  // (batch, steps, 2 labels + 2) of the statistics dtype
+};
+
+// dlog_probs = dy (exp(log_probs) - the chance that the class is said in the step, given the
+// labels); 0 beyond a sequence's steps. The first term is 0 behind log_softmax; PyTorch has it.
+struct CtcLossBackwardParams : CtcProblem {
+  const void* alpha;
+  const void* dy;  // (batch)
+  void* dlog_probs;
+};
+
 Reduction reduction_from(const char* op, const std::string& name);
 PointwiseLoss pointwise_loss_from(const std::string& op, double option);
 
@@ -93,6 +123,12 @@ PointwiseLossParams pointwise_loss_params(const char* op, const Array& x, const 
 ClassLossParams class_loss_params(const char* op, const Array& x, const Array& target,
                                   Reduction reduction, std::int64_t ignore_index,
                                   double label_smoothing);
+
+CtcProblem ctc_problem(const Array& log_probs, const Array& targets, const Array& input_lengths,
+                       const Array& target_lengths, std::int64_t blank);
+
+// Refuses lengths and labels out of range. Kernels call it before they write.
+void check_ctc_targets(const CtcProblem& problem);
 
 // Refuses a target that is neither a class nor ignore_index. Kernels call it before they write.
 void check_class_targets(const char* op, const ClassLossParams& params);
@@ -105,5 +141,7 @@ std::string problem(const PointwiseLossParams& params);
 std::string problem(const PointwiseLossBackwardParams& params);
 std::string problem(const ClassLossParams& params);
 std::string problem(const ClassLossBackwardParams& params);
+std::string problem(const CtcLossParams& params);
+std::string problem(const CtcLossBackwardParams& params);
 
 }  // namespace gradsmith

@@ -129,26 +129,6 @@ def rbf_distance(d: Array, t: Ids, offset: float = 0.1, reduction: str = "mean")
     return _reduce(d[np.arange(len(d)), t] + competing, reduction)
 
 
-def ctc(
-    log_probs: Array,
-    labels: Ids,
-    steps: Ids,
-    lengths: Ids,
-    blank: int = 0,
-    reduction: str = "mean",
-) -> Array:
-    """The definition: the sum over all paths that spell the labels (T, N, C; tiny ones only)."""
-    losses = np.zeros(len(labels))
-    for n, (length, time) in enumerate(zip(lengths, steps, strict=True)):
-        wanted, total = list(labels[n, :length]), 0.0
-        for path in itertools.product(range(log_probs.shape[2]), repeat=int(time)):
-            spelled = [label for label, _ in itertools.groupby(path) if label != blank]
-            if spelled == wanted:
-                total += math.exp(sum(log_probs[t, n, c] for t, c in enumerate(path)))
-        losses[n] = -math.log(total) if total else math.inf
-    return _reduce(losses / np.maximum(lengths, 1) if reduction == "mean" else losses, reduction)
-
-
 def binary_focal(
     x: Array, t: Array, alpha: float = 0.5, gamma: float = 2.0, reduction: str = "mean"
 ) -> Array:

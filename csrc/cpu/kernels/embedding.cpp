@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table lookup. Forward copies rows. Backward writes the whole dense gradient once, row after row:
-// a row that no id names is stored as zeros past the cache, a named one is the sum of its dy in the
-// order of the ids. Lists of the places of each row (a head per row, a link per place) replace a
-// sort. Threads take columns, not rows: words are spread so unevenly over a vocabulary that rows
-// could not be divided fairly, and each row still adds up in one thread.
+// Table lookup. Forward copies rows, or adds up those of a bag in registers. Backward writes the
+// whole dense gradient once, row after row: a row that no id names is stored as zeros past the
+// cache, a named one is the sum of its dy in the order of the ids. Lists of the places of each row
+// (a head per row, a link per place) replace a sort. Threads take columns, not rows: words are
+// spread so unevenly over a vocabulary that rows could not be divided fairly, and each row still
+// adds up in one thread.
 #include "ops/embedding.h"
 
 #include "core/allocator.h"
@@ -25,8 +26,47 @@ GS_INLINE void prefetch_row(const char* row, std::int64_t bytes) {
   for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
 }
 
+// Vectors of columns of a bag, from `column` on.
+template <class T, int kVectors, class Lanes>
+GS_INLINE void add_bag(const EmbeddingParams& p, std::int64_t bag, std::int64_t column,
+                       compute_t<T> scale, Lanes lanes) {
+  using C = compute_t<T>;
+  using V = Vec<C>;
+  const T* weight = static_cast<const T*>(p.weight) + column;
+  V sum[kVectors];
+  for (int i = 0; i < kVectors; ++i) sum[i] = V(C(0));
+  for (std::int64_t n = p.starts[bag]; n < p.starts[bag + 1]; ++n) {
+    const T* row = weight + p.ids[n] * p.width;
+    for (int i = 0; i < kVectors; ++i) sum[i] = sum[i] + load<V>(row + i * V::kWidth, lanes);
+  }
+  T* y = static_cast<T*>(p.y) + bag * p.width + column;
+  for (int i = 0; i < kVectors; ++i) store(sum[i] * V(scale), y + i * V::kWidth, lanes);
+}
+
+template <class T>
+void add_bags(const EmbeddingParams& p) {
+  using C = compute_t<T>;
+  constexpr std::int64_t kWidth = Vec<C>::kWidth, kWide = 4 * kWidth;
+  const std::int64_t cost = (p.count / (p.bags + 1) + 1) * p.width;
+  parallel_for(p.bags, kGrain / (cost + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t bag = begin; bag < end; ++bag) {
+      const std::int64_t size = p.starts[bag + 1] - p.starts[bag];
+      const C scale = p.is_mean && size > 0 ? C(1) / static_cast<C>(size) : C(1);
+      std::int64_t i = 0;
+      for (; i + kWide <= p.width; i += kWide) add_bag<T, 4>(p, bag, i, scale, AllLanes{});
+      for_each_vector<Vec<C>>(i, p.width, [&](std::int64_t at, auto lanes) {
+        add_bag<T, 1>(p, bag, at, scale, lanes);
+      });
+    }
+  });
+}
+
 void embedding_forward(const EmbeddingParams& p) {
   check_indices("embedding", p.ids, p.count, p.rows);
+  if (p.starts != nullptr) {
+    check_bags(p);
+    return visit_floating(p.dtype, [&](auto value) { add_bags<decltype(value)>(p); });
+  }
   const std::int64_t row_bytes = p.width * size_of(p.dtype);
   if (row_bytes == 0) return;
   const char* weight = static_cast<const char*>(p.weight);
@@ -133,14 +173,14 @@ void embedding_backward(const EmbeddingBackwardParams& p) {
   visit_floating(p.dtype, [&](auto value) { write_gradient<decltype(value)>(p); });
 }
 
-constexpr const char* kCopy = GS_NAME("row_copy");
+constexpr const char* kRows = GS_NAME("rows");
 constexpr const char* kLists = GS_NAME("row_lists");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
 
 void fill_embedding(OpTable& table) {
-  table.embedding_forward.push_front({kCopy, kIsa, nullptr, embedding_forward});
+  table.embedding_forward.push_front({kRows, kIsa, nullptr, embedding_forward});
   table.embedding_backward.push_front({kLists, kIsa, nullptr, embedding_backward});
 }
 

@@ -66,10 +66,35 @@ double norm_of_order(double order, const T* row, std::int64_t n, std::int64_t st
   return order == 2 ? std::sqrt(total) : std::pow(total, 1 / order);
 }
 
+template <class T>
+void add_bags(const EmbeddingParams& p) {
+  const T* weight = static_cast<const T*>(p.weight);
+  const std::int64_t cost = (p.count / (p.bags + 1) + 1) * p.width;
+  parallel_for(p.bags, kGrain / (cost + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
+    const Workspace workspace(static_cast<std::size_t>(p.width) * sizeof(double));
+    double* sum = workspace.as<double>();
+    for (std::int64_t bag = begin; bag < end; ++bag) {
+      const std::int64_t first = p.starts[bag], last = p.starts[bag + 1];
+      std::fill_n(sum, p.width, 0.0);
+      for (std::int64_t n = first; n < last; ++n) {
+        const T* row = weight + p.ids[n] * p.width;
+        for (std::int64_t i = 0; i < p.width; ++i) sum[i] += static_cast<double>(row[i]);
+      }
+      const double divisor = p.is_mean && last > first ? static_cast<double>(last - first) : 1.0;
+      T* y = static_cast<T*>(p.y) + bag * p.width;
+      for (std::int64_t i = 0; i < p.width; ++i) y[i] = static_cast<T>(sum[i] / divisor);
+    }
+  });
+}
+
 }  // namespace
 
 void embedding_forward(const EmbeddingParams& p) {
   check_index_range("embedding", p.ids, p.count, p.rows);
+  if (p.starts != nullptr) {
+    check_bags(p);
+    return visit_floating(p.dtype, [&](auto value) { add_bags<decltype(value)>(p); });
+  }
   const std::size_t row_bytes = static_cast<std::size_t>(p.width * size_of(p.dtype));
   if (row_bytes == 0) return;
   const char* weight = static_cast<const char*>(p.weight);

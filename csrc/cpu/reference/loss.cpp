@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "core/allocator.h"
@@ -165,10 +166,10 @@ void nll_loss_backward(const ClassLossBackwardParams& p) {
     using T = decltype(value);
     using S = compute_t<T>;
     T* dx = static_cast<T*>(p.dx);
+    parallel_for(p.outer * p.classes * p.inner, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      std::memset(dx + begin, 0, static_cast<std::size_t>(end - begin) * sizeof(T));
+    });
     for_position_blocks(p, [&](std::int64_t position, std::int64_t offset, std::int64_t lanes) {
-      for (std::int64_t c = 0; c < p.classes; ++c) {
-        std::fill_n(dx + offset + c * p.inner, lanes, static_cast<T>(0.0f));
-      }
       for (std::int64_t l = 0; l < lanes; ++l) {
         const double weight = position_weight<S>(p, position + l);
         if (weight == 0) continue;

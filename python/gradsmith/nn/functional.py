@@ -28,6 +28,9 @@ from gradsmith.ops.conv_local import table_conv2d as table_conv2d
 from gradsmith.ops.conv_local import tiled_conv2d as tiled_conv2d
 from gradsmith.ops.conv_separable import binomial_blur2d as binomial_blur2d
 from gradsmith.ops.conv_separable import separable_kernel_conv2d as separable_kernel_conv2d
+from gradsmith.ops.distance import cosine_similarity as cosine_similarity
+from gradsmith.ops.distance import pairwise_distance as pairwise_distance
+from gradsmith.ops.distance import pdist as pdist
 from gradsmith.ops.elementwise_activation import celu as celu
 from gradsmith.ops.elementwise_activation import elu as elu
 from gradsmith.ops.elementwise_activation import gelu as gelu
@@ -179,9 +182,6 @@ from gradsmith.ops.shape_shuffle import depth_to_space as depth_to_space
 from gradsmith.ops.shape_shuffle import pixel_shuffle as pixel_shuffle
 from gradsmith.ops.shape_shuffle import pixel_unshuffle as pixel_unshuffle
 from gradsmith.ops.shape_shuffle import space_to_depth as space_to_depth
-from gradsmith.ops.similarity import cosine_similarity as cosine_similarity
-from gradsmith.ops.similarity import pairwise_distance as pairwise_distance
-from gradsmith.ops.similarity import pdist as pdist
 from gradsmith.ops.softmax import log_softmax as log_softmax
 from gradsmith.ops.softmax import softmax as softmax
 from gradsmith.ops.softmax import softmin as softmin

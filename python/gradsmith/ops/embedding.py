@@ -16,10 +16,12 @@ from gradsmith.tensor import Tensor, array_of, wrap
 
 def _embedding_backward(node: Node, dy: Tensor) -> Any:
     ids, rows, padding_idx, by_frequency = node.saved
-    return (_gradient(dy, ids, rows, padding_idx, by_frequency),)
+    return (embedding_gradient(dy, ids, rows, padding_idx, by_frequency),)
 
 
-def _gradient(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, by_frequency: bool) -> Tensor:
+def embedding_gradient(
+    dy: Tensor, ids: Tensor, rows: int, padding_idx: int, by_frequency: bool
+) -> Tensor:
     """Return dweight of shape (rows, width): per row the sum of dy over the places of its id."""
     kernel = EXTENSIONS[type(dy._array)].embedding_backward
     array = kernel(dy._array, ids._array, rows, padding_idx, by_frequency)
@@ -55,6 +57,21 @@ def _lookup(ids: Tensor, weight: Tensor, padding_idx: int, by_frequency: bool) -
     return record(_embedding_backward, array, (weight,), saved)
 
 
+def check_dense(op: str, sparse: bool) -> None:
+    """Check that no sparse gradient is asked for (ValueError)."""
+    if sparse:
+        raise ValueError(f"{op}: sparse gradients are not supported (expected sparse=False)")
+
+
+def scale_down(ids: Tensor, weight: Tensor, max_norm: float | None, norm_type: float) -> None:
+    """Scale the rows that ids name down to a norm of at most ``max_norm``, in place."""
+    if max_norm is None:
+        return
+    extension = EXTENSIONS[type(weight._array)]
+    extension.embedding_renorm(weight._array, ids._array, float(max_norm), float(norm_type))
+    weight._bump()
+
+
 @names_errors
 def embedding(
     input: Tensor,
@@ -86,8 +103,7 @@ def embedding(
     """
     table = array_of("embedding", weight, "weight")
     ids = index_tensor("embedding", input, "input")
-    if sparse:
-        raise ValueError("embedding: sparse gradients are not supported (expected sparse=False)")
+    check_dense("embedding", sparse)
     if table.ndim != 2:
         raise ValueError(f"embedding: weight has shape {table.shape}, expected (V, E)")
     rows = table.shape[0]
@@ -99,11 +115,7 @@ def embedding(
                 f"embedding: padding_idx is {padding_idx}, expected {-rows} to {rows - 1}"
             )
         padding = padding_idx % rows
-    if max_norm is not None:
-        EXTENSIONS[type(table)].embedding_renorm(
-            table, ids._array, float(max_norm), float(norm_type)
-        )
-        weight._bump()
+    scale_down(ids, weight, max_norm, norm_type)
     return _lookup(
         ids, weight, padding, check_flag("embedding", "scale_grad_by_freq", scale_grad_by_freq)
     )

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsmith.backend import FLOATING, Array, like, on_host
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, like, on_host
 from gradsmith.ops.elementwise import mul, where
-from gradsmith.ops.embedding import embedding
+from gradsmith.ops.embedding import check_dense, embedding, embedding_gradient, scale_down
 from gradsmith.ops.indexing import index_add, index_select, index_tensor, zeros
 from gradsmith.ops.options import check_flag, check_int, names_errors
 from gradsmith.ops.reduce import max as maximum_along
@@ -21,11 +22,17 @@ _NAME = "embedding_bag"
 
 
 class _Bags(NamedTuple):
-    """Which places of the flat input are looked up, and the bag of each, in rising order."""
+    """Which places of the flat input are looked up (None: all), and where each bag starts there."""
 
-    places: Array
-    numbers: Array
-    sizes: Array
+    places: Array | None
+    starts: Array  # (bags + 1)
+
+    def sizes(self) -> Array:
+        return np.diff(self.starts)
+
+    def numbers(self) -> Array:
+        """Return the bag of each place."""
+        return np.repeat(np.arange(len(self.starts) - 1), self.sizes())
 
 
 def _bag_starts(offsets: Tensor, count: int, include_last_offset: bool) -> Array:
@@ -45,39 +52,58 @@ def _bag_starts(offsets: Tensor, count: int, include_last_offset: bool) -> Array
 
 
 def _bags(
-    ids: Array, offsets: Tensor | None, include_last_offset: bool, padding_idx: int | None
+    ids: Tensor, offsets: Tensor | None, include_last_offset: bool, padding_idx: int | None
 ) -> _Bags:
     """Return the bags of the input, places with the padding id left out."""
-    if ids.ndim == 2:
+    shape = ids._array.shape
+    if len(shape) == 2:
         if offsets is not None:
             raise ValueError(f"{_NAME}: offsets is given, expected None with input (bags, size)")
-        bags = ids.shape[0]
-        numbers = np.repeat(np.arange(bags), ids.shape[1])
-    elif ids.ndim == 1:
+        starts = np.arange(shape[0] + 1) * shape[1]
+    elif len(shape) == 1:
         if offsets is None:
             raise ValueError(f"{_NAME}: offsets is None, expected the start of each bag")
-        starts = _bag_starts(offsets, ids.size, include_last_offset)
-        bags = len(starts)
-        numbers = np.repeat(np.arange(bags), np.diff(np.append(starts, ids.size)))
+        starts = np.append(_bag_starts(offsets, shape[0], include_last_offset), shape[0])
     else:
-        raise ValueError(f"{_NAME}: input has shape {ids.shape}, expected 1 or 2 dimensions")
-    places = np.arange(ids.size)
-    if padding_idx is not None:
-        places = np.flatnonzero(ids.reshape(-1) != padding_idx)
-        numbers = numbers[places]
-    return _Bags(places, numbers, np.bincount(numbers, minlength=bags))
+        raise ValueError(f"{_NAME}: input has shape {shape}, expected 1 or 2 dimensions")
+    if padding_idx is None:
+        return _Bags(None, starts)
+    counts = on_host(ids._array).reshape(-1) != padding_idx
+    return _Bags(np.flatnonzero(counts), np.append(0, np.cumsum(counts))[starts])
 
 
-def _largest(rows: Tensor, sizes: Array) -> Tensor:
+def _largest(rows: Tensor, bags: _Bags) -> Tensor:
     """Return the maxima over the bags, which follow each other in the rows; 0 for an empty one."""
-    longest = int(sizes.max(initial=0))
-    order = np.arange(longest)
-    places = np.minimum((np.cumsum(sizes) - sizes)[:, None] + order, max(len(rows) - 1, 0))
+    sizes = bags.sizes()
+    order = np.arange(int(sizes.max(initial=0)))
+    places = np.minimum(bags.starts[:-1, None] + order, max(len(rows) - 1, 0))
     valid = wrap(like((order < sizes[:, None])[..., None], rows._array))
     chosen = index_select(rows, 0, wrap(like(places.reshape(-1), rows._array)))
     by_bag = reshape(chosen, (*places.shape, rows.shape[1]))
     largest = maximum_along(where(valid, by_bag, -math.inf), 1).values
     return where(wrap(like(sizes[:, None] > 0, rows._array)), largest, 0.0)
+
+
+def _shares(bags: _Bags, like_this: Tensor) -> Tensor:
+    """Return how much a row counts in the mean of its bag, (bags, 1)."""
+    shares = 1 / np.maximum(bags.sizes(), 1)[:, None]
+    return wrap(like(shares.astype(like_this.dtype), like_this._array))
+
+
+def _embedding_bag_backward(node: Node, dy: Tensor) -> Any:
+    ids, rows, bags, is_mean, by_frequency = node.saved
+    shares = mul(dy, _shares(bags, dy)) if is_mean else dy
+    dy_of_ids = index_select(shares, 0, wrap(like(bags.numbers(), dy._array)))
+    return (embedding_gradient(dy_of_ids, ids, rows, -1, by_frequency),)
+
+
+def _added(ids: Tensor, weight: Tensor, bags: _Bags, is_mean: bool, by_frequency: bool) -> Tensor:
+    """Return the sum or the mean of the rows of each bag of the flat ids."""
+    table = weight._array
+    starts = like(bags.starts, table)
+    y = EXTENSIONS[type(table)].embedding_bags(table, ids._array, starts, is_mean)
+    saved = (ids, table.shape[0], bags, is_mean, by_frequency)
+    return record(_embedding_bag_backward, y, (weight,), saved)
 
 
 def _check_options(
@@ -150,18 +176,22 @@ def embedding_bag(
                 f"{_NAME}: padding_idx is {padding_idx}, expected {-rows} to {rows - 1}"
             )
         padding_idx %= rows
-    bags = _bags(on_host(ids._array), offsets, include_last_offset, padding_idx)
-    places = wrap(like(bags.places, table))
-    chosen = index_select(reshape(ids, -1), 0, places)
-    looked_up = embedding(chosen, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
-    if mode == "max" and len(bags.places):
-        return _largest(looked_up, bags.sizes)
+    by_frequency = check_flag(_NAME, "scale_grad_by_freq", scale_grad_by_freq)
+    check_dense(_NAME, sparse)
+    bags = _bags(ids, offsets, include_last_offset, padding_idx)
+    chosen = reshape(ids, -1)
+    if bags.places is not None:
+        chosen = index_select(chosen, 0, wrap(like(bags.places, table)))
+    scale_down(chosen, weight, max_norm, norm_type)
+    if mode != "max" and per_sample_weights is None:
+        return _added(chosen, weight, bags, mode == "mean", by_frequency)
+    looked_up = embedding(chosen, weight, scale_grad_by_freq=by_frequency)
+    if mode == "max" and len(looked_up):
+        return _largest(looked_up, bags)
     if per_sample_weights is not None:
-        factors = index_select(reshape(per_sample_weights, -1), 0, places)
+        factors = reshape(per_sample_weights, -1)
+        if bags.places is not None:
+            factors = index_select(factors, 0, wrap(like(bags.places, table)))
         looked_up = mul(looked_up, unsqueeze(factors, 1))
-    nothing = zeros((len(bags.sizes), table.shape[1]), weight)
-    total = index_add(nothing, 0, wrap(like(bags.numbers, table)), looked_up)
-    if mode != "mean":
-        return total
-    shares = 1 / np.maximum(bags.sizes, 1)[:, None]
-    return mul(total, wrap(like(shares.astype(table.dtype), table)))
+    nothing = zeros((len(bags.starts) - 1, table.shape[1]), weight)
+    return index_add(nothing, 0, wrap(like(bags.numbers(), table)), looked_up)

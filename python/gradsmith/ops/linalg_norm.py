@@ -17,16 +17,20 @@ from gradsmith.ops.shape import axis_of, movedim, squeeze, unsqueeze
 from gradsmith.tensor import Tensor, array_of
 
 
-def _norm_backward(node: Node, dy: Tensor) -> Any:
-    """dx = dy sign(x) (|x| / y)^(p - 1), and 0 where x = 0."""
-    x, y, p, dim = node.saved
-    y, dy = spread(y, x.shape, dim), spread(dy, x.shape, dim)
+def norm_slopes(x: Tensor, y: Tensor, p: float) -> Tensor:
+    """Return sign(x) (|x| / y)^(p - 1), by how much p-norms y grow with x; 0 where x = 0."""
     safe = where(eq(y, 0), 1.0, y)
     if p == 2:
-        return (mul(dy, div(x, safe)),)
+        return div(x, safe)
     zero = eq(x, 0)
     ratio = div(where(zero, 1.0, abs(x)), safe)
-    return (where(zero, 0.0, mul(mul(dy, sign(x)), pow(ratio, p - 1))),)
+    return where(zero, 0.0, mul(sign(x), pow(ratio, p - 1)))
+
+
+def _norm_backward(node: Node, dy: Tensor) -> Any:
+    x, y, p, dim = node.saved
+    y, dy = spread(y, x.shape, dim), spread(dy, x.shape, dim)
+    return (mul(dy, norm_slopes(x, y, p)),)
 
 
 @names_errors

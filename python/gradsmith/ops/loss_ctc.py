@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connectionist temporal classification (Graves et al. 2006): labels without an alignment.
 
-The forward variables of all label sequences are one row (N, 2 S + 2) per time step, in logarithms:
-blanks at even places, labels at odd ones, and a last place that nothing reaches, which stands for
-all places before the first. A step is the log-sum-exp of three shifted rows, so the gradient, of
-any order, is the tape's.
+Losses and first derivatives are a kernel each. With ``create_graph`` the loss is composed of
+differentiable functions instead, whose gradient, of any order, is the tape's: the forward variables
+of all label sequences are one row (N, 2 S + 2) per time step, in logarithms, blanks at even places,
+labels at odd ones, and a last place that nothing reaches, which stands for all places before the
+first. A step is the log-sum-exp of three shifted rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import Array, like, on_host
+from gradsmith.autograd import Node, grad, is_grad_enabled, record
+from gradsmith.backend import EXTENSIONS, Array, like, on_host
 from gradsmith.ops.elementwise import where
 from gradsmith.ops.indexing import gather, index_select
 from gradsmith.ops.loss_checks import check_floating, reduced
@@ -120,6 +122,39 @@ def _likelihood(alpha: Tensor, lengths: Array) -> Tensor:
     return logsumexp(where(wrap(like(apart, alpha._array)), last, -math.inf), 1)
 
 
+def _slope_of_log_softmax(rows: Tensor, lengths: Array) -> Tensor:
+    """Return zeros (N) with the gradient ``exp(log_probs)`` of each step that counts.
+
+    After `log_softmax` it changes nothing; PyTorch's gradient contains it.
+    """
+    counts = np.arange(len(rows))[:, None] < lengths
+    total = where(wrap(like(counts, rows._array)), rows.exp().sum(2), 0.0).sum(0)
+    return total - total.detach()
+
+
+def _composed(rows: Tensor, labels: Array, steps: Array, lengths: Array, blank: int) -> Tensor:
+    """Return the losses (N) of log-probabilities (T, N, C) in differentiable functions."""
+    alpha = _forward_variables(rows, labels, steps, blank)
+    return _slope_of_log_softmax(rows, steps) - _likelihood(alpha, lengths)
+
+
+def _ctc_loss_backward(node: Node, dy: Tensor) -> Any:
+    rows, given, blank, alpha = node.saved
+    if is_grad_enabled():
+        labels, steps, lengths = (on_host(each) for each in given)
+        losses = _composed(rows, labels, steps, lengths, blank)
+        return grad(losses, rows, dy, create_graph=True)
+    extension = EXTENSIONS[type(dy._array)]
+    return (wrap(extension.ctc_loss_backward(rows._array, *given, blank, alpha, dy._array)),)
+
+
+def _losses(rows: Tensor, labels: Array, steps: Array, lengths: Array, blank: int) -> Tensor:
+    """Return the losses (N) of log-probabilities (T, N, C)."""
+    given = [like(each, rows._array) for each in (labels, steps, lengths)]
+    y, alpha = EXTENSIONS[type(rows._array)].ctc_loss_forward(rows._array, *given, blank)
+    return record(_ctc_loss_backward, y, (rows,), (rows, given, blank, alpha))
+
+
 @names_errors
 def ctc_loss(
     log_probs: Tensor,
@@ -167,20 +202,9 @@ def ctc_loss(
         raise ValueError(f"{_NAME}: blank is {blank}, expected 0 to {classes - 1}")
     inputs = _lengths("input_lengths", input_lengths, batch, steps)
     labels, lengths = _labels(targets, target_lengths, batch, classes, blank)
-    losses = -_likelihood(_forward_variables(rows, labels, inputs, blank), lengths)
-    losses = losses + _slope_of_log_softmax(rows, inputs)
+    losses = _losses(rows, labels, inputs, lengths, blank)
     if check_flag(_NAME, "zero_infinity", zero_infinity):
         losses = where(losses.detach().eq(math.inf), 0.0, losses)
     if reduction == "mean":
         losses = losses / wrap(like(np.maximum(lengths, 1), losses._array)).to(losses.dtype)
     return reduced(_NAME, losses if log_probs.ndim == 3 else losses[0], reduction)
-
-
-def _slope_of_log_softmax(rows: Tensor, lengths: Array) -> Tensor:
-    """Return zeros (N) with the gradient ``exp(log_probs)`` of each step that counts.
-
-    After `log_softmax` it changes nothing; PyTorch's gradient contains it.
-    """
-    counts = np.arange(len(rows))[:, None] < lengths
-    total = where(wrap(like(counts, rows._array)), rows.exp().sum(2), 0.0).sum(0)
-    return total - total.detach()

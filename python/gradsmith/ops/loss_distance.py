@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gradsmith.ops.creation import full
+from gradsmith.ops.distance import pairwise_distance
 from gradsmith.ops.elementwise import minimum, where
 from gradsmith.ops.indexing import gather
 from gradsmith.ops.joining import cat
@@ -20,7 +21,6 @@ from gradsmith.ops.loss_checks import (
     signs_of,
 )
 from gradsmith.ops.options import check_flag, check_number, names_errors
-from gradsmith.ops.similarity import pairwise_distance
 from gradsmith.ops.softmax import logsumexp
 from gradsmith.tensor import Tensor, array_of
 

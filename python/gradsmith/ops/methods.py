@@ -26,6 +26,7 @@ from gradsmith.backend import bool_ as bool_dtype
 from gradsmith.ops import (
     creation_queries,
     diagonal,
+    distance,
     elementwise,
     elementwise_activation,
     elementwise_bessel,
@@ -117,7 +118,8 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
     (reduce_quantile, "quantile nanquantile nanmedian kthvalue mode"),
     (reduce_scan, "cummax cummin logcumsumexp diff"),
     (reduce_search, "unique_consecutive histc histogram"),
-    (statistics, "cov corrcoef dist renorm"),
+    (statistics, "cov corrcoef renorm"),
+    (distance, "dist"),
     (gemm, "matmul mm bmm mv dot outer addmm baddbmm"),
     (gemm_products, "vdot inner ger addmv addbmm addr kron cross"),
     (diagonal, "diagonal diag diag_embed diagflat diagonal_scatter trace tril triu"),

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Covariances, correlations, distances, slices of bounded norm."""
+"""Covariances, correlations, slices of bounded norm."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.ops.diagonal import diagonal
 from gradsmith.ops.elementwise import (
     add,
     as_floating,
     div,
-    eq,
     gt,
     lt,
     mul,
@@ -20,14 +17,13 @@ from gradsmith.ops.elementwise import (
     to,
     where,
 )
-from gradsmith.ops.elementwise_math import sqrt, square
-from gradsmith.ops.elementwise_operands import floating_operands
+from gradsmith.ops.elementwise_math import sqrt
 from gradsmith.ops.elementwise_round import clamp, clamp_min
 from gradsmith.ops.gemm import matmul
 from gradsmith.ops.linalg_norm import vector_norm
 from gradsmith.ops.options import check_number, names_errors
 from gradsmith.ops.promotion import promote_types
-from gradsmith.ops.reduce import any, sum, sum_to
+from gradsmith.ops.reduce import any, sum
 from gradsmith.ops.shape import axis_of, reshape, transpose, unsqueeze
 from gradsmith.tensor import Tensor, array_of
 
@@ -116,91 +112,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return clamp(scaled, -1, 1)
 
 
-# ---- distances -----------------------------------------------------------------------------------
-
-
-@names_errors
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """Return the p-norm of ``input - other``, which broadcast."""
-    return vector_norm(sub(*floating_operands("dist", input, other)), p)
-
-
-def _euclidean_backward(node: Node, dy: Tensor) -> Any:
-    """dx1_i = sum over j of dy_ij (x1_i - x2_j) / d_ij; 0 where the distance is 0."""
-    x1, x2, distance = node.saved
-    same = eq(distance, 0)
-    scaled = where(same, 0.0, div(dy, where(same, 1.0, distance)))
-    dx1 = dx2 = None
-    if node.needs(0):
-        dx1 = sub(mul(x1, sum(scaled, -1, keepdim=True)), matmul(scaled, x2))
-        dx1 = sum_to(dx1, x1.shape)
-    if node.needs(1):
-        turned = transpose(scaled, -1, -2)
-        dx2 = sub(mul(x2, sum(turned, -1, keepdim=True)), matmul(turned, x1))
-        dx2 = sum_to(dx2, x2.shape)
-    return dx1, dx2
-
-
-def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
-    """Return the distances by the product of the two: |a - b|^2 = |a|^2 + |b|^2 - 2 a b."""
-    a, b = x1.detach(), x2.detach()
-    lengths1 = sum(square(a), -1, keepdim=True)
-    lengths2 = transpose(sum(square(b), -1, keepdim=True), -1, -2)
-    product = matmul(a, transpose(b, -1, -2))
-    squares = add(sub(lengths1, mul(product, 2)), lengths2)
-    distance = sqrt(clamp_min(squares, 0.0))
-    return record(_euclidean_backward, distance._array, (x1, x2), (x1, x2, OUTPUT))
-
-
-_MODES = {
-    "use_mm_for_euclid_dist_if_necessary": 25,
-    "use_mm_for_euclid_dist": 0,
-    "donot_use_mm_for_euclid_dist": math.inf,
-}
-
-
-@names_errors
-def cdist(
-    x1: Tensor,
-    x2: Tensor,
-    p: float = 2.0,
-    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
-) -> Tensor:
-    """Return the p-norm distances of all pairs of rows.
-
-    Args:
-        x1: (..., P, M).
-        x2: (..., R, M), of the same dtype; leading dimensions broadcast.
-        p: order of the norm, >= 0.
-        compute_mode: whether the distance of p = 2 may come from a product of matrices, which is
-            fast, takes little memory and loses digits where rows are close: by default from 26
-            rows on, or ``"use_mm_for_euclid_dist"``, or ``"donot_use_mm_for_euclid_dist"``.
-
-    Returns:
-        (..., P, R).
-
-    Raises:
-        TypeError: the dtypes differ or are not floating.
-        ValueError: the shapes or the options do not fit.
-    """
-    first, second = array_of("cdist", x1, "x1"), array_of("cdist", x2, "x2")
-    if first.dtype != second.dtype or not x1.is_floating_point():
-        raise TypeError(
-            f"cdist: x1 is {first.dtype} and x2 {second.dtype}, expected one floating dtype"
-        )
-    if first.ndim < 2 or second.ndim < 2 or first.shape[-1] != second.shape[-1]:
-        raise ValueError(
-            f"cdist: x1 has shape {first.shape} and x2 {second.shape}, expected (..., P, M) and "
-            "(..., R, M)"
-        )
-    if not check_number("cdist", "p", p) >= 0:
-        raise ValueError(f"cdist: p is {p}, expected a number >= 0")
-    if compute_mode not in _MODES:
-        names = ", ".join(repr(name) for name in _MODES)
-        raise ValueError(f"cdist: compute_mode is {compute_mode!r}, expected one of {names}")
-    if p == 2 and max(first.shape[-2], second.shape[-2]) > _MODES[compute_mode]:
-        return _euclidean(x1, x2)
-    return vector_norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
+# ---- slices --------------------------------------------------------------------------------------
 
 
 @names_errors

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gradsmith.ops.statistics import cdist
+from gradsmith.ops.distance import cdist
 from gradsmith.tensor import Tensor
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from gradsmith import nn, viz
 from gradsmith.autograd import no_grad
 from gradsmith.nn import functional as F
-from gradsmith.ops.statistics import cdist
+from gradsmith.ops.distance import cdist
 from gradsmith.optim import Adam
 from gradsmith.recipes.few_shot.tasks import (
     KNOWN,

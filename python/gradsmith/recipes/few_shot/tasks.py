@@ -19,7 +19,7 @@ from gradsmith.backend import Array
 from gradsmith.data import datasets
 from gradsmith.nn import functional as F
 from gradsmith.ops.creation import from_numpy
-from gradsmith.ops.statistics import cdist
+from gradsmith.ops.distance import cdist
 from gradsmith.recipes.run import Run
 from gradsmith.tensor import Tensor
 
