@@ -14,7 +14,7 @@
 #pragma once
 
 #include "cuda/elementwise_plan.h"
-#include "ops/functors.h"
+#include "ops/compound_functors.h"
 
 namespace gradsmith::cuda {
 

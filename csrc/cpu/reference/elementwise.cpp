@@ -7,8 +7,8 @@
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/reference/reference.h"
+#include "ops/compound_functors.h"
 #include "ops/convert.h"
-#include "ops/functors.h"
 
 namespace gradsmith::cpu::reference {
 namespace {

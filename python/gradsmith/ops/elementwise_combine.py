@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import Node, record
+from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, on_host
 from gradsmith.ops.elementwise import (
     add,
@@ -30,7 +30,7 @@ from gradsmith.ops.elementwise import (
     where,
 )
 from gradsmith.ops.elementwise_compare import operands
-from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
+from gradsmith.ops.elementwise_math import exp, log1p, sigmoid
 from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs
 from gradsmith.ops.options import check_flag, check_number, names_errors
@@ -38,34 +38,63 @@ from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
 
+def _lerp_backward(node: Node, dy: Tensor) -> Any:
+    weight, shape, end_shape = node.saved
+    da = sum_to(mul(dy, 1 - weight), shape) if node.needs(0) else None
+    return da, sum_to(mul(dy, weight), end_shape) if node.needs(1) else None
+
+
 @names_errors
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Return ``input + weight * (end - input)``; the weight is a number or a tensor."""
-    return add(input, mul(weight, sub(end, input)))
+    if not isinstance(weight, (int, float)):
+        return add(input, mul(weight, sub(end, input)))
+    a, b = floating_operands("lerp", input, end)
+    array = EXTENSIONS[type(a._array)].lerp(a._array, b._array, weight)
+    return record(_lerp_backward, array, (a, b), (weight, a.shape, b.shape))
+
+
+def _plus_scaled_backward(node: Node, dy: Tensor) -> Any:
+    value, shape, term_shape = node.saved
+    da = sum_to(dy, shape) if node.needs(0) else None
+    return da, sum_to(mul(dy, value), term_shape) if node.needs(1) else None
+
+
+def _plus_scaled(op: str, input: Tensor, term: Tensor, value: float) -> Tensor:
+    """Return ``input + value * term``, in one pass if that is floating."""
+    if value == 1:
+        return add(input, term)
+    if term.dtype not in FLOATING or not isinstance(value, (int, float)):
+        return add(input, mul(term, value))
+    a, b = floating_operands(op, input, term)
+    array = EXTENSIONS[type(a._array)].add_scaled(a._array, b._array, value)
+    return record(_plus_scaled_backward, array, (a, b), (value, a.shape, b.shape))
 
 
 @names_errors
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 * tensor2``."""
-    product = mul(tensor1, tensor2)
-    return add(input, product if value == 1 else mul(product, value))
+    return _plus_scaled("addcmul", input, mul(tensor1, tensor2), value)
 
 
 @names_errors
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 / tensor2``."""
-    quotient = div(tensor1, tensor2)
-    return add(input, quotient if value == 1 else mul(quotient, value))
+    return _plus_scaled("addcdiv", input, div(tensor1, tensor2), value)
+
+
+def _hypot_backward(node: Node, dy: Tensor) -> Any:
+    a, b, y = node.saved
+    da = sum_to(mul(dy, div(a, y)), a.shape) if node.needs(0) else None
+    return da, sum_to(mul(dy, div(b, y)), b.shape) if node.needs(1) else None
 
 
 @names_errors
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """Return ``sqrt(input ** 2 + other ** 2)`` without overflow on the way."""
     a, b = floating_operands("hypot", input, other)
-    largest = maximum(abs(a), abs(b)).detach()
-    scale = where(logical_and(isfinite(largest), largest > 0), largest, 1.0)
-    length = mul(scale, sqrt(add(square(div(a, scale)), square(div(b, scale)))))
-    return where(logical_or(isinf(a), isinf(b)), math.inf, length)
+    array = EXTENSIONS[type(a._array)].hypot(a._array, b._array)
+    return record(_hypot_backward, array, (a, b), (a, b, OUTPUT))
 
 
 # Of a sum of exponentials: the natural logarithm of its base.
