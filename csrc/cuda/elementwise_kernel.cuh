@@ -44,6 +44,20 @@ struct BinaryOperation {
   }
 };
 
+template <class Functor, class T>
+struct TernaryOperation {
+  static constexpr int kInputs = 3;
+  using In0 = T;
+  using In1 = T;
+  using In2 = T;
+  using Out = T;
+  __device__ static Out apply(T a, T b, T c, const double* option) {
+    return static_cast<Out>(Functor::apply(static_cast<compute_t<T>>(a),
+                                           static_cast<compute_t<T>>(b),
+                                           static_cast<compute_t<T>>(c), option));
+  }
+};
+
 // Bytes of an element of each operand, the output last; an input that is missing has those of the
 // first.
 template <class Operation>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of two arrays that do in one pass what takes several of ops/functors.h: weighted sums,
-// lengths, gates, and gradients in pieces. As there, a functor of name f is `f_of`, V is float,
-// double or Vec<T>, and p holds the two options of the call.
+// Functions of two or three arrays that do in one pass what takes several of ops/functors.h:
+// weighted sums, lengths, gates, and gradients in pieces. As there, a functor of name f is `f_of`,
+// V is float, double or Vec<T>, and p holds the two options of the call.
 #pragma once
 
 #include "ops/functors.h"
@@ -25,7 +25,6 @@ GS_INLINE double hypot(double a, double b) { return __builtin_hypot(a, b); }
   };
 
 GS_COMPOUND(lerp, return a + all<V>(p[0]) * (b - a);)
-GS_COMPOUND(add_scaled, return a + all<V>(p[0]) * b;)
 GS_COMPOUND(hypot, return hypot(a, b);)
 GS_COMPOUND(gate, return a * sigmoid(all<V>(p[0]) * b);)
 // The slope below 0 is an array.
@@ -39,5 +38,24 @@ GS_COMPOUND(hardswish_backward, const V slope = a * (b * all<V>(1.0 / 3) + all<V
             return select(b <= all<V>(-3), all<V>(0), select(b < all<V>(3), slope, a));)
 
 #undef GS_COMPOUND
+
+// ---- of three arrays --------------------------------------------------------------------------
+
+#define GS_TERNARY(name, ...)                                                   \
+  struct name##_of {                                                            \
+    template <class V>                                                          \
+    GS_INLINE static V apply(V a, V b, V c, [[maybe_unused]] const double* p) { \
+      __VA_ARGS__                                                               \
+    }                                                                           \
+  };
+
+GS_TERNARY(addcmul, return a + all<V>(p[0]) * (b * c);)
+GS_TERNARY(addcdiv, return a + all<V>(p[0]) * (b / c);)
+GS_TERNARY(lerp_by, return a + c * (b - a);)
+GS_TERNARY(product_over, return a * (b / c);)
+GS_TERNARY(prelu_backward, return select(b > all<V>(0), a, a* c);)
+GS_TERNARY(soft_margin_backward, return -(a * c) * sigmoid(-(b * c));)
+
+#undef GS_TERNARY
 
 }  // namespace GS_TARGET_NAMESPACE

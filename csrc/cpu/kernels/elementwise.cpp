@@ -35,7 +35,7 @@ namespace {
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmod) X(remainder) X(floor_divide)     \
   X(atan2) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(clamp_backward)         \
   X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward)                 \
-  X(gelu_tanh_backward) X(silu_backward) X(lerp) X(add_scaled) X(hypot) X(gate) X(prelu)     \
+  X(gelu_tanh_backward) X(silu_backward) X(lerp) X(hypot) X(gate) X(prelu)     \
   X(soft_margin) X(hardtanh_backward) X(hardswish_backward)
 #define GS_VECTOR_COMPARE(X)                                                                 \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
@@ -90,6 +90,21 @@ void run_binary(const ElementwiseParams& p) {
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
       const V left = rounded(a.at(i, lanes)), right = rounded(b.at(i, lanes));
       store(Functor::apply(left, right, p.option), out + i, lanes);
+    });
+  });
+}
+
+template <class Functor, class T>
+void run_ternary(const ElementwiseParams& p) {
+  using V = Vec<compute_t<T>>;
+  for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    T* out = static_cast<T*>(p.out) + out_offset;
+    const Lanes<V, T> a(p, 0, in[0]);
+    const Lanes<V, T> b(p, 1, in[1]);
+    const Lanes<V, T> c(p, 2, in[2]);
+    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+      const V first = rounded(a.at(i, lanes)), second = rounded(b.at(i, lanes));
+      store(Functor::apply(first, second, rounded(c.at(i, lanes)), p.option), out + i, lanes);
     });
   });
 }
@@ -295,6 +310,18 @@ void run_select(const ElementwiseParams& p) {
   });
 }
 
+void ternary_of_runs(const ElementwiseParams& p) {
+  switch (static_cast<TernaryOp>(p.op)) {
+    case TernaryOp::select:
+      return visit_floating(p.dtype, [&](auto t) { run_select<decltype(t)>(p); });
+#define TERNARY(name)   \
+  case TernaryOp::name: \
+    return visit_floating(p.dtype, [&](auto t) { run_ternary<name##_of, decltype(t)>(p); });
+#include "ops/ternary_list.inc"
+#undef TERNARY
+  }
+}
+
 Support supports_select(const ElementwiseParams& p) {
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(output_runs_are_contiguous(p));
@@ -310,10 +337,8 @@ void binary(const ElementwiseParams& p) {
 void compare(const ElementwiseParams& p) {
   with_contiguous_inputs(p, [](const ElementwiseParams& ready) { compare_runs(ready); });
 }
-void select_lanes(const ElementwiseParams& p) {
-  with_contiguous_inputs(p, [](const ElementwiseParams& ready) {
-    visit_floating(ready.dtype, [&](auto t) { run_select<decltype(t)>(ready); });
-  });
+void ternary(const ElementwiseParams& p) {
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) { ternary_of_runs(ready); });
 }
 
 constexpr const char* kName = GS_NAME("vector");
@@ -325,7 +350,7 @@ void fill_elementwise(OpTable& table) {
   table.unary.push_front({kName, kIsa, supports_unary, unary});
   table.binary.push_front({kName, kIsa, supports_binary, binary});
   table.compare.push_front({kName, kIsa, supports_compare, compare});
-  table.select.push_front({kName, kIsa, supports_select, select_lanes});
+  table.select.push_front({kName, kIsa, supports_select, ternary});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -135,9 +135,10 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
       add_chunk<T, Operation>(from, offsets, rows, columns(t).count, states);
     }
   };
-  run_tasks<Operation>(columns.tasks, columns, reduce_tile, [&](std::int64_t slot, State state) {
-    y[w.column_in_y(slot / w.length, slot % w.length)] = finish(state);
-  });
+  const auto write = [&](std::int64_t first, std::int64_t n, const State* states) {
+    write_columns(w, y, first, n, states, finish);
+  };
+  run_tasks<Operation>(columns.tasks, columns, reduce_tile, write);
 }
 
 template <class T, class Operation, class Finish>

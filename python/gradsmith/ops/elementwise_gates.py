@@ -11,9 +11,9 @@ from typing import Any
 from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.elementwise import add, gt, mul, neg, sub, where
-from gradsmith.ops.elementwise_math import sigmoid
+from gradsmith.ops.elementwise_math import run_ternary, sigmoid, square
 from gradsmith.ops.elementwise_operands import floating_operands
-from gradsmith.ops.elementwise_round import clamp
+from gradsmith.ops.elementwise_round import clamp, zeros_as
 from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
@@ -94,9 +94,24 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ---- rectifier with a slope that is learnt -------------------------------------------------------
 
 
+def _prelu_slope_backward(node: Node, ddx: Tensor) -> Any:
+    dy, x, weight = node.saved
+    dweight = where(gt(x, 0), 0.0, mul(ddx, dy)) if node.needs(2) else None
+    return (
+        _prelu_slope(ddx, x, weight),
+        zeros_as(x),
+        None if dweight is None else sum_to(dweight, weight.shape),
+    )
+
+
+def _prelu_slope(dy: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    array = run_ternary("prelu_backward", dy, x, weight)
+    return record(_prelu_slope_backward, array, (dy, x, weight), (dy, x, weight))
+
+
 def _prelu_backward(node: Node, dy: Tensor) -> Any:
     x, weight = node.saved
-    dx = where(gt(x, 0), dy, mul(dy, weight)) if node.needs(0) else None
+    dx = _prelu_slope(dy, x, weight) if node.needs(0) else None
     if not node.needs(1):
         return dx, None
     return dx, sum_to(mul(dy, clamp(x, max=0.0)), weight.shape)
@@ -131,11 +146,24 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 # ---- the logistic loss of signs ------------------------------------------------------------------
 
 
+def _soft_margin_slope_backward(node: Node, ddx: Tensor) -> Any:
+    """Of -dy t s(-z) with z = x t and s the sigmoid, whose slope is s(z) s(-z)."""
+    dy, x, signs = node.saved
+    z = mul(x, signs)
+    both = gated(gated(mul(ddx, dy), z), z, -1.0)
+    dsigns = sub(mul(both, z), gated(mul(ddx, dy), z, -1.0)) if node.needs(2) else None
+    return _soft_margin_slope(ddx, x, signs), mul(both, square(signs)), dsigns
+
+
+def _soft_margin_slope(dy: Tensor, x: Tensor, signs: Tensor) -> Tensor:
+    array = run_ternary("soft_margin_backward", dy, x, signs)
+    return record(_soft_margin_slope_backward, array, (dy, x, signs), (dy, x, signs))
+
+
 def _soft_margin_backward(node: Node, dy: Tensor) -> Any:
     x, signs = node.saved
-    z = mul(x, signs)
-    dx = neg(mul(dy, gated(signs, z, -1.0))) if node.needs(0) else None
-    return dx, neg(mul(dy, gated(x, z, -1.0))) if node.needs(1) else None
+    dx = _soft_margin_slope(dy, x, signs) if node.needs(0) else None
+    return dx, _soft_margin_slope(dy, signs, x) if node.needs(1) else None
 
 
 def soft_margin(x: Tensor, signs: Tensor) -> Tensor:
