@@ -44,10 +44,12 @@ class Function:
     slope: Callable[..., Any] | None = None
 
 
-# Each takes a generator and the result's shape.
+# Each takes a generator and the first operand's shape.
 OPERANDS: dict[str, Callable[..., np.ndarray]] = {
     "full": lambda rng, shape: rng.standard_normal(shape),
     "positive": lambda rng, shape: rng.uniform(0.1, 4.0, shape),
+    "share": lambda rng, shape: rng.uniform(-0.9, 0.9, shape),
+    "channel": lambda rng, shape: rng.uniform(0.1, 0.9, shape[1]),
     "row": lambda rng, shape: rng.standard_normal(shape[-1:]),
     "column": lambda rng, shape: rng.standard_normal((*shape[:-1], 1)),
     "transposed": lambda rng, shape: rng.standard_normal(shape[::-1]).T,
@@ -57,6 +59,32 @@ OPERANDS: dict[str, Callable[..., np.ndarray]] = {
 
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
+
+
+def _glu_slope(x: Any) -> Any:
+    values, gates = np.split(x, 2, axis=1)
+    share = _sigmoid(gates)
+    return np.concatenate([share, values * share * (1 - share)], axis=1)
+
+
+def _reflected(x: Any) -> Any:
+    return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")
+
+
+def _uses_of_reflected(x: Any) -> Any:
+    counts = [np.bincount(np.pad(np.arange(size), 1, "reflect")) for size in x.shape[2:]]
+    return np.broadcast_to(np.multiply.outer(*counts), x.shape)
+
+
+_lgamma, _hypot_slope = np.vectorize(math.lgamma), lambda a, b: a / np.hypot(a, b)
+
+
+def _erfinv(x: Any) -> Any:
+    """By Newton's method."""
+    y = np.zeros_like(x)
+    for _ in range(60):
+        y -= (_erf(y) - x) * math.sqrt(math.pi) / 2 * np.exp(np.minimum(y * y, 4))
+    return y
 
 
 def _gelu_slope(x: Any) -> Any:
@@ -119,6 +147,48 @@ FUNCTIONS: dict[str, Function] = {
         lambda x: x * _sigmoid(x),
         slope=lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x))),
     ),
+    "sqrt": Function(lambda m, x: m.sqrt(x), np.sqrt, ("positive",)),
+    "lerp": Function(
+        lambda m, a, b: m.lerp(a, b, 0.3),
+        lambda a, b: a + 0.3 * (b - a),
+        TWO,
+        lambda a, b: np.full_like(a, 0.7),
+    ),
+    "addcmul": Function(
+        lambda m, a, b, c: m.addcmul(a, b, c, value=0.5),
+        lambda a, b, c: a + 0.5 * b * c,
+        ("full", "full", "full"),
+    ),
+    "hypot": Function(lambda m, a, b: m.hypot(a, b), np.hypot, TWO, _hypot_slope),
+    "erfinv": Function(lambda m, x: m.erfinv(x), _erfinv, ("share",)),
+    "lgamma": Function(lambda m, x: m.lgamma(x), _lgamma, ("positive",)),
+    "hardswish": Function(
+        lambda m, x: m.nn.functional.hardswish(x),
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        slope=lambda x: np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)),
+    ),
+    "relu6": Function(
+        lambda m, x: m.nn.functional.relu6(x),
+        lambda x: np.clip(x, 0, 6),
+        slope=lambda x: ((x > 0) & (x < 6)) * 1.0,
+    ),
+    "glu": Function(
+        lambda m, x: m.nn.functional.glu(x, 1),
+        lambda x: x[:, : x.shape[1] // 2] * _sigmoid(x[:, x.shape[1] // 2 :]),
+        slope=_glu_slope,
+    ),
+    "prelu": Function(
+        lambda m, x, weight: m.nn.functional.prelu(x, weight),
+        lambda x, weight: np.where(x > 0, x, x * weight[:, None, None]),
+        ("full", "channel"),
+        lambda x, weight: np.where(x > 0, 1, weight[:, None, None]),
+    ),
+    "flip": Function(lambda m, x: m.flip(x, (1,)), np.fliplr),
+    "pad_reflect": Function(
+        lambda m, x: m.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"),
+        _reflected,
+        slope=_uses_of_reflected,
+    ),
     "chain": Function(
         lambda m, x: m.log(m.exp(m.tanh(x)) + m.sigmoid(x)),
         lambda x: np.log(np.exp(np.tanh(x)) + _sigmoid(x)),
@@ -163,13 +233,13 @@ def problems(against: list[str]) -> Iterator[Problem]:
             arrays.append(array if array.dtype == bool else array.astype(DTYPES[dtype]))
         exact = [each if each.dtype == bool else each.astype(np.float64) for each in arrays]
         expected = np.asarray(function.definition(*exact))
+        dy = np.ones(expected.shape, DTYPES[dtype])
         out_bytes = expected.size * (1 if expected.dtype == bool else arrays[-1].itemsize)
         traffic = sum(each.nbytes for each in arrays) + out_bytes
         if with_gradient:
             assert function.slope is not None, f"{op} has no slope"
             expected = np.asarray(function.slope(*exact))
             traffic += 3 * out_bytes
-        dy = np.ones(shape, DTYPES[dtype])
         problem = Problem(
             "elementwise",
             name,

@@ -239,11 +239,33 @@ py::object call_where(py::handle condition, py::handle a_object, py::handle b_ob
   const Array target = view(result, kName, "out");
   const Array* inputs[] = {&mask, &a.view, &b.view};
   ElementwiseParams p;
-  p.op = 0;
+  p.op = static_cast<int>(TernaryOp::select);
   p.dtype = p.out_dtype = dtype;
   set_layout(p, target, inputs, 3);
   p.in_is_number[1] = !a.is_array;
   p.in_is_number[2] = !b.is_array;
+  run_released(table().select, p, p.count);
+  return result;
+}
+
+py::object call_ternary(TernaryOp op, py::handle a_object, py::handle b_object, py::handle c_object,
+                        double option0) {
+  const char* name = kTernaryOps[static_cast<int>(op)];
+  const Array a = view(a_object, name, "a"), b = view(b_object, name, "b"),
+              c = view(c_object, name, "c");
+  GS_CHECK_TYPE(is_floating(a.dtype) && b.dtype == a.dtype && c.dtype == a.dtype, name, ": got ",
+                name_of(a.dtype), ", ", name_of(b.dtype), " and ", name_of(c.dtype),
+                ", expected one floating dtype");
+  const Shape shape = broadcast_shapes(name, a.shape, broadcast_shapes(name, b.shape, c.shape));
+  py::object result = empty(shape, a.dtype, result_layout(shape, {&a, &b, &c}));
+  const Array target = view(result, name, "out");
+  const Array* inputs[] = {&a, &b, &c};
+  ElementwiseParams p;
+  p.op = static_cast<int>(op);
+  p.dtype = p.out_dtype = a.dtype;
+  p.option[0] = option0;
+  p.option[1] = 0;
+  set_layout(p, target, inputs, 3);
   run_released(table().select, p, p.count);
   return result;
 }
@@ -310,6 +332,15 @@ void bind_elementwise(py::module_& m) {
         },
         py::arg("a"), py::arg("b"), py::arg("option0") = 0.0, py::arg("option1") = 0.0,
         py::arg("out") = py::none());
+  }
+  for (int i = 1; i < static_cast<int>(std::size(kTernaryOps)); ++i) {
+    const TernaryOp op = static_cast<TernaryOp>(i);
+    m.def(
+        kTernaryOps[i],
+        [op](py::handle a, py::handle b, py::handle c, double option0) {
+          return call_ternary(op, a, b, c, option0);
+        },
+        py::arg("a"), py::arg("b"), py::arg("c"), py::arg("option0") = 0.0);
   }
   m.def("result_type", &result_type, py::arg("a"), py::arg("b"));
   m.def("where", &call_where, py::arg("condition"), py::arg("a"), py::arg("b"));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choice by a mask, and copies from one dtype or layout to another. Where no element changes, its
-// size alone matters.
+// Copies from one dtype or layout to another. Where no element changes, its size alone matters.
 #include "core/dispatch.h"
 #include "cuda/elementwise_kernel.cuh"
 #include "cuda/elementwise_parts.h"
@@ -9,16 +8,6 @@
 
 namespace gradsmith::cuda {
 namespace {
-
-template <class T>
-struct Select {
-  static constexpr int kInputs = 3;
-  using In0 = bool;
-  using In1 = T;
-  using In2 = T;
-  using Out = T;
-  __device__ static T apply(bool mask, T yes, T no, const double*) { return mask ? yes : no; }
-};
 
 template <class From, class To>
 struct Convert {
@@ -37,10 +26,6 @@ struct Convert {
 };
 
 }  // namespace
-
-void select(const ElementwiseParams& p) {
-  visit_size(p.dtype, [&](auto t) { run_operation<Select<decltype(t)>, kFewPacks>(p); });
-}
 
 Support supports_turned_copy(const ElementwiseParams& p) {
   GS_NEEDS(p.dtype == p.out_dtype);

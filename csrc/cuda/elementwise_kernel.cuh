@@ -14,7 +14,7 @@
 #pragma once
 
 #include "cuda/elementwise_plan.h"
-#include "ops/functors.h"
+#include "ops/compound_functors.h"
 
 namespace gradsmith::cuda {
 
@@ -41,6 +41,20 @@ struct BinaryOperation {
   __device__ static Out apply(T a, T b, T, const double* option) {
     return static_cast<Out>(
         Functor::apply(static_cast<compute_t<T>>(a), static_cast<compute_t<T>>(b), option));
+  }
+};
+
+template <class Functor, class T>
+struct TernaryOperation {
+  static constexpr int kInputs = 3;
+  using In0 = T;
+  using In1 = T;
+  using In2 = T;
+  using Out = T;
+  __device__ static Out apply(T a, T b, T c, const double* option) {
+    return static_cast<Out>(Functor::apply(static_cast<compute_t<T>>(a),
+                                           static_cast<compute_t<T>>(b),
+                                           static_cast<compute_t<T>>(c), option));
   }
 };
 

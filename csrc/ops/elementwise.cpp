@@ -109,6 +109,7 @@ std::string problem(const ElementwiseParams& p) {
   std::string text = name_of(p.dtype);
   if (p.inputs == 1 && p.dtype != p.out_dtype) text += std::string("->") + name_of(p.out_dtype);
   text += p.inputs == 2 ? std::string(" ") + kBinaryOps[p.op].name : "";
+  text += p.inputs == 3 ? std::string(" ") + kTernaryOps[p.op] : "";
   text += " ";
   for (int d = 0; d < p.ndim; ++d) text += (d > 0 ? "x" : "") + std::to_string(p.shape[d]);
   return text;

@@ -31,13 +31,20 @@ enum class BinaryOp : std::uint8_t {
 #undef COMPARE
 };
 
+enum class TernaryOp : std::uint8_t {
+  select,
+#define TERNARY(name) name,
+#include "ops/ternary_list.inc"
+#undef TERNARY
+};
+
 // unary:   out = f(in[0])
 // binary:  out = f(in[0], in[1])
 // compare: out = f(in[0], in[1]), out is bool
-// select:  out = in[0] ? in[1] : in[2], in[0] is bool
-// convert: out = cast(in[0]), dtypes differ or the layouts do
+// select:  out = in[0] ? in[1] : in[2], in[0] is bool; or any other TernaryOp f(in[0], in[1],
+// in[2]) convert: out = cast(in[0]), dtypes differ or the layouts do
 struct ElementwiseParams {
-  int op;       // UnaryOp or BinaryOp
+  int op;       // UnaryOp, BinaryOp or TernaryOp
   DType dtype;  // of the inputs (of in[1], in[2] for select)
   DType out_dtype;
   int inputs;
@@ -75,6 +82,13 @@ constexpr OpName kBinaryOps[] = {
 #undef INTEGER
 #undef FLOAT
 #undef COMPARE
+};
+
+constexpr const char* kTernaryOps[] = {
+    "where",
+#define TERNARY(name) #name,
+#include "ops/ternary_list.inc"
+#undef TERNARY
 };
 
 // An operand's part in type promotion. As in PyTorch, the less an operand says about a dtype, the

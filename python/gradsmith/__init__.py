@@ -121,7 +121,6 @@ from gradsmith.ops.elementwise import subtract as subtract
 from gradsmith.ops.elementwise import true_divide as true_divide
 from gradsmith.ops.elementwise import where as where
 from gradsmith.ops.elementwise_activation import celu as celu
-from gradsmith.ops.elementwise_activation import prelu as prelu
 from gradsmith.ops.elementwise_activation import relu as relu
 from gradsmith.ops.elementwise_activation import selu as selu
 from gradsmith.ops.elementwise_activation import threshold as threshold
@@ -154,6 +153,7 @@ from gradsmith.ops.elementwise_compare import isreal as isreal
 from gradsmith.ops.elementwise_compare import less as less
 from gradsmith.ops.elementwise_compare import less_equal as less_equal
 from gradsmith.ops.elementwise_compare import not_equal as not_equal
+from gradsmith.ops.elementwise_gates import prelu as prelu
 from gradsmith.ops.elementwise_math import acos as acos
 from gradsmith.ops.elementwise_math import acosh as acosh
 from gradsmith.ops.elementwise_math import arccos as arccos

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise functions on SIMD vectors: the functors of ops/functors.h over Vec<float> (also for
-// bfloat16 storage) and Vec<double>. The innermost runs of the output are contiguous, those of an
-// input are so too or repeat one value; an input in any other layout, such as a transposed matrix,
-// is first copied into the output's. The last, partial vector of a run is masked, so every element
-// goes through the same instructions wherever a run is cut.
+// Elementwise functions on SIMD vectors: the functors of ops/functors.h and ops/compound_functors.h
+// over Vec<float> (also for bfloat16 storage) and Vec<double>. The innermost runs of the output are
+// contiguous, those of an input are so too or repeat one value; an input in any other layout, such
+// as a transposed matrix, is first copied into the output's. The last, partial vector of a run is
+// masked, so every element goes through the same instructions wherever a run is cut.
 #include "ops/elementwise.h"
 
 #include "core/dispatch.h"
@@ -11,9 +11,11 @@
 #include "cpu/kernels/elementwise_inputs.h"
 #include "cpu/simd/division.h"
 #include "cpu/simd/power.h"
+#include "cpu/simd/roots.h"
+#include "cpu/simd/special.h"
 #include "cpu/simd/stream.h"
 #include "cpu/simd/trigonometry.h"
-#include "ops/functors.h"
+#include "ops/compound_functors.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -23,15 +25,18 @@ namespace {
 // clang-format off
 #define GS_VECTOR_UNARY(X)                                                                   \
   X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) \
-  X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(sqrt) X(rsqrt) X(reciprocal) X(sin)    \
-  X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh)   \
-  X(erf) X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh)     \
-  X(silu) X(mish) X(hardswish) X(hardsigmoid)
+  X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(reciprocal) X(sin) X(cos) X(tan)       \
+  X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf)          \
+  X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)    \
+  X(mish) X(hardswish) X(hardsigmoid)
+// Of float and bfloat16 alone.
+#define GS_VECTOR_SPECIAL(X) X(erfinv) X(lgamma) X(digamma)
 #define GS_VECTOR_BINARY(X)                                                                  \
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmod) X(remainder) X(floor_divide)     \
   X(atan2) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(clamp_backward)         \
   X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward)                 \
-  X(gelu_tanh_backward) X(silu_backward)
+  X(gelu_tanh_backward) X(silu_backward) X(lerp) X(hypot) X(gate) X(prelu)     \
+  X(soft_margin) X(hardtanh_backward) X(hardswish_backward)
 #define GS_VECTOR_COMPARE(X)                                                                 \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 // clang-format on
@@ -70,6 +75,11 @@ void run_unary(const ElementwiseParams& p) {
   for_each_run<1>(p, run, is_arithmetic ? kElementwiseGrain : kFunctionGrain);
 }
 
+template <class Functor, class T>
+void run_special(const ElementwiseParams& p) {
+  if constexpr (!__is_same(T, double)) run_unary<Functor, T>(p);
+}
+
 template <class Functor, class T, class Out>
 void run_binary(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
@@ -84,7 +94,35 @@ void run_binary(const ElementwiseParams& p) {
   });
 }
 
-// ---- powers -----------------------------------------------------------------------------------
+template <class Functor, class T>
+void run_ternary(const ElementwiseParams& p) {
+  using V = Vec<compute_t<T>>;
+  for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    T* out = static_cast<T*>(p.out) + out_offset;
+    const Lanes<V, T> a(p, 0, in[0]);
+    const Lanes<V, T> b(p, 1, in[1]);
+    const Lanes<V, T> c(p, 2, in[2]);
+    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
+      const V first = rounded(a.at(i, lanes)), second = rounded(b.at(i, lanes));
+      store(Functor::apply(first, second, rounded(c.at(i, lanes)), p.option), out + i, lanes);
+    });
+  });
+}
+
+// ---- roots and powers -------------------------------------------------------------------------
+
+struct quick_root_of {
+  template <class V>
+  GS_INLINE static V apply(V x, const double*) {
+    return quick_root(x);
+  }
+};
+struct quick_rsqrt_of {
+  template <class V>
+  GS_INLINE static V apply(V x, const double*) {
+    return all<V>(1) / quick_root(x);
+  }
+};
 
 // A base to one power for all, by arithmetic; pow's values at the ends of the range.
 struct square_power {
@@ -151,12 +189,16 @@ void run_power(const ElementwiseParams& p) {
 
 // ---- the slots --------------------------------------------------------------------------------
 
-GS_INLINE bool has_vector_unary(UnaryOp op) {
-  switch (op) {
+GS_INLINE bool has_vector_unary(const ElementwiseParams& p) {
+  switch (static_cast<UnaryOp>(p.op)) {
 #define X(name) case UnaryOp::name:
     GS_VECTOR_UNARY(X)
-#undef X
+    X(sqrt)
+    X(rsqrt)
     return true;
+    GS_VECTOR_SPECIAL(X)
+#undef X
+    return p.dtype != DType::float64;
     default:
       return false;
   }
@@ -176,7 +218,7 @@ GS_INLINE bool has_vector_binary(const ElementwiseParams& p) {
 }
 
 Support supports_unary(const ElementwiseParams& p) {
-  const bool op_has_vector_form = has_vector_unary(static_cast<UnaryOp>(p.op));
+  const bool op_has_vector_form = has_vector_unary(p);
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(op_has_vector_form);
   GS_NEEDS(output_runs_are_contiguous(p));
@@ -204,6 +246,15 @@ void unary_of_runs(const ElementwiseParams& p) {
     return visit_floating(p.dtype, [&](auto t) { run_unary<name##_of, decltype(t)>(p); });
     GS_VECTOR_UNARY(X)
 #undef X
+#define X(name)       \
+  case UnaryOp::name: \
+    return visit_floating(p.dtype, [&](auto t) { run_special<name##_of, decltype(t)>(p); });
+    GS_VECTOR_SPECIAL(X)
+#undef X
+    case UnaryOp::sqrt:
+      return visit_floating(p.dtype, [&](auto t) { run_unary<quick_root_of, decltype(t)>(p); });
+    case UnaryOp::rsqrt:
+      return visit_floating(p.dtype, [&](auto t) { run_unary<quick_rsqrt_of, decltype(t)>(p); });
     default:
       __builtin_unreachable();
   }
@@ -259,6 +310,18 @@ void run_select(const ElementwiseParams& p) {
   });
 }
 
+void ternary_of_runs(const ElementwiseParams& p) {
+  switch (static_cast<TernaryOp>(p.op)) {
+    case TernaryOp::select:
+      return visit_floating(p.dtype, [&](auto t) { run_select<decltype(t)>(p); });
+#define TERNARY(name)   \
+  case TernaryOp::name: \
+    return visit_floating(p.dtype, [&](auto t) { run_ternary<name##_of, decltype(t)>(p); });
+#include "ops/ternary_list.inc"
+#undef TERNARY
+  }
+}
+
 Support supports_select(const ElementwiseParams& p) {
   GS_NEEDS(is_floating(p.dtype));
   GS_NEEDS(output_runs_are_contiguous(p));
@@ -274,10 +337,8 @@ void binary(const ElementwiseParams& p) {
 void compare(const ElementwiseParams& p) {
   with_contiguous_inputs(p, [](const ElementwiseParams& ready) { compare_runs(ready); });
 }
-void select_lanes(const ElementwiseParams& p) {
-  with_contiguous_inputs(p, [](const ElementwiseParams& ready) {
-    visit_floating(ready.dtype, [&](auto t) { run_select<decltype(t)>(ready); });
-  });
+void ternary(const ElementwiseParams& p) {
+  with_contiguous_inputs(p, [](const ElementwiseParams& ready) { ternary_of_runs(ready); });
 }
 
 constexpr const char* kName = GS_NAME("vector");
@@ -289,7 +350,7 @@ void fill_elementwise(OpTable& table) {
   table.unary.push_front({kName, kIsa, supports_unary, unary});
   table.binary.push_front({kName, kIsa, supports_binary, binary});
   table.compare.push_front({kName, kIsa, supports_compare, compare});
-  table.select.push_front({kName, kIsa, supports_select, select_lanes});
+  table.select.push_front({kName, kIsa, supports_select, ternary});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -54,7 +54,7 @@ GS_INLINE void with_contiguous_inputs(const ElementwiseParams& p, const Run& run
   ContiguousInputs inputs(p);
   for (int i = 0; i < p.inputs; ++i) {
     const std::int64_t step = p.in_stride[i][p.ndim - 1];
-    const bool is_mask = p.inputs == 3 && i == 0;
+    const bool is_mask = p.inputs == 3 && i == 0 && p.op == static_cast<int>(TernaryOp::select);
     if (step != 0 && step != 1) inputs.copy(i, is_mask ? DType::boolean : p.dtype);
   }
   run(inputs.params);

@@ -70,23 +70,38 @@ struct Product {
   using V = Vec<compute_t<T>>;
   static constexpr double kStart = 1;
   static constexpr std::int64_t kRows = 1;  // more could leave the range of float on the way
-  static constexpr int kLanes = 64;
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    double products[kLanes];
-    for (double& product : products) product = 1;
+    constexpr std::int64_t kStride = kChains * V::kWidth;
+    Vec<double> low[kChains], high[kChains];
+    for (int k = 0; k < kChains; ++k) low[k] = high[k] = Vec<double>(1.0);
     std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-      for (int k = 0; k < kLanes; ++k) products[k] *= static_cast<double>(x[i + k]);
+    for (; i + kStride <= n; i += kStride) {
+      for (int k = 0; k < kChains; ++k) take(V::load(x + i + k * V::kWidth), &low[k], &high[k]);
     }
-    for (int k = 0; i < n; ++i, ++k) products[k] *= static_cast<double>(x[i]);
-    for (int half = kLanes / 2; half > 0; half /= 2) {
-      for (int k = 0; k < half; ++k) products[k] *= products[k + half];
-    }
+    for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
+      take(keep(load<V>(x + at, lanes), compute_t<T>(1), lanes), &low[0], &high[0]);
+    });
+    Vec<double> all = low[0] * high[0];
+    for (int k = 1; k < kChains; ++k) all = all * (low[k] * high[k]);
+    double products[Vec<double>::kWidth];
+    all.store(products);
+    for (int k = 1; k < Vec<double>::kWidth; ++k) products[0] *= products[k];
     return products[0];
   }
   GS_INLINE static V step(V columns, V x) { return columns * x; }
   GS_INLINE static State join(State a, State b) { return a * b; }
+
+ private:
+  // Of floats, one half of the lanes goes into each product.
+  GS_INLINE static void take(V x, Vec<double>* low, Vec<double>* high) {
+    if constexpr (__is_same(V, Vec<double>)) {
+      *low = *low * x;
+    } else {
+      *low = *low * widen_low(x);
+      *high = *high * widen_high(x);
+    }
+  }
 };
 
 // Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
@@ -137,11 +152,10 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
       add_chunk<T, Operation>(from, offsets, rows, columns(t).count, states);
     }
   };
-  const bool is_in_order = w.y_step == 1;  // else by two divisions, as much work as a few rows
-  run_tasks<Operation>(columns.tasks, columns, reduce_tile, [&](std::int64_t slot, State state) {
-    const std::int64_t at = is_in_order ? slot : w.column_in_y(slot / w.length, slot % w.length);
-    y[at] = finish(state);
-  });
+  const auto write = [&](std::int64_t first, std::int64_t n, const State* states) {
+    write_columns(w, y, first, n, states, finish);
+  };
+  run_tasks<Operation>(columns.tasks, columns, reduce_tile, write);
 }
 
 template <class T, class Operation, class Finish>

@@ -84,11 +84,15 @@ void arg_rows(const ReduceParams& p, const Walk& w) {
       }
     }
   };
-  run_tasks<Operation>(rows.tasks, rows, reduce_tile, [&](std::int64_t slot, State state) {
-    const std::int64_t start = state.place * kRun;
-    const T* from = x + w.kept.offset_of(slot) + start;
-    y[slot] = start + first_place<V>(from, length_of(state.place), state.value);
-  });
+  const auto write = [&](std::int64_t first, std::int64_t n, const State* states) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto [value, place] = states[i];
+      const std::int64_t start = place * kRun;
+      const T* from = x + w.kept.offset_of(first + i) + start;
+      y[first + i] = start + first_place<V>(from, length_of(place), value);
+    }
+  };
+  run_tasks<Operation>(rows.tasks, rows, reduce_tile, write);
 }
 
 // Takes `rows` rows, `step` apart, from row `first` on, into a state per column.
@@ -143,8 +147,8 @@ void arg_columns(const ReduceParams& p, const Walk& w) {
                                    columns(t).count, states);
         }
       },
-      [&](std::int64_t slot, State state) {
-        y[w.column_in_y(slot / w.length, slot % w.length)] = state.place;
+      [&](std::int64_t first, std::int64_t n, const State* states) {
+        write_columns(w, y, first, n, states, [](const State& state) { return state.place; });
       });
 }
 

@@ -94,7 +94,8 @@ struct ColumnTasks {
 };
 
 // Runs the tasks and combines the blocks of each slot: reduce_tile(tile, block, states) fills a
-// state per slot of slots_of(tile); write(slot, state) takes the result.
+// state per slot of slots_of(tile); write(first, n, states) takes the results of n slots, which
+// belong to one tile.
 template <class Operation, class SlotsOf, class ReduceTile, class Write>
 GS_INLINE void run_tasks(const Tasks& tasks, const SlotsOf& slots_of, const ReduceTile& reduce_tile,
                          const Write& write) {
@@ -111,12 +112,12 @@ GS_INLINE void run_tasks(const Tasks& tasks, const SlotsOf& slots_of, const Redu
                    const auto [first, n] = slots_of(tile);
                    for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::kStart;
                    reduce_tile(tile, block, states);
+                   if (is_whole) {
+                     write(first, n, states);
+                     continue;
+                   }
                    for (std::int64_t i = 0; i < n; ++i) {
-                     if (is_whole) {
-                       write(first + i, states[i]);
-                     } else {
-                       partial[block * tasks.slots + first + i] = states[i];
-                     }
+                     partial[block * tasks.slots + first + i] = states[i];
                    }
                  }
                });
@@ -127,9 +128,17 @@ GS_INLINE void run_tasks(const Tasks& tasks, const SlotsOf& slots_of, const Redu
       for (std::int64_t block = 1; block < tasks.blocks; ++block) {
         state = Operation::join(state, partial[block * tasks.slots + slot]);
       }
-      write(slot, state);
+      write(slot, 1, &state);
     }
   });
+}
+
+// Writes finish(state) of n columns of one set.
+template <class Out, class State, class Finish>
+GS_INLINE void write_columns(const Walk& w, Out* y, std::int64_t first, std::int64_t n,
+                             const State* states, const Finish& finish) {
+  Out* out = y + w.column_in_y(first / w.length, first % w.length);
+  for (std::int64_t i = 0; i < n; ++i) out[i * w.y_step] = finish(states[i]);
 }
 
 // Reduces rows of T with Operation and writes finish(state) per output.
@@ -155,7 +164,9 @@ void reduce_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
     }
   };
   run_tasks<Operation>(rows.tasks, rows, reduce_tile,
-                       [&](std::int64_t slot, State state) { y[slot] = finish(state); });
+                       [&](std::int64_t first, std::int64_t n, const State* states) {
+                         for (std::int64_t i = 0; i < n; ++i) y[first + i] = finish(states[i]);
+                       });
 }
 
 }  // namespace

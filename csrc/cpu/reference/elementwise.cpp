@@ -7,8 +7,8 @@
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/reference/reference.h"
+#include "ops/compound_functors.h"
 #include "ops/convert.h"
-#include "ops/functors.h"
 
 namespace gradsmith::cpu::reference {
 namespace {
@@ -42,6 +42,38 @@ void run_binary(const ElementwiseParams& p) {
       const compute_t<T> left = a[i * a_step];
       const compute_t<T> right = b[i * b_step];
       out[i * out_step] = static_cast<Out>(Functor::apply(left, right, p.option));
+    }
+  });
+}
+
+template <class Functor, class T>
+void run_ternary(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    T* out = static_cast<T*>(p.out) + out_offset;
+    const auto operand = [&](int input, std::int64_t i) {
+      const T* from = static_cast<const T*>(p.in[input]) + in[input];
+      return static_cast<compute_t<T>>(from[i * p.in_stride[input][inner]]);
+    };
+    for (std::int64_t i = 0; i < n; ++i) {
+      out[i * p.out_stride[inner]] =
+          static_cast<T>(Functor::apply(operand(0, i), operand(1, i), operand(2, i), p.option));
+    }
+  });
+}
+
+template <class T>
+void run_select(const ElementwiseParams& p) {
+  const int inner = p.ndim - 1;
+  for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    T* out = static_cast<T*>(p.out) + out_offset;
+    const bool* mask = static_cast<const bool*>(p.in[0]) + in[0];
+    const T* yes = static_cast<const T*>(p.in[1]) + in[1];
+    const T* no = static_cast<const T*>(p.in[2]) + in[2];
+    for (std::int64_t i = 0; i < n; ++i) {
+      out[i * p.out_stride[inner]] = mask[i * p.in_stride[0][inner]]
+                                         ? yes[i * p.in_stride[1][inner]]
+                                         : no[i * p.in_stride[2][inner]];
     }
   });
 }
@@ -124,21 +156,15 @@ void compare(const ElementwiseParams& p) {
 }
 
 void select(const ElementwiseParams& p) {
-  const int inner = p.ndim - 1;
-  visit_any(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
-      T* out = static_cast<T*>(p.out) + out_offset;
-      const bool* mask = static_cast<const bool*>(p.in[0]) + in[0];
-      const T* yes = static_cast<const T*>(p.in[1]) + in[1];
-      const T* no = static_cast<const T*>(p.in[2]) + in[2];
-      for (std::int64_t i = 0; i < n; ++i) {
-        out[i * p.out_stride[inner]] = mask[i * p.in_stride[0][inner]]
-                                           ? yes[i * p.in_stride[1][inner]]
-                                           : no[i * p.in_stride[2][inner]];
-      }
-    });
-  });
+  switch (static_cast<TernaryOp>(p.op)) {
+    case TernaryOp::select:
+      return visit_any(p.dtype, [&](auto t) { run_select<decltype(t)>(p); });
+#define TERNARY(name)   \
+  case TernaryOp::name: \
+    return visit_floating(p.dtype, [&](auto t) { run_ternary<name##_of, decltype(t)>(p); });
+#include "ops/ternary_list.inc"
+#undef TERNARY
+  }
 }
 
 void convert(const ElementwiseParams& p) {

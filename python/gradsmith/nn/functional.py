@@ -34,7 +34,6 @@ from gradsmith.ops.distance import pdist as pdist
 from gradsmith.ops.elementwise_activation import celu as celu
 from gradsmith.ops.elementwise_activation import elu as elu
 from gradsmith.ops.elementwise_activation import gelu as gelu
-from gradsmith.ops.elementwise_activation import glu as glu
 from gradsmith.ops.elementwise_activation import hardshrink as hardshrink
 from gradsmith.ops.elementwise_activation import hardsigmoid as hardsigmoid
 from gradsmith.ops.elementwise_activation import hardswish as hardswish
@@ -42,7 +41,6 @@ from gradsmith.ops.elementwise_activation import hardtanh as hardtanh
 from gradsmith.ops.elementwise_activation import leaky_relu as leaky_relu
 from gradsmith.ops.elementwise_activation import logsigmoid as logsigmoid
 from gradsmith.ops.elementwise_activation import mish as mish
-from gradsmith.ops.elementwise_activation import prelu as prelu
 from gradsmith.ops.elementwise_activation import relu as relu
 from gradsmith.ops.elementwise_activation import relu6 as relu6
 from gradsmith.ops.elementwise_activation import selu as selu
@@ -59,6 +57,8 @@ from gradsmith.ops.elementwise_classic import piecewise_linear as piecewise_line
 from gradsmith.ops.elementwise_classic import scaled_sigmoid as scaled_sigmoid
 from gradsmith.ops.elementwise_classic import scaled_tanh as scaled_tanh
 from gradsmith.ops.elementwise_classic import step as step
+from gradsmith.ops.elementwise_gates import glu as glu
+from gradsmith.ops.elementwise_gates import prelu as prelu
 from gradsmith.ops.elementwise_math import sigmoid as sigmoid
 from gradsmith.ops.elementwise_math import tanh as tanh
 from gradsmith.ops.embedding import embedding as embedding

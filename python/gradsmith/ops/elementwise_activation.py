@@ -57,20 +57,19 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _gate_backward(node: Node, ddx: Tensor) -> Any:
-    x, low, high, scale = node.saved
-    return _gate(ddx, x, low, high, scale), zeros_as(x)
+    x, low, high = node.saved
+    return _gate(ddx, x, low, high), zeros_as(x)
 
 
-def _gate(dy: Tensor, x: Tensor, low: float, high: float, scale: float) -> Tensor:
-    """Return ``scale * dy`` where low < x < high, else 0."""
-    plain = dy.detach() if scale == 1 else mul(dy.detach(), scale)
-    result = where(logical_and(gt(x, low), lt(x, high)), plain, 0.0)
-    return record(_gate_backward, result._array, (dy, x), (x, low, high, scale))
+def _gate(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """Return ``dy`` where low < x < high, else 0."""
+    array = run_slope("hardtanh_backward", dy, x, low, high)
+    return record(_gate_backward, array, (dy, x), (x, low, high))
 
 
 def _hardtanh_backward(node: Node, dy: Tensor) -> Any:
     x, low, high = node.saved
-    return (_gate(dy, x, low, high, 1.0),)
+    return (_gate(dy, x, low, high),)
 
 
 def hardtanh(
@@ -84,7 +83,7 @@ def hardtanh(
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is larger than max_val {max_val}")
     array = run_unary("clamp", input, float(min_val), float(max_val))
-    return record(_hardtanh_backward, array, (input,), (input, min_val, max_val))
+    return record(_hardtanh_backward, array, (input,), (input, float(min_val), float(max_val)))
 
 
 @names_errors
@@ -112,30 +111,6 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """Return the input where positive, else ``negative_slope * input``."""
     array = run_unary("leaky_relu", input, negative_slope)
     return record(_leaky_relu_backward, array, (input,), (input, negative_slope))
-
-
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """Return the input where positive, else ``weight * input``.
-
-    Args:
-        input: (N, C, ...) or a shape without channels.
-        weight: slopes, one for all or one for each of the C channels (dimension 1).
-
-    Raises:
-        ValueError: the number of slopes is neither 1 nor C.
-    """
-    array, slopes = array_of("prelu", input), array_of("prelu", weight, "weight")
-    channels = array.shape[1] if array.ndim > 1 else 1
-    if slopes.ndim > 1 or slopes.size not in (1, channels):
-        raise ValueError(
-            f"prelu: weight has shape {slopes.shape}, expected (1,) or ({channels},) for an input "
-            f"of shape {array.shape}"
-        )
-    if array.ndim != 1:
-        from gradsmith.ops.shape import reshape
-
-        weight = reshape(weight, (slopes.size, *(1,) * (array.ndim - 2))[: array.ndim])
-    return where(gt(input, 0), input, mul(weight, input))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -323,26 +298,6 @@ def logsigmoid(input: Tensor) -> Tensor:
     return record(_log_sigmoid_backward, run_unary("log_sigmoid", input), (input,), (input,))
 
 
-def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """Return the first half of ``dim`` times the sigmoid of the second.
-
-    Raises:
-        ValueError: the size of ``dim`` is odd.
-        IndexError: there is no such dimension.
-    """
-    from gradsmith.ops.shape import axis_of
-    from gradsmith.ops.shape_pieces import chunk
-
-    array = array_of("glu", input)
-    axis = axis_of("glu", dim, array.ndim)
-    if array.ndim == 0 or array.shape[axis] % 2:
-        raise ValueError(
-            f"glu: dim {dim} of shape {array.shape} cannot be halved, expected an even size"
-        )
-    values, gates = chunk(input, 2, axis)
-    return mul(values, sigmoid(gates))
-
-
 # ---- piecewise gates and shrinkage ---------------------------------------------------------------
 
 
@@ -354,7 +309,7 @@ def softsign(input: Tensor) -> Tensor:
 
 def _hardsigmoid_backward(node: Node, dy: Tensor) -> Any:
     (x,) = node.saved
-    return (_gate(dy, x, -3.0, 3.0, 1 / 6),)
+    return (_gate(mul(dy, 1 / 6), x, -3.0, 3.0),)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -362,10 +317,19 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return record(_hardsigmoid_backward, run_unary("hardsigmoid", input), (input,), (input,))
 
 
+def _hardswish_slope_backward(node: Node, ddx: Tensor) -> Any:
+    dy, x = node.saved
+    return _hardswish_slope(ddx, x), _gate(mul(mul(ddx, dy), 1 / 3), x, -3.0, 3.0)
+
+
+def _hardswish_slope(dy: Tensor, x: Tensor) -> Tensor:
+    array = run_slope("hardswish_backward", dy, x)
+    return record(_hardswish_slope_backward, array, (dy, x), (dy, x))
+
+
 def _hardswish_backward(node: Node, dy: Tensor) -> Any:
     (x,) = node.saved
-    slope = where(lt(x, 3), add(mul(x, 1 / 3), 0.5), 1.0)
-    return (mul(dy, where(le(x, -3), 0.0, slope)),)
+    return (_hardswish_slope(dy, x),)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:

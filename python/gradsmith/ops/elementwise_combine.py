@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradsmith.autograd import Node, record
+from gradsmith.autograd import OUTPUT, Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, float64, on_host
 from gradsmith.ops.elementwise import (
     add,
@@ -30,7 +30,7 @@ from gradsmith.ops.elementwise import (
     where,
 )
 from gradsmith.ops.elementwise_compare import operands
-from gradsmith.ops.elementwise_math import exp, log1p, sigmoid, sqrt, square
+from gradsmith.ops.elementwise_math import exp, log1p, run_ternary, sigmoid
 from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs
 from gradsmith.ops.options import check_flag, check_number, names_errors
@@ -38,34 +38,102 @@ from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of
 
 
+def _fits_one_kernel(*operands: Any) -> bool:
+    """Return whether all are floating tensors of one dtype."""
+    dtypes = {each.dtype if isinstance(each, Tensor) else None for each in operands}
+    return len(dtypes) == 1 and dtypes <= set(FLOATING)
+
+
+def _lerp_backward(node: Node, dy: Tensor) -> Any:
+    weight, shape, end_shape = node.saved
+    da = sum_to(mul(dy, 1 - weight), shape) if node.needs(0) else None
+    return da, sum_to(mul(dy, weight), end_shape) if node.needs(1) else None
+
+
+def _lerp_by_backward(node: Node, dy: Tensor) -> Any:
+    a, b, weight = node.saved
+    share = mul(dy, weight)
+    da = sum_to(sub(dy, share), a.shape) if node.needs(0) else None
+    db = sum_to(share, b.shape) if node.needs(1) else None
+    return da, db, sum_to(mul(dy, sub(b, a)), weight.shape) if node.needs(2) else None
+
+
 @names_errors
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Return ``input + weight * (end - input)``; the weight is a number or a tensor."""
-    return add(input, mul(weight, sub(end, input)))
+    if isinstance(weight, (int, float)):
+        a, b = floating_operands("lerp", input, end)
+        array = EXTENSIONS[type(a._array)].lerp(a._array, b._array, weight)
+        return record(_lerp_backward, array, (a, b), (weight, a.shape, b.shape))
+    if not _fits_one_kernel(input, end, weight):
+        return add(input, mul(weight, sub(end, input)))
+    operands = (input, end, weight)
+    return record(_lerp_by_backward, run_ternary("lerp_by", *operands), operands, operands)
+
+
+def _addcmul_backward(node: Node, dy: Tensor) -> Any:
+    a, b, value, shape = node.saved
+    dinput = sum_to(dy, shape) if node.needs(0) else None
+    scaled = dy if value == 1 else mul(dy, value)
+    da = sum_to(mul(scaled, b), a.shape) if node.needs(1) else None
+    return dinput, da, sum_to(mul(scaled, a), b.shape) if node.needs(2) else None
 
 
 @names_errors
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 * tensor2``."""
+    if _fits_one_kernel(input, tensor1, tensor2) and isinstance(value, (int, float)):
+        array = run_ternary("addcmul", input, tensor1, tensor2, value)
+        saved = (tensor1, tensor2, value, input.shape)
+        return record(_addcmul_backward, array, (input, tensor1, tensor2), saved)
     product = mul(tensor1, tensor2)
     return add(input, product if value == 1 else mul(product, value))
+
+
+def _addcdiv_backward(node: Node, dy: Tensor) -> Any:
+    a, b, value, shape = node.saved
+    dinput = sum_to(dy, shape) if node.needs(0) else None
+    quotient = div(dy if value == 1 else mul(dy, value), b)
+    da = sum_to(quotient, a.shape) if node.needs(1) else None
+    return dinput, da, sum_to(neg(_ratio(quotient, a, b)), b.shape) if node.needs(2) else None
 
 
 @names_errors
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """Return ``input + value * tensor1 / tensor2``."""
+    if _fits_one_kernel(input, tensor1, tensor2) and isinstance(value, (int, float)):
+        array = run_ternary("addcdiv", input, tensor1, tensor2, value)
+        saved = (tensor1, tensor2, value, input.shape)
+        return record(_addcdiv_backward, array, (input, tensor1, tensor2), saved)
     quotient = div(tensor1, tensor2)
     return add(input, quotient if value == 1 else mul(quotient, value))
+
+
+def _ratio_backward(node: Node, dy: Tensor) -> Any:
+    a, b, c, y = node.saved
+    da = sum_to(_ratio(dy, b, c), a.shape) if node.needs(0) else None
+    db = sum_to(_ratio(dy, a, c), b.shape) if node.needs(1) else None
+    return da, db, sum_to(neg(_ratio(dy, y, c)), c.shape) if node.needs(2) else None
+
+
+def _ratio(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Return ``a * (b / c)``."""
+    array = run_ternary("product_over", a, b, c)
+    return record(_ratio_backward, array, (a, b, c), (a, b, c, OUTPUT))
+
+
+def _hypot_backward(node: Node, dy: Tensor) -> Any:
+    a, b, y = node.saved
+    da = sum_to(_ratio(dy, a, y), a.shape) if node.needs(0) else None
+    return da, sum_to(_ratio(dy, b, y), b.shape) if node.needs(1) else None
 
 
 @names_errors
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """Return ``sqrt(input ** 2 + other ** 2)`` without overflow on the way."""
     a, b = floating_operands("hypot", input, other)
-    largest = maximum(abs(a), abs(b)).detach()
-    scale = where(logical_and(isfinite(largest), largest > 0), largest, 1.0)
-    length = mul(scale, sqrt(add(square(div(a, scale)), square(div(b, scale)))))
-    return where(logical_or(isinf(a), isinf(b)), math.inf, length)
+    array = EXTENSIONS[type(a._array)].hypot(a._array, b._array)
+    return record(_hypot_backward, array, (a, b), (a, b, OUTPUT))
 
 
 # Of a sum of exponentials: the natural logarithm of its base.

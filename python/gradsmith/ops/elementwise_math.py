@@ -35,6 +35,13 @@ def run_slope(
     return result
 
 
+def run_ternary(name: str, a: Tensor, b: Tensor, c: Tensor, option0: float = 0.0) -> Array:
+    """Return the result of the kernel ``name`` of three floating arrays of one dtype."""
+    extension = EXTENSIONS[type(a._array)]
+    result: Array = getattr(extension, name)(a._array, b._array, c._array, option0)
+    return result
+
+
 # ---- exponentials and logarithms -----------------------------------------------------------------
 
 

@@ -114,7 +114,11 @@ def labels_of(
         raise ValueError(f"{op}: {argument} has shape {target.shape}, expected {shape}")
     first, second = allowed
     labels = to(target, like.dtype)
-    wrong = labels.detach().ne(first).logical_and(labels.detach().ne(second))
+    plain = labels.detach()
+    if first == -second:
+        wrong = plain.abs().ne(second)
+    else:
+        wrong = plain.ne(first).logical_and(plain.ne(second))
     _refuse(op, argument, target, wrong, f"{first} or {second}", ValueError)
     return labels
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from gradsmith.backend import FLOATING
 from gradsmith.ops.creation import arange
 from gradsmith.ops.elementwise import to, where
-from gradsmith.ops.elementwise_activation import logsigmoid, relu
+from gradsmith.ops.elementwise_activation import relu
+from gradsmith.ops.elementwise_gates import soft_margin
 from gradsmith.ops.indexing import gather
 from gradsmith.ops.loss import binary_cross_entropy_with_logits
 from gradsmith.ops.loss_checks import (
@@ -58,7 +59,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
     """
     op = "soft_margin_loss"
     signs = signs_of(op, target, check_floating(op, "input", input).shape, input)
-    return reduced(op, -logsigmoid(signs * input), reduction)
+    return reduced(op, soft_margin(input, signs), reduction)
 
 
 def _rows(op: str, input: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from gradsmith.ops import (
     elementwise_bessel,
     elementwise_combine,
     elementwise_compare,
+    elementwise_gates,
     elementwise_math,
     elementwise_parts,
     elementwise_round,
@@ -106,7 +107,8 @@ METHODS: tuple[tuple[ModuleType, str], ...] = (
         elementwise_special,
         "erfc erfinv lgamma digamma mvlgamma xlogy logit sinc igamma igammac",
     ),
-    (elementwise_activation, "relu prelu hardshrink"),
+    (elementwise_activation, "relu hardshrink"),
+    (elementwise_gates, "prelu"),
     (elementwise_bessel, "i0"),
     (
         reduce,

@@ -192,8 +192,19 @@ def _typed_scan(name: str, input: Tensor, dim: int, dtype: Any) -> tuple[Tensor,
     return x, _as_asked(array, dtype)
 
 
+# Products that left the range of the dtype, divided by no smaller factor, are below 1e-25.
+_SMALLEST_DIVISOR = 1e-19
+
+
+def _may_divide(x: Tensor) -> bool:
+    """Return whether a product over its factors stands for the product of the others."""
+    from gradsmith.ops.elementwise_round import abs
+
+    return x.numel() > 0 and not amin(abs(x.detach())).item() < _SMALLEST_DIVISOR
+
+
 def _prod_backward(node: Node, dy: Tensor) -> Any:
-    """dx_k = dy times the product of the others: y / x_k where no element is 0."""
+    """dx_k = dy times the product of the others: y / x_k where no element is 0, or nearly."""
     from gradsmith.ops.elementwise import eq, mul
 
     x, y, dim = node.saved
@@ -201,7 +212,7 @@ def _prod_backward(node: Node, dy: Tensor) -> Any:
     if not shape:
         return (dy,)
     dy = spread(dy, shape, dim)
-    if not any(eq(y, 0)).item():
+    if not any(eq(y, 0)).item() or _may_divide(x):
         return (mul(dy, spread(y, shape, dim) / x),)
     return (mul(dy, product_of_others(x, axes_of(dim, len(shape)))),)
 
@@ -241,11 +252,11 @@ def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
 
 
 def _cumprod_backward(node: Node, dy: Tensor) -> Any:
-    from gradsmith.ops.elementwise import eq, mul
+    from gradsmith.ops.elementwise import mul
     from gradsmith.ops.shape_copy import flip
 
     x, y, dim = node.saved
-    if not any(eq(y, 0)).item():
+    if _may_divide(x):
         return (flip(cumsum(flip(mul(dy, y), dim), dim), dim) / x,)
     return (_cumprod_slope(dy, x, dim),)
 

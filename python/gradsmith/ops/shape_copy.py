@@ -329,15 +329,24 @@ def pad(
         )
     if value is not None:
         raise ValueError(f"pad: value is {value}, which mode {mode!r} does not take")
-    from gradsmith.ops.indexing import index_select
+    return _padded_by_itself(input, mode, amounts)
 
-    out = input
+
+def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Tensor:
+    from gradsmith.ops.indexing import index_select
+    from gradsmith.ops.shape_border import Border, bordered
+
+    out, borders = input, []
     for pair in range(0, len(amounts), 2):
-        dim = array.ndim - 1 - pair // 2
+        dim = input.ndim - 1 - pair // 2
+        size = input.shape[dim]
         before, after = amounts[pair : pair + 2]
         if before == after == 0:
             continue
-        _check_padding(mode, dim, array.shape[dim], before, after)
-        positions = _padded_positions(mode, array.shape[dim], before, after)
-        out = index_select(out, dim, wrap(like(positions, array)))
-    return out
+        _check_padding(mode, dim, size, before, after)
+        if min(before, after) >= 0:
+            borders.append(Border(dim, before, after))
+        else:
+            positions = _padded_positions(mode, size, before, after)
+            out = index_select(out, dim, wrap(like(positions, input._array)))
+    return bordered(out, mode, tuple(borders)) if borders else out
