@@ -26,33 +26,45 @@ def interpolated(
 ) -> Case:
     kernel = "cubic" if mode == "bicubic" else "linear"
     return Case(
-        f"{mode}-{size}-{align_corners}",
+        f"{mode}-{shape}-{size}-{align_corners}",
         lambda x: F.interpolate(x, size, mode=mode, align_corners=align_corners),
         lambda x: definition.interpolate(x, size, align_corners, kernel),
         normal(shape),
+        lambda dy, x: definition.interpolate_backward(dy, x, align_corners, kernel),
         tolerance="matmul",
         depth=4 ** len(size),
     )
 
 
-def sampled(mode: str, padding: str, align_corners: bool, sizes: tuple[int, ...] = (3, 4)) -> Case:
+def sampled(
+    mode: str,
+    padding: str,
+    align_corners: bool,
+    sizes: tuple[int, ...] = (3, 4),
+    lead: tuple[int, int] = (1, 2),
+    out: tuple[int, ...] = (2, 2),
+) -> Case:
     """At points within and outside the image, away from the middles between pixels."""
     d = len(sizes)
+    options = (mode, padding, align_corners)
 
     def make(rng: np.random.Generator) -> tuple[Any, ...]:
-        pixels = rng.integers(-3, 6, (1, *(2, 2, 1)[:d], d)) + rng.choice([0.2, 0.3, 0.7], d)
+        places = (lead[0], *(1,) * (d - 2), *out, d)
+        pixels = rng.integers(-3, max(sizes) + 2, places) + rng.choice([0.2, 0.3, 0.7], d)
         ends = np.array(sizes[::-1]) - 1.0
         grid = 2 * pixels / ends - 1 if align_corners else (2 * pixels + 1) / (ends + 1) - 1
-        return rng.standard_normal((1, 2, *sizes)), grid
+        return rng.standard_normal((*lead, *sizes)), grid
 
     return Case(
-        f"grid_sample-{mode}-{padding}-{align_corners}-{d}d",
-        lambda x, grid: F.grid_sample(x, grid, mode, padding, align_corners),
-        lambda x, grid: definition.grid_sample(x, grid, mode, padding, align_corners),
+        f"grid_sample-{mode}-{padding}-{align_corners}-{sizes}-{lead}",
+        lambda x, grid: F.grid_sample(x, grid, *options),
+        lambda x, grid: definition.grid_sample(x, grid, *options),
         make,
+        lambda dy, x, grid: definition.grid_sample_backward(dy, x, grid, *options),
         tolerance="matmul",
         depth=256,
         dtypes=("float32", "float64"),  # bfloat16 places points on other pixels
+        second_order=lead[1] < 3,
     )
 
 

@@ -22,5 +22,6 @@ void bind_embedding(pybind11::module_& m);
 void bind_indexing(pybind11::module_& m);
 void bind_random(pybind11::module_& m);
 void bind_optim(pybind11::module_& m);
+void bind_resampling(pybind11::module_& m);
 
 }  // namespace gradsmith::bindings

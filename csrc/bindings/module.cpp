@@ -76,6 +76,7 @@ void bind_module(py::module_& m) {
   bind_indexing(m);
   bind_random(m);
   bind_optim(m);
+  bind_resampling(m);
   table();
   winograd();
 }

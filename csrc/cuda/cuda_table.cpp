@@ -26,7 +26,8 @@ namespace gradsmith {
   FAMILY(indexing)               \
   FAMILY(random)                 \
   FAMILY(optim)                  \
-  FAMILY(distance)
+  FAMILY(distance)               \
+  FAMILY(resampling)
 
 namespace cuda {
 #define FAMILY(name) void fill_##name(OpTable& table);

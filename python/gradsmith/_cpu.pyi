@@ -329,6 +329,19 @@ def gelu_tanh_backward(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
 def gemm(a: Any, b: Any, bias: Any = None, activation: str = "none") -> _Array: ...
+def grid_sample_backward(
+    dy: _Array,
+    x: _Array,
+    grid: _Array,
+    mode: str,
+    padding: str,
+    align_corners: bool,
+    wants_input: bool,
+    wants_grid: bool,
+) -> tuple[Any, ...]: ...
+def grid_sample_forward(
+    x: _Array, grid: _Array, mode: str, padding: str, align_corners: bool
+) -> _Array: ...
 def gt(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
@@ -511,6 +524,7 @@ def remainder(
     a: Any, b: Any, option0: float = 0.0, option1: float = 0.0, out: _Array | None = None
 ) -> _Array: ...
 def result_type(a: Any, b: Any) -> _DType: ...
+def resize(x: _Array, axis: int, rows: Any, columns: Any) -> _Array: ...
 def rmsprop_step(
     tensors: OptimTensors,
     lr: float,

@@ -26,6 +26,8 @@ void fill_optim(OpTable& table);
 void fill_pool(OpTable& table);
 void fill_random(OpTable& table);
 void fill_reduce(OpTable& table);
+void fill_resampling(OpTable& table);
+void fill_resampling_grid(OpTable& table);
 void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
 
@@ -52,6 +54,8 @@ void fill(OpTable& table) {
   fill_pool(table);
   fill_random(table);
   fill_reduce(table);
+  fill_resampling(table);
+  fill_resampling_grid(table);
   fill_rnn(table);
   fill_softmax(table);
 }

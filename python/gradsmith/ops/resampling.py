@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of another size: nearest, linear, cubic and area interpolation.
 
-Coordinates are PyTorch's. The interpolation is separable: per dimension a gather of two or four
-neighbours (taps), weighted and added; nearest neighbours of all dimensions take one gather.
+Coordinates are PyTorch's. The interpolation is separable: per dimension each element of the result
+is a weighted sum of neighbours (taps), two dimensions in one pass over memory; nearest neighbours
+of all dimensions take one gather. The gradient is the same with the transposed taps.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from gradsmith.autograd import Node, record
 from gradsmith.autograd.mode import in_float32
 from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32, like
-from gradsmith.ops.elementwise import add, mul, to
+from gradsmith.ops.elementwise import to
 from gradsmith.ops.indexing import index_select
 from gradsmith.ops.options import check_flag, check_number, check_sizes, names_errors
 from gradsmith.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from gradsmith.ops.resampling_taps import Taps, resize_taps
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Size = int | Sequence[int]
-
-# The free coefficient of the cubic kernel (Keys 1981): PyTorch's, and its other for antialias.
-CUBIC, SMOOTH_CUBIC = -0.75, -0.5
 
 # mode: the numbers of dimensions it takes
 _MODES = {
@@ -41,7 +41,7 @@ _UNALIGNED = ("nearest", "nearest-exact", "area")
 _AREA = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
 
 
-# ---- from the options to positions and weights ---------------------------------------------------
+# ---- from the options to sizes and positions -----------------------------------------------------
 
 
 def _sizes_and_scales(
@@ -80,69 +80,6 @@ def _nearest(mode: str, size: int, out: int, factor: float | None) -> Array:
     return nearest
 
 
-def _coordinates(size: int, out: int, factor: float | None, align_corners: bool) -> Array:
-    """Return where in the input the elements of the output lie."""
-    positions = np.arange(out)
-    if align_corners:
-        return positions * ((size - 1) / (out - 1) if out > 1 else 0.0)
-    return (positions + 0.5) * (size / out if factor is None else 1 / factor) - 0.5
-
-
-def _near(x: Any, a: float) -> Any:
-    """Return the cubic kernel within 1 of its centre."""
-    return ((a + 2) * x - (a + 3)) * x * x + 1
-
-
-def _far(x: Any, a: float) -> Any:
-    """Return the cubic kernel between 1 and 2 from its centre."""
-    return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-
-def cubic_weights(t: Any) -> list[Any]:
-    """Return the weights of the neighbours at -1, 0, 1, 2 for the point t in [0, 1]."""
-    inner = [_near(each, CUBIC) for each in (t, 1 - t)]
-    return [_far(t + 1, CUBIC), *inner, _far(2 - t, CUBIC)]
-
-
-def _taps(coordinates: Array, size: int, cubic: bool) -> list[tuple[Array, Array]]:
-    """Return pairs of positions and weights, the sum of which is the interpolation."""
-    if not cubic:
-        coordinates = coordinates.clip(0, None)
-    first = np.floor(coordinates).astype(np.int64)
-    t = coordinates - first
-    if cubic:
-        weights = cubic_weights(t)
-        return [((first + k - 1).clip(0, size - 1), w) for k, w in enumerate(weights)]
-    t = np.where(first >= size - 1, 0.0, t)
-    first = np.minimum(first, size - 1)
-    return [(first, 1 - t), (np.minimum(first + 1, size - 1), t)]
-
-
-def _smooth_taps(
-    size: int, out: int, factor: float | None, align_corners: bool, cubic: bool
-) -> list[tuple[Array, Array]]:
-    """Return the taps of a kernel that is as wide as a pixel of the output: no aliases."""
-    if align_corners:
-        scale = (size - 1) / (out - 1) if out > 1 else 0.0
-    else:
-        scale = size / out if factor is None else 1 / factor
-    width = max(scale, 1.0)
-    support = width * (2 if cubic else 1)
-    centres = scale * (np.arange(out) + 0.5)
-    first = np.floor(centres - support + 0.5).clip(0, None).astype(np.int64)
-    behind = np.floor(centres + support + 0.5).clip(None, size).astype(np.int64)
-    positions = first[:, None] + np.arange((behind - first).max())
-    distance = np.abs(positions + 0.5 - centres[:, None]) / width
-    if cubic:
-        inner, outer = _near(distance, SMOOTH_CUBIC), _far(distance, SMOOTH_CUBIC)
-        weights = np.where(distance < 1, inner, np.where(distance < 2, outer, 0.0))
-    else:
-        weights = (1 - distance).clip(0, None)
-    weights = np.where(positions < behind[:, None], weights, 0.0)
-    weights /= weights.sum(1, keepdims=True)
-    return list(zip(positions.clip(0, size - 1).T, weights.T, strict=True))
-
-
 # ---- applying them -------------------------------------------------------------------------------
 
 
@@ -157,40 +94,30 @@ def _gathered(input: Tensor, positions: Sequence[Array]) -> Tensor:
     return reshape(picked, (*lead, *flat.shape))
 
 
-def _weighted(x: Tensor, dim: int, taps: list[tuple[Array, Array]]) -> Tensor:
-    """Return the sum over the taps of a dimension."""
-    total: Tensor | None = None
-    extension = EXTENSIONS[type(x._array)]
-    for positions, weights in taps:
-        column = like(weights.reshape(-1, *(1,) * (x.ndim - 1 - dim)), x._array)
-        part = index_select(x, dim, wrap(like(positions, x._array)))
-        part = mul(part, wrap(extension.cast(column, x._array.dtype)))
-        total = part if total is None else add(total, part)
-    assert total is not None
-    return total
+def _resize_backward(node: Node, dy: Tensor) -> Any:
+    axis, rows, columns = node.saved
+    back = (None if taps is None else taps.transposed for taps in (rows, columns))
+    return (_resized(dy, axis, *back),)
 
 
-def _interpolated(
-    input: Tensor,
-    sizes: Sequence[int],
-    scales: Sequence[Any],
-    align_corners: bool,
-    cubic: bool,
-    antialias: bool,
-) -> Tensor:
-    # Weights of bfloat16 would shift the picture.
-    x = to(input, float32) if input.dtype == bfloat16 else input
-    # The last dimension first: the largest gather then copies whole rows.
-    for dim in range(input.ndim - 1, 1, -1):
-        size, out = x.shape[dim], sizes[dim - 2]
-        coordinates = _coordinates(size, out, scales[dim - 2], align_corners)
-        if out == size and (coordinates == np.arange(size)).all():
-            continue
-        if antialias:
-            taps = _smooth_taps(size, out, scales[dim - 2], align_corners, cubic)
-        else:
-            taps = _taps(coordinates, size, cubic)
-        x = _weighted(x, dim, taps)
+def _resized(x: Tensor, axis: int, rows: Taps | None, columns: Taps | None) -> Tensor:
+    """Return x with ``columns`` applied to a dimension and ``rows`` to the one before it."""
+    array = x._array
+    tables = (None if taps is None else taps.arrays(array) for taps in (rows, columns))
+    y = EXTENSIONS[type(array)].resize(array, axis, *tables)
+    return record(_resize_backward, y, (x,), (axis, rows, columns))
+
+
+def _interpolated(input: Tensor, tables: list[Taps | None]) -> Tensor:
+    """Return the images with each spatial dimension resized by its taps, the last two at once."""
+    # A second pass would round bfloat16 twice.
+    x = to(input, float32) if input.dtype == bfloat16 and len(tables) == 3 else input
+    columns = tables[-1]
+    rows = tables[-2] if len(tables) > 1 else None
+    if rows is not None or columns is not None:
+        x = _resized(x, input.ndim - 1, rows, columns)
+    if len(tables) == 3 and tables[0] is not None:
+        x = _resized(x, 3, tables[0], None)
     return to(x, input.dtype)
 
 
@@ -253,7 +180,9 @@ def interpolate(
         return _AREA[array.ndim - 3](input, sizes)
     if array.dtype not in FLOATING:
         raise TypeError(f"{op}: input is {array.dtype}, expected a floating dtype for {mode!r}")
-    return _interpolated(input, sizes, scales, bool(align_corners), mode == "bicubic", antialias)
+    kernel = (bool(align_corners), mode == "bicubic", antialias)
+    axes = zip(array.shape[2:], sizes, scales, strict=True)
+    return _interpolated(input, [resize_taps(*each, *kernel) for each in axes])
 
 
 @names_errors

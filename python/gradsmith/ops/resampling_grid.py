@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images sampled at the points of a grid, and the grids of affine maps (Jaderberg 2015).
 
-Compositions of gathers and products, so both the image and the grid have derivatives.
+Both the image and the grid have derivatives, first ones by a kernel. Higher ones go through a
+composition of gathers and products, which makes the same of the same points.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-from gradsmith.autograd import cast_up
+from gradsmith.autograd import Node, cast_up, is_grad_enabled, record
+from gradsmith.autograd.gradients import inner_gradients
+from gradsmith.autograd.tape import next_sequence
 from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, int64, like
 from gradsmith.ops.elementwise import add, eq, fmod, ge, le, logical_and, mul, sub, to, where
 from gradsmith.ops.elementwise_activation import hardtanh
@@ -21,13 +25,10 @@ from gradsmith.ops.gemm import matmul
 from gradsmith.ops.indexing import index_select
 from gradsmith.ops.joining import cat
 from gradsmith.ops.options import check_flag, check_sizes, names_errors
-from gradsmith.ops.resampling import cubic_weights
+from gradsmith.ops.resampling_taps import cubic_weights
 from gradsmith.ops.shape import reshape, transpose
 from gradsmith.ops.shape_pieces import unbind
-from gradsmith.tensor import Tensor, array_of, wrap
-
-_MODES = ("bilinear", "nearest", "bicubic")
-_PADDINGS = ("zeros", "border", "reflection")
+from gradsmith.tensor import Tensor, array_of, wrap, wrap_each
 
 # ---- coordinates ---------------------------------------------------------------------------------
 
@@ -121,27 +122,45 @@ def _cubic_taps(
     return [(place(add(first, k - 1.0)), weight) for k, weight in enumerate(weights)]
 
 
-def _check(op: str, input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
-    x, points = array_of(op, input), array_of(op, grid, "grid")
-    if mode not in _MODES:
-        raise ValueError(f"{op}: mode is {mode!r}, expected one of {', '.join(_MODES)}")
-    if padding_mode not in _PADDINGS:
-        expected = ", ".join(_PADDINGS)
-        raise ValueError(f"{op}: padding_mode is {padding_mode!r}, expected one of {expected}")
-    if x.ndim not in (4, 5) or points.ndim != x.ndim or points.shape[-1] != x.ndim - 2:
-        raise ValueError(
-            f"{op}: input has shape {x.shape} and grid {points.shape}, expected (N, C, H, W) and "
-            "(N, H_out, W_out, 2), or (N, C, D, H, W) and (N, D_out, H_out, W_out, 3)"
-        )
-    if points.shape[0] != x.shape[0] or 0 in x.shape[2:]:
-        raise ValueError(
-            f"{op}: input has shape {x.shape} and grid {points.shape}, expected the same batch and "
-            "no empty plane"
-        )
-    if x.dtype not in FLOATING or points.dtype != x.dtype:
-        raise TypeError(f"{op}: input is {x.dtype} and grid {points.dtype}, expected one floating")
-    if mode == "bicubic" and x.ndim == 5:
-        raise ValueError(f"{op}: mode 'bicubic' takes 4-d inputs, got shape {x.shape}")
+def _composed(
+    input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool
+) -> Tensor:
+    """Return what the kernel returns, in functions that can be differentiated again."""
+    dtype = float32 if input.dtype == bfloat16 else input.dtype
+    sizes, lead, out = input.shape[2:], input.shape[:2], grid.shape[1:-1]
+    planes = reshape(to(input, dtype), (*lead, math.prod(sizes)))
+    points = reshape(to(grid, dtype), (lead[0], math.prod(out), len(sizes)))
+    taps = []
+    # The last coordinate of a point belongs to the first spatial dimension.
+    for size, coordinate in zip(sizes, reversed(unbind(points, -1)), strict=True):
+        positions = _in_pixels(coordinate, size, align_corners)
+
+        def place(x: Tensor, size: int = size) -> Tensor:
+            return _placed(x, size, padding_mode, align_corners)
+
+        if mode == "bicubic":
+            taps.append(_cubic_taps(positions, place))
+        elif mode == "bilinear":
+            taps.append(_linear_taps(place(positions)))
+        else:
+            whole = round(place(positions))
+            taps.append([(whole, add(mul(whole, 0.0), 1.0))])
+    return to(reshape(_blended(planes, sizes, taps), (*lead, *out)), input.dtype)
+
+
+# ---- sampling ------------------------------------------------------------------------------------
+
+
+def _grid_sample_backward(node: Node, dy: Tensor) -> Any:
+    input, grid, options = node.saved
+    needs = (node.needs(0), node.needs(1))
+    if not is_grad_enabled():
+        kernel = EXTENSIONS[type(dy._array)].grid_sample_backward
+        return wrap_each(kernel(dy._array, input._array, grid._array, *options, *needs))
+    first = next_sequence()
+    ends = [x for x, need in zip((input, grid), needs, strict=True) if need]
+    found = iter(inner_gradients([(_composed(input, grid, *options), dy)], ends, first, True))
+    return tuple(next(found) if need else None for need in needs)
 
 
 @names_errors
@@ -172,28 +191,11 @@ def grid_sample(
     """
     op = "grid_sample"
     input, grid = cast_up(input), cast_up(grid)
-    _check(op, input, grid, mode, padding_mode)
     aligned = False if align_corners is None else check_flag(op, "align_corners", align_corners)
-    dtype = float32 if input.dtype == bfloat16 else input.dtype
-    sizes, lead, out = input.shape[2:], input.shape[:2], grid.shape[1:-1]
-    planes = reshape(to(input, dtype), (*lead, math.prod(sizes)))
-    points = reshape(to(grid, dtype), (lead[0], math.prod(out), len(sizes)))
-    taps = []
-    # The last coordinate of a point belongs to the first spatial dimension.
-    for size, coordinate in zip(sizes, reversed(unbind(points, -1)), strict=True):
-        positions = _in_pixels(coordinate, size, aligned)
-
-        def place(x: Tensor, size: int = size) -> Tensor:
-            return _placed(x, size, padding_mode, aligned)
-
-        if mode == "bicubic":
-            taps.append(_cubic_taps(positions, place))
-        elif mode == "bilinear":
-            taps.append(_linear_taps(place(positions)))
-        else:
-            whole = round(place(positions))
-            taps.append([(whole, add(mul(whole, 0.0), 1.0))])
-    return to(reshape(_blended(planes, sizes, taps), (*lead, *out)), input.dtype)
+    options = (mode, padding_mode, aligned)
+    x, points = array_of(op, input), array_of(op, grid, "grid")
+    y = EXTENSIONS[type(x)].grid_sample_forward(x, points, *options)
+    return record(_grid_sample_backward, y, (input, grid), (input, grid, options))
 
 
 @names_errors

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resizing along one or two axes in one pass over memory. A row of the result is made of its input
+// rows, added up with their weights into a line that stays in the first-level cache, and of the
+// columns of that line: by vectors of adjacent outputs where elements are single numbers or few
+// channels (resampling_taps.h), by whole runs where they are wide, as channels-last. What is only
+// resized along its rows has no line. Sums are in the type itself, in float for bfloat16, tap after
+// tap. Rows go to threads, and no sum depends on which.
+#include "ops/resampling.h"
+
+#include "core/dispatch.h"
+#include "core/parallel.h"
+#include "cpu/kernels/resampling_taps.h"
+#include "cpu/simd/stream.h"
+#include "ops/op_table.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+constexpr std::int64_t kGrain = 8192;            // elements worth a thread
+constexpr std::int64_t kIndexLimit = 1LL << 30;  // elements of a line that 32-bit indices reach
+
+// to = the sum of the runs that output t takes from `from`.
+template <class S, class C, class T>
+GS_INLINE void add_runs(const S* from, const RunTaps<C>& taps, std::int64_t t, std::int64_t run,
+                        bool streams, T* to) {
+  using V = Vec<C>;
+  const auto* first = taps.tap + taps.start[t];
+  const auto* end = taps.tap + taps.start[t + 1];
+  for_each_written<V>(run, streams, [&](std::int64_t i, auto lanes) {
+    V sum(C(0));
+    for (const auto* tap = first; tap != end; ++tap) {
+      sum = fma(V(tap->weight), load<V>(from + tap->offset + i, kept(lanes)), sum);
+    }
+    store(sum, to + i, lanes);
+  });
+}
+
+template <class S, class C>
+GS_INLINE void widen_line(const S* from, std::int64_t count, C* to) {
+  for_each_vector<Vec<C>>(0, count, [&](std::int64_t i, auto lanes) {
+    store(load<Vec<C>>(from + i, lanes), to + i, lanes);
+  });
+}
+
+template <class C, class T>
+GS_INLINE void take_columns(const C* line, const VectorTaps<C>& taps, bool streams, T* y) {
+  using V = Vec<C>;
+  for_each_written<V>(taps.count(), streams, [&](std::int64_t i, auto lanes) {
+    const std::int64_t block = i / V::kWidth;
+    V sum(C(0));
+    for (std::int64_t k = taps.first(block); k < taps.first(block + 1); ++k) {
+      sum = fma(V::load(taps.at(k).weight), tapped<C>(line, taps.at(k)), sum);
+    }
+    store(sum, y + i, lanes);
+  });
+}
+
+// Calls body(plane of x, row of the result, where that row goes) for each row.
+template <class T, class Body>
+GS_INLINE void for_rows(const ResizeParams& p, std::int64_t begin, std::int64_t end,
+                        const Body& body) {
+  const std::int64_t plane = p.rows.in * p.columns.in * p.inner, row = p.columns.out * p.inner;
+  for (std::int64_t n = begin; n < end; ++n) {
+    body(static_cast<const T*>(p.x) + n / p.rows.out * plane, n % p.rows.out,
+         static_cast<T*>(p.y) + n * row);
+  }
+}
+
+GS_INLINE bool is_identity(const ResizeTaps& taps) { return taps.start == nullptr; }
+
+std::int64_t grain_of(const ResizeParams& p) {
+  return kGrain / (larger(p.columns.in, p.columns.out) * p.inner + 1) + 1;
+}
+
+template <class T>
+bool streams_result(const ResizeParams& p, std::int64_t run) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t bytes =
+      p.outer * p.inner * kSize * (p.rows.in * p.columns.in + p.rows.out * p.columns.out);
+  return streams_rows<Vec<compute_t<T>>>(bytes, static_cast<const T*>(p.y), run * kSize);
+}
+
+// Whole rows, or with rows left as they are, whole elements.
+template <class T>
+void resize_runs(const ResizeParams& p) {
+  using C = compute_t<T>;
+  const bool by_rows = !is_identity(p.rows);
+  const std::int64_t run = by_rows ? p.columns.in * p.inner : p.inner;
+  const RunTaps<C> taps(by_rows ? p.rows : p.columns, run);
+  const bool streams = streams_result<T>(p, run);
+  parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
+    for_rows<T>(p, begin, end, [&](const T* plane, std::int64_t row, T* y) {
+      if (by_rows) return add_runs(plane, taps, row, run, streams, y);
+      for (std::int64_t column = 0; column < p.columns.out; ++column) {
+        add_runs(plane, taps, column, run, streams, y + column * run);
+      }
+    });
+    finish_streams();
+  });
+}
+
+// Both axes, or columns of narrow elements. The line is longer by what `pick` may read behind it.
+template <class T, class Columns>
+void resize_lines(const ResizeParams& p, const Columns& take) {
+  using C = compute_t<T>;
+  const std::int64_t length = p.columns.in * p.inner;
+  const RunTaps<C> rows(p.rows, length);
+  parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
+    const Workspace space(static_cast<std::size_t>(length + 2 * Vec<C>::kWidth) * sizeof(C));
+    C* line = space.as<C>();
+    for_rows<T>(p, begin, end, [&](const T* plane, std::int64_t row, T* y) {
+      if (is_identity(p.rows)) {
+        widen_line(plane, length, line);
+      } else {
+        add_runs(plane, rows, row, length, false, line);
+      }
+      take(line, y);
+    });
+    finish_streams();
+  });
+}
+
+template <class T>
+void run_resize(const ResizeParams& p) {
+  using C = compute_t<T>;
+  constexpr int kWidth = Vec<C>::kWidth;
+  const bool is_wide = p.inner >= kWidth;
+  if (is_identity(p.columns) || (is_identity(p.rows) && is_wide)) return resize_runs<T>(p);
+  if (is_wide) {
+    const RunTaps<C> columns(p.columns, p.inner);
+    const bool streams = streams_result<T>(p, p.inner);
+    return resize_lines<T>(p, [&](const C* line, T* y) {
+      for (std::int64_t column = 0; column < p.columns.out; ++column) {
+        add_runs(line, columns, column, p.inner, streams, y + column * p.inner);
+      }
+    });
+  }
+  const VectorTaps<C> columns(p.columns, p.inner);
+  const bool streams = streams_result<T>(p, p.columns.out * p.inner);
+  resize_lines<T>(p, [&](const C* line, T* y) { take_columns(line, columns, streams, y); });
+}
+
+Support supports_resize(const ResizeParams& p) {
+  GS_NEEDS(p.rows.start != nullptr || p.columns.start != nullptr);
+  GS_NEEDS(p.columns.in * p.inner < kIndexLimit);
+  return {};
+}
+
+void resize(const ResizeParams& p) {
+  check_taps(p.rows);
+  check_taps(p.columns);
+  if (p.outer * p.inner == 0) return;
+  visit_floating(p.dtype, [&](auto element) { run_resize<decltype(element)>(p); });
+}
+
+constexpr const char* kLines = GS_NAME("lines");
+constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
+
+}  // namespace
+
+void fill_resampling(OpTable& table) {
+  table.resize.push_front({kLines, kIsa, supports_resize, resize});
+}
+
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weighted taps as the kernels of `resize` read them: weights in the type that adds up, and for
+// adjacent outputs whole vectors of indices and weights. The taps number k of a vector's outputs
+// mostly lie in two vectors of the input; a permutation of those takes a third of a gather's time.
+#pragma once
+
+#include "core/allocator.h"
+#include "core/index.h"
+#include "cpu/simd/gather.h"
+#include "ops/resampling.h"
+
+namespace gradsmith::cpu::GRADSMITH_TARGET {
+namespace {
+
+// The taps of outputs that each are a whole run of elements, `run` long.
+template <class C>
+class RunTaps {
+ public:
+  RunTaps(const ResizeTaps& taps, std::int64_t run)
+      : start(taps.start), space_(static_cast<std::size_t>(taps.count) * sizeof(Tap)) {
+    Tap* next = space_.as<Tap>();
+    for (std::int64_t k = 0; k < taps.count; ++k) {
+      next[k] = {taps.index[k] * run, static_cast<C>(taps.weight[k])};
+    }
+    tap = next;
+  }
+
+  struct Tap {
+    std::int64_t offset;
+    C weight;
+  };
+  const Tap* tap;
+  const std::int64_t* start;  // null: every output is its input
+
+ private:
+  Workspace space_;
+};
+
+// The taps of outputs in vectors. Where elements hold `inner` numbers each, every number is one.
+template <class C>
+class VectorTaps {
+ public:
+  static constexpr int kWidth = Vec<C>::kWidth;
+  static constexpr std::int64_t kAnywhere = -1;  // base of what no two vectors hold
+
+  struct Tap {
+    C weight[kWidth];
+    std::int32_t index[kWidth];  // from base on, or from 0; -1: none
+    std::int64_t base;
+  };
+
+  VectorTaps(const ResizeTaps& taps, std::int64_t inner)
+      : count_(taps.out * inner),
+        blocks_(divide_up(count_, kWidth)),
+        first_space_(static_cast<std::size_t>(blocks_ + 1) * sizeof(std::int64_t)),
+        tap_space_(static_cast<std::size_t>(count_taps(taps, inner)) * sizeof(Tap)) {
+    Tap* tap = tap_space_.as<Tap>();
+    for (std::int64_t block = 0; block < blocks_; ++block) {
+      for (std::int64_t k = first(block); k < first(block + 1); ++k) {
+        fill(taps, inner, block * kWidth, k - first(block), tap + k);
+      }
+    }
+  }
+
+  GS_INLINE std::int64_t count() const { return count_; }
+  GS_INLINE std::int64_t first(std::int64_t block) const {
+    return first_space_.as<std::int64_t>()[block];
+  }
+  GS_INLINE const Tap& at(std::int64_t k) const { return tap_space_.as<const Tap>()[k]; }
+
+ private:
+  // As many per block as its output with the most has.
+  std::int64_t count_taps(const ResizeTaps& taps, std::int64_t inner) {
+    std::int64_t* first = first_space_.as<std::int64_t>();
+    first[0] = 0;
+    for (std::int64_t block = 0; block < blocks_; ++block) {
+      std::int64_t most = 0;
+      const std::int64_t end = smaller((block + 1) * kWidth, count_);
+      for (std::int64_t n = block * kWidth; n < end; ++n) {
+        const std::int64_t t = n / inner;
+        most = larger(most, taps.start[t + 1] - taps.start[t]);
+      }
+      first[block + 1] = first[block] + most;
+    }
+    return first[blocks_];
+  }
+
+  // Tap number k of each output from n on.
+  void fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k, Tap* tap) {
+    std::int64_t low = taps.in * inner, high = 0;
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const std::int64_t t = (n + lane) / inner;
+      tap->weight[lane] = C(0);
+      tap->index[lane] = -1;
+      if (n + lane >= count_ || k >= taps.start[t + 1] - taps.start[t]) continue;
+      const std::int64_t at = taps.start[t] + k;
+      const std::int64_t element = taps.index[at] * inner + (n + lane) % inner;
+      tap->weight[lane] = static_cast<C>(taps.weight[at]);
+      tap->index[lane] = static_cast<std::int32_t>(element);
+      low = smaller(low, element);
+      high = larger(high, element);
+    }
+    tap->base = kAnywhere;
+    if (!kHasPick<C> || high - low >= 2 * kWidth) return;
+    tap->base = low;
+    for (int lane = 0; lane < kWidth; ++lane) {
+      if (tap->index[lane] >= 0) tap->index[lane] -= static_cast<std::int32_t>(low);
+    }
+  }
+
+  std::int64_t count_, blocks_;
+  Workspace first_space_, tap_space_;
+};
+
+// The values that one tap of a vector of outputs reads from the line.
+template <class C>
+GS_INLINE Vec<C> tapped(const C* line, const typename VectorTaps<C>::Tap& tap) {
+  if constexpr (kHasPick<C>) {
+    if (GS_LIKELY(tap.base >= 0)) return pick(line + tap.base, tap.index);
+  }
+  return gather(line, tap.index);
+}
+
+}  // namespace
+}  // namespace gradsmith::cpu::GRADSMITH_TARGET
