@@ -377,10 +377,7 @@ def _to_backward(node: Node, dy: Tensor) -> Any:
 def to(input: Tensor, dtype: Any) -> Tensor:
     """Return the tensor converted to ``dtype``; itself if it has that dtype."""
     array = array_of("to", input)
-    if array.dtype is dtype:
-        return input
-    wanted = as_dtype(dtype)
-    if array.dtype == wanted:
+    if array.dtype is dtype or array.dtype == (wanted := as_dtype(dtype)):
         return input
     result = EXTENSIONS[type(array)].cast(array, wanted)
     if wanted not in FLOATING:
