@@ -26,6 +26,7 @@ float64 = np.dtype(np.float64)
 
 DTYPES: tuple[DType, ...] = (bool_, uint8, int32, int64, bfloat16, float32, float64)
 FLOATING: frozenset[DType] = frozenset({bfloat16, float32, float64})
+_KNOWN = {dtype: dtype for dtype in DTYPES}
 
 # The one place that knows which module holds the kernels of which array type. Those of other
 # devices enter when the device is first asked for.
@@ -289,6 +290,8 @@ def as_dtype(dtype: Any) -> DType:
     Raises:
         TypeError: gradsmith has no such dtype.
     """
+    if isinstance(dtype, np.dtype) and dtype in _KNOWN:
+        return _KNOWN[dtype]
     if dtype is float:
         return _default_dtype
     try:

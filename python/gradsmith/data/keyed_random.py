@@ -9,8 +9,6 @@ the raw words of the bit generator, whose values NumPy promises to keep over its
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -101,14 +99,19 @@ class _Current(threading.local):
 _current = _Current()
 
 
-@contextmanager
-def reading(seed: int, epoch: int, purpose: int, index: int) -> Iterator[None]:
-    """Say what this thread reads within the block: the sample at an index, or a batch."""
-    _current.key = (seed, epoch, purpose, index)
-    _current.generator = None
-    try:
-        yield
-    finally:
+class reading:
+    """Says what this thread reads within the block: the sample at an index, or a batch."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, seed: int, epoch: int, purpose: int, index: int) -> None:
+        self._key = (seed, epoch, purpose, index)
+
+    def __enter__(self) -> None:
+        _current.key = self._key
+        _current.generator = None
+
+    def __exit__(self, *exception: object) -> None:
         _current.key = _current.generator = None
 
 
