@@ -44,7 +44,8 @@ CASES = [
         for p in (1.0, 2.0, 3.0, math.inf)
     ),
     case("cdist-spread", gs.cdist, reference.cdist, normal((2, 3, 4), (5, 4))),
-    case("cdist-by-product", gs.cdist, reference.cdist, normal((2, 2), (27, 2))),
+    case("cdist-many", gs.cdist, reference.cdist, normal((2, 2), (27, 2))),
+    case("cdist-by-product", gs.cdist, reference.cdist, normal((1, 33), (26, 33))),
     case(
         "cdist-by-product-on-request",
         lambda x, y: gs.cdist(x, y, compute_mode="use_mm_for_euclid_dist"),

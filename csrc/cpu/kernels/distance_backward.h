@@ -24,13 +24,21 @@ template <class T, class S>
 GS_INLINE void fetch_row(const DistanceBackwardParams& p, const DistanceSide<T>& side,
                          std::int64_t row, std::int64_t first, std::int64_t count, const T* dy,
                          const T* y, S* pull, S* distance) {
+  using V = Vec<S>;
+  const std::int64_t last = first + count;
+  const std::int64_t adjacent = p.is_pairs ? row + 1 : side.is_first ? first : last;
+  const std::int64_t middle = smaller(larger(adjacent, first), last);
   std::int64_t at = side.position(p, row, first);
-  for (std::int64_t j = first; j < first + count; ++j) {
+  for (std::int64_t j = first; j < middle; ++j) {
     const bool is_itself = p.is_pairs && j == row;
     pull[j - first] = is_itself ? S(0) : static_cast<S>(dy[at]);
     distance[j - first] = is_itself ? S(0) : static_cast<S>(y[at]);
     at += side.step(p, row, j);
   }
+  for_each_vector<V>(0, last - middle, [&](std::int64_t k, auto lanes) {
+    store(load<V>(dy + at + k, lanes), pull + (middle - first) + k, lanes);
+    store(load<V>(y + at + k, lanes), distance + (middle - first) + k, lanes);
+  });
 }
 
 template <int kRows, class T, class S, class Norm>

@@ -35,17 +35,31 @@ GS_INLINE V exp_or_zero(V x) {
   return select(x < V(kLeast<S>), V(S(0)), exp(max(V(kLeast<S>), x)));
 }
 
-// The logarithm of the sum of the exponentials of all terms; NaN if one is.
-template <class V, class... Rest>
-GS_INLINE V log_sum(V first, Rest... rest) {
-  using S = typename V::Scalar;
-  V largest = first, plain = first;
-  ((largest = max(largest, rest), plain = plain + rest), ...);
-  const auto share = [&](V x) { return exp(max(V(kLeast<S>), x - largest)); };
-  V sum = share(first);
-  ((sum = sum + share(rest)), ...);
-  // Of nothing but -inf, or with a NaN, which passed by the comparison.
-  return select(largest == V(static_cast<S>(kNever)), plain, largest + log(sum));
+// The logarithm of a sum of exponentials from the largest term and what the sum is to it; `plain`,
+// the sum of the terms, where all are -inf or one is NaN, which comparisons may have passed by.
+template <class V>
+GS_INLINE V log_of_sum(V largest, V sum, V plain) {
+  const V never(static_cast<typename V::Scalar>(kNever));
+  return select((plain == plain) & (largest > never), largest + log(sum), plain);
+}
+
+template <class V>
+GS_INLINE V share_of(V term, V largest) {
+  return exp(max(V(kLeast<typename V::Scalar>), term - largest));
+}
+
+template <class V>
+GS_INLINE V log_sum(V a, V b) {
+  const V largest = max(a, b);
+  const V one(typename V::Scalar(1));
+  return log_of_sum(largest, one + share_of(min(a, b), largest), a + b);
+}
+
+template <class V>
+GS_INLINE V log_sum(V a, V b, V c) {
+  const V larger_two = max(a, b), largest = max(larger_two, c);
+  const V rest = share_of(min(a, b), largest) + share_of(min(larger_two, c), largest);
+  return log_of_sum(largest, V(typename V::Scalar(1)) + rest, a + b + c);
 }
 
 template <class S>

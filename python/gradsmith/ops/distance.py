@@ -137,23 +137,20 @@ def _euclidean_backward(node: Node, dy: Tensor) -> Any:
     return dx1, dx2
 
 
-def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
+def _product(a: Tensor, b: Tensor) -> Tensor:
     """Return the distances by one product of rows (-2 a, |a|^2, 1) and (b, 1, |b|^2)."""
-    a, b = x1.detach(), x2.detach()
     lengths1, lengths2 = (sum(square(x), -1, keepdim=True) for x in (a, b))
     left = cat((mul(a, -2), lengths1, lengths1.new_ones(lengths1.shape)), -1)
     right = cat((b, lengths2.new_ones(lengths2.shape), lengths2), -1)
     extension = EXTENSIONS[type(left._array)]
     squares = extension.gemm(left._array, transpose(right, -1, -2)._array, None, "relu")
-    distance = extension.sqrt(squares, out=squares)
-    return record(_euclidean_backward, distance, (x1, x2), (x1, x2, OUTPUT))
+    return wrap(extension.sqrt(squares, out=squares))
 
 
-_MODES = {
-    "use_mm_for_euclid_dist_if_necessary": 25,
-    "use_mm_for_euclid_dist": 0,
-    "donot_use_mm_for_euclid_dist": math.inf,
-}
+_PRODUCT = "use_mm_for_euclid_dist"
+# Mode: the most rows that take no product.
+_MODES = {f"{_PRODUCT}_if_necessary": 25, _PRODUCT: 0, f"donot_{_PRODUCT}": math.inf}
+_SHORT = 32  # elements of a row up to which the kernel is as fast as a product, and exact
 
 
 def _check_order(op: str, p: Any) -> float:
@@ -166,6 +163,20 @@ def _spread(x: Tensor, batch: tuple[int, ...]) -> Tensor:
     """Return rows (..., P, M) as (B, P, M), their leading dimensions those of the batch."""
     shape = tuple(x.shape[-2:])
     return reshape(expand(x, (*batch, *shape)), (math.prod(batch), *shape))
+
+
+def _between(x1: Tensor, x2: Tensor, p: float) -> Tensor:
+    """Return the distances (..., P, R) of rows (..., P, M) and (..., R, M)."""
+    batch = broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    y = _all_distances(_spread(x1, batch), _spread(x2, batch), p)
+    return reshape(y, (*batch, x1.shape[-2], x2.shape[-2]))
+
+
+def _euclidean(x1: Tensor, x2: Tensor, is_product: bool) -> Tensor:
+    """Return the distances, whose gradients are products of matrices."""
+    a, b = x1.detach(), x2.detach()
+    distance = _product(a, b) if is_product else _between(a, b, 2.0)
+    return record(_euclidean_backward, distance._array, (x1, x2), (x1, x2, OUTPUT))
 
 
 @names_errors
@@ -181,9 +192,10 @@ def cdist(
         x1: (..., P, M).
         x2: (..., R, M), of the same dtype; leading dimensions broadcast.
         p: order of the norm, >= 0.
-        compute_mode: whether the distance of p = 2 may come from a product of matrices, which is
-            fast, takes little memory and loses digits where rows are close: by default from 26
-            rows on, or ``"use_mm_for_euclid_dist"``, or ``"donot_use_mm_for_euclid_dist"``.
+        compute_mode: whether distances of p = 2 and their gradients may come from products of
+            matrices, which are fast and lose digits where rows are close: by default from 26 rows
+            on, the distances themselves if rows have more than 32 elements, or
+            ``"use_mm_for_euclid_dist"``, or ``"donot_use_mm_for_euclid_dist"``.
 
     Returns:
         (..., P, R).
@@ -207,10 +219,8 @@ def cdist(
         names = ", ".join(repr(name) for name in _MODES)
         raise ValueError(f"cdist: compute_mode is {compute_mode!r}, expected one of {names}")
     if order == 2 and max(first.shape[-2], second.shape[-2]) > _MODES[compute_mode]:
-        return _euclidean(x1, x2)
-    batch = broadcast_shapes(first.shape[:-2], second.shape[:-2])
-    y = _all_distances(_spread(cast_up(x1), batch), _spread(cast_up(x2), batch), order)
-    return reshape(y, (*batch, first.shape[-2], second.shape[-2]))
+        return _euclidean(x1, x2, first.shape[-1] > _SHORT or compute_mode == _PRODUCT)
+    return _between(cast_up(x1), cast_up(x2), order)
 
 
 def _pdist_backward(node: Node, dy: Tensor) -> Any:
