@@ -2,7 +2,8 @@
 // Depthwise correlation with stride 1: one channel in, one channel out, a 3 x 3 or 5 x 5 kernel in
 // registers. There is too little work per element to copy planes first: rows are read where they
 // lie, whole vectors that may run into the neighbouring rows and channels, and what is padding is
-// masked out. Sums have the order of conv_correlate.h.
+// masked out. A few rows of the result are made together, as they share rows of the source: what is
+// loaded once serves up to kSize of them.
 #pragma once
 
 #include "core/allocator.h"
@@ -37,52 +38,114 @@ GS_INLINE bool is_depthwise(const ConvParams& p) {
          volume(p.out) >= kDepthwiseMargin;
 }
 
+// Rows of the result made together: the taps of 5 x 5 leave room for two sums.
+template <int kSize>
+constexpr int kRowsTogether = kSize == 3 ? 4 : 2;
+
+// A vector of columns of a channel; the source's offsets from it rise with those of the taps.
 template <int kSize, class T>
-__attribute__((noinline)) void correlate_channel(const Depthwise<T>& c, const T* source,
-                                                 const T* weight, T bias, T* result) {
+struct DepthwiseColumn {
+  std::int64_t height, pitch, row_step, column_step;  // of the source
+  const T* source;                                    // what tap 0 of row 0 meets
+  Vec<T> tap[kSize][kSize], bias;
+  Mask<T> inside[kSize];  // the lanes in which a tap's column is none of padding
+};
+
+// Rows h .. h + kRows of a column, of which only row 0 may lie `top` rows from the source's first.
+template <int kSize, int kRows, bool kMasked, class T>
+GS_INLINE void sum_rows(const DepthwiseColumn<kSize, T>& c, std::int64_t top, Vec<T>* sum) {
+  const Vec<T> zero(T(0));
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) sum[r] = zero;
+#pragma GCC unroll 8
+  for (int u = 0; u < kRows + kSize - 1; ++u) {
+    const std::int64_t y = top + u * c.row_step;
+    if (y < 0 || y >= c.height) continue;
+    const T* row = c.source + y * c.pitch;
+#pragma GCC unroll 8
+    for (int j = 0; j < kSize; ++j) {
+      Vec<T> value = Vec<T>::load(row + j * c.column_step);
+      if (kMasked) value = select(c.inside[j], value, zero);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        if (u >= r && u - r < kSize) sum[r] = fma(c.tap[u - r][j], value, sum[r]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) sum[r] = sum[r] + c.bias;
+}
+
+template <int kSize, bool kMasked, class T>
+__attribute__((noinline)) void correlate_column(const DepthwiseColumn<kSize, T>& column,
+                                                std::int64_t first, std::int64_t rows,
+                                                std::int64_t pitch, std::int64_t lanes, T* to) {
+  constexpr int kRows = kRowsTogether<kSize>;
+  const DepthwiseColumn<kSize, T> c = column;  // which stores to the result cannot change
+  Vec<T> sum[kRows];
+  std::int64_t h = 0;
+  if (c.row_step == 1) {
+    for (; h + kRows <= rows; h += kRows, to += kRows * pitch) {
+      sum_rows<kSize, kRows, kMasked>(c, h + first, sum);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        if (lanes >= Vec<T>::kWidth) {
+          sum[r].store(to + r * pitch);
+        } else {
+          sum[r].store_tail(to + r * pitch, lanes);
+        }
+      }
+    }
+  }
+  for (; h < rows; ++h, to += pitch) {
+    sum_rows<kSize, 1, kMasked>(c, h + first, sum);
+    sum[0].store_tail(to, smaller(lanes, Vec<T>::kWidth));
+  }
+}
+
+template <int kSize, class T>
+void correlate_channel(const Depthwise<T>& c, const T* source, const T* weight, T bias, T* result) {
   constexpr int kWidth = Vec<T>::kWidth;
   T numbers[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) numbers[i] = static_cast<T>(i);
   const Vec<T> lane = Vec<T>::load(numbers);
-  const Vec<T> zero(T(0));
-  Vec<T> tap[kSize][kSize];
+  DepthwiseColumn<kSize, T> column;
+  std::int64_t first[2], step[2];
+  bool is_turned[2];
+  for (int d = 0; d < 2; ++d) {
+    is_turned[d] = c.step[d] < 0;
+    step[d] = is_turned[d] ? -c.step[d] : c.step[d];
+    first[d] = is_turned[d] ? c.first[d] - (kSize - 1) * step[d] : c.first[d];
+  }
+  column.height = c.in[0];
+  column.pitch = c.in[1];
+  column.row_step = step[0];
+  column.column_step = step[1];
+  column.bias = Vec<T>(bias);
 #pragma GCC unroll 8
   for (int i = 0; i < kSize; ++i) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kSize; ++j) tap[i][j] = Vec<T>(weight[i * kSize + j]);
+    for (int j = 0; j < kSize; ++j) {
+      const int row = is_turned[0] ? kSize - 1 - i : i, at = is_turned[1] ? kSize - 1 - j : j;
+      column.tap[i][j] = Vec<T>(weight[row * kSize + at]);
+    }
   }
-  for (std::int64_t column = 0; column < c.out[1]; column += kWidth) {
-    const std::int64_t lanes = c.out[1] - column;
-    Mask<T> inside[kSize];
+  for (std::int64_t w = 0; w < c.out[1]; w += kWidth) {
+    const std::int64_t start = w + first[1], end = start + (kSize - 1) * step[1] + kWidth;
+    column.source = source + start;
+    if (start >= 0 && end <= c.in[1]) {
+      correlate_column<kSize, false>(column, first[0], c.out[0], c.out[1], c.out[1] - w,
+                                     result + w);
+      continue;
+    }
 #pragma GCC unroll 8
     for (int j = 0; j < kSize; ++j) {
-      const std::int64_t start = column + c.first[1] + j * c.step[1];
-      inside[j] = (lane >= Vec<T>(static_cast<T>(-start))) &
-                  (lane < Vec<T>(static_cast<T>(c.in[1] - start)));
+      const std::int64_t from = start + j * step[1];
+      column.inside[j] =
+          (lane >= Vec<T>(static_cast<T>(-from))) & (lane < Vec<T>(static_cast<T>(c.in[1] - from)));
     }
-    for (std::int64_t h = 0; h < c.out[0]; ++h) {
-      Vec<T> sum = zero;
-#pragma GCC unroll 8
-      for (int i = 0; i < kSize; ++i) {
-        const std::int64_t y = h + c.first[0] + i * c.step[0];
-        const bool is_padding = y < 0 || y >= c.in[0];
-        const T* row = source + y * c.in[1] + column + c.first[1];
-#pragma GCC unroll 8
-        for (int j = 0; j < kSize; ++j) {
-          const Vec<T> value =
-              is_padding ? zero : select(inside[j], Vec<T>::load(row + j * c.step[1]), zero);
-          sum = fma(tap[i][j], value, sum);
-        }
-      }
-      sum = sum + Vec<T>(bias);
-      T* to = result + h * c.out[1] + column;
-      if (lanes >= kWidth) {
-        sum.store(to);
-      } else {
-        sum.store_tail(to, lanes);
-      }
-    }
+    correlate_column<kSize, true>(column, first[0], c.out[0], c.out[1], c.out[1] - w, result + w);
   }
 }
 

@@ -12,6 +12,8 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 constexpr std::int64_t kPixels = 4;  // of the result that share a load of weights
+// Weights that stay in the first cache beside what they are multiplied with.
+constexpr std::int64_t kNearWeights = 2560;
 
 // One element of the kernel that meets a row of the result: pixel m of the row reads column
 // m * source_step + column of the source.
@@ -31,33 +33,52 @@ struct PixelRow {
   const Tap* taps;
   std::int64_t tap_count;
   std::int64_t newest;  // the tap whose row of the source was read last, or not yet
+  std::int64_t first_channel = 0, last_channel = 0;  // of a pass
+
+  // Channels of a pass, whole pairs of vectors.
+  GS_INLINE std::int64_t channels_together() const {
+    constexpr std::int64_t kPair = 2 * Vec<compute_t<T>>::kWidth;
+    const std::int64_t passes = divide_up(channels * larger(tap_count, 1), kNearWeights);
+    return divide_up(divide_up(channels, passes), kPair) * kPair;
+  }
 };
 
-template <int kCount, class T, class Which>
+template <int kCount, int kVectors, class T, class Which>
 GS_INLINE void correlate_pixels(const PixelRow<T>& r, std::int64_t m, std::int64_t c,
                                 const Tap* taps, std::int64_t tap_count, Which lanes) {
   using V = Vec<compute_t<T>>;
-  V sum[kCount];
-  const V bias = load<V>(r.bias + c, lanes);
+  V sum[kVectors][kCount];
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) {
+    const V bias = load<V>(r.bias + c + v * V::kWidth, lanes);
 #pragma GCC unroll 8
-  for (int i = 0; i < kCount; ++i) sum[i] = bias;
+    for (int i = 0; i < kCount; ++i) sum[v][i] = bias;
+  }
   const std::int64_t pitch = r.source_step * r.channels;
   for (std::int64_t t = 0; t < tap_count; ++t) {
-    const V weight = load<V>(r.weight + taps[t].weight + c, lanes);
     const T* from = r.source + taps[t].source + m * pitch + c;
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      const V weight = load<V>(r.weight + taps[t].weight + c + v * V::kWidth, lanes);
 #pragma GCC unroll 8
-    for (int i = 0; i < kCount; ++i) {
-      sum[i] = fma(load<V>(from + i * pitch, lanes), weight, sum[i]);
+      for (int i = 0; i < kCount; ++i) {
+        sum[v][i] = fma(load<V>(from + i * pitch + v * V::kWidth, lanes), weight, sum[v][i]);
+      }
     }
   }
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) {
 #pragma GCC unroll 8
-  for (int i = 0; i < kCount; ++i) store(sum[i], r.result + (m + i) * r.step + c, lanes);
+    for (int i = 0; i < kCount; ++i) {
+      store(sum[v][i], r.result + (m + i) * r.step + c + v * V::kWidth, lanes);
+    }
+  }
 }
 
 // Asks for the pixels of the next step in the row of the source that no row before has read.
 template <class T>
 GS_INLINE void fetch_next(const PixelRow<T>& r, std::int64_t m) {
-  if (r.tap_count == 0) return;
+  if (r.tap_count == 0 || r.last_channel - r.first_channel < r.channels) return;
   const std::int64_t pitch = r.source_step * r.channels;
   const char* from =
       reinterpret_cast<const char*>(r.source + r.taps[r.newest].source + (m + kPixels) * pitch);
@@ -65,18 +86,24 @@ GS_INLINE void fetch_next(const PixelRow<T>& r, std::int64_t m) {
   for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
-// Pixels m .. m + kCount, which all taps of the list meet inside the source.
+// Pixels m .. m + kCount, which all taps of the list meet inside the source; two vectors of
+// channels at a time, because the multiply-adds of four sums would wait for each other.
 template <int kCount, class T>
 GS_INLINE void correlate_channels(const PixelRow<T>& r, std::int64_t m, const Tap* taps,
                                   std::int64_t tap_count) {
-  for_each_vector<Vec<compute_t<T>>>(0, r.channels, [&](std::int64_t c, auto lanes) {
-    correlate_pixels<kCount>(r, m, c, taps, tap_count, lanes);
+  using V = Vec<compute_t<T>>;
+  std::int64_t first = r.first_channel;
+  for (; first + 2 * V::kWidth <= r.last_channel; first += 2 * V::kWidth) {
+    correlate_pixels<kCount, 2>(r, m, first, taps, tap_count, AllLanes{});
+  }
+  for_each_vector<V>(first, r.last_channel, [&](std::int64_t c, auto lanes) {
+    correlate_pixels<kCount, 1>(r, m, c, taps, tap_count, lanes);
   });
 }
 
 // At the ends of a row some taps meet padding: those pixels pick theirs into `picked`.
 template <class T>
-void correlate_row(const PixelRow<T>& r, Tap* picked) {
+void correlate_pass(const PixelRow<T>& r, Tap* picked) {
   std::int64_t first = 0, last = r.count;  // the pixels that all taps meet
   for (std::int64_t t = 0; t < r.tap_count; ++t) {
     const std::int64_t column = r.taps[t].column, room = r.columns - 1 - column;
@@ -105,6 +132,16 @@ void correlate_row(const PixelRow<T>& r, Tap* picked) {
   }
   for (; m < last; ++m) correlate_channels<1>(r, m, r.taps, r.tap_count);
   for (m = last; m < r.count; ++m) edge(m);
+}
+
+template <class T>
+void correlate_row(PixelRow<T> r, Tap* picked) {
+  const std::int64_t together = r.channels_together();
+  for (std::int64_t c = 0; c < r.channels; c += together) {
+    r.first_channel = c;
+    r.last_channel = smaller(c + together, r.channels);
+    correlate_pass(r, picked);
+  }
 }
 
 // The weights as (taps, channels) and the bias, or zeros, behind them.
