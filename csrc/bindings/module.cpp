@@ -75,6 +75,7 @@ void bind_module(py::module_& m) {
   bind_indexing(m);
   bind_random(m);
   bind_optim(m);
+  bind_sorting(m);
   table();
   winograd();
 }

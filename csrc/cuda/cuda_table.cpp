@@ -25,7 +25,8 @@ namespace gradsmith {
   FAMILY(embedding)              \
   FAMILY(indexing)               \
   FAMILY(random)                 \
-  FAMILY(optim)
+  FAMILY(optim)                  \
+  FAMILY(sorting)
 
 namespace cuda {
 #define FAMILY(name) void fill_##name(OpTable& table);

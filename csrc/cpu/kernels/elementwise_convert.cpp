@@ -143,6 +143,8 @@ void copy_runs(const ElementwiseParams& p) {
     } else if (in_step == 0 && out_step == 1) {
       const W value = *x;
       for (std::int64_t i = 0; i < n; ++i) out[i] = value;
+    } else if (in_step == -1 && out_step == 1) {
+      for (std::int64_t i = 0; i < n; ++i) out[i] = x[-i];
     } else {
       for (std::int64_t i = 0; i < n; ++i) out[i * out_step] = x[i * in_step];
     }

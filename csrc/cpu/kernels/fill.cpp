@@ -26,6 +26,7 @@ void fill_random(OpTable& table);
 void fill_reduce(OpTable& table);
 void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
+void fill_sorting(OpTable& table);
 
 void fill(OpTable& table) {
   fill_arg_reduce(table);
@@ -50,6 +51,7 @@ void fill(OpTable& table) {
   fill_reduce(table);
   fill_rnn(table);
   fill_softmax(table);
+  fill_sorting(table);
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -189,7 +189,18 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
             f"{op}: a mask has shape {item.shape}, expected {shape[dim : dim + item.ndim]} "
             f"(the tensor has shape {shape})"
         )
-    return tuple(item.nonzero())
+    return true_positions(library_for(item)[0], item)
+
+
+def true_positions(library: Any, mask: Array) -> tuple[Array, ...]:
+    """Return where a mask, of NumPy or CuPy, is True in row-major order, per dimension."""
+    rest = library.flatnonzero(mask)
+    positions: list[Array] = []
+    for size in reversed(mask.shape[1:]):
+        outer = rest // max(size, 1)
+        positions.append(rest - outer * size)
+        rest = outer
+    return (rest, *reversed(positions))
 
 
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:
