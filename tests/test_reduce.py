@@ -199,11 +199,28 @@ def test_unique_and_bincount() -> None:
     assert gs.bincount(gs.tensor([1, 1, 3]), weights).tolist() == [0.0, 1.5, 0.0, 2.0]
 
 
+def test_unique_has_one_nan_and_one_zero() -> None:
+    x = gs.tensor([[math.nan, 1.0, -0.0], [0.0, math.nan, 1.0]])
+    for dtype in (gs.float32, gs.float64, gs.bfloat16):
+        values, inverse, counts = gs.unique(x.to(dtype), True, True, True)
+        np.testing.assert_array_equal(values.float().numpy(), [0, 1, math.nan])
+        assert values.dtype == dtype
+        assert inverse.tolist() == [[2, 1, 0], [0, 2, 1]]
+        assert counts.tolist() == [2, 2, 2]
+    assert gs.unique(gs.zeros(0)).shape == (0,)
+    assert gs.unique(gs.tensor(3)).tolist() == [3]
+
+
 def test_nonzero() -> None:
     x = gs.tensor([[0, 2], [3, 0]])
     assert gs.nonzero(x).tolist() == [[0, 1], [1, 0]]
     assert [each.tolist() for each in gs.nonzero(x, as_tuple=True)] == [[0, 1], [1, 0]]
     assert gs.nonzero(gs.tensor(5.0)).shape == (1, 0)
+    assert gs.nonzero(gs.zeros(2, 0, 3)).shape == (0, 3)
+    wide = np.random.default_rng(0).integers(0, 2, (3, 4, 5)).astype(np.float32)
+    for dtype in (gs.float32, gs.bfloat16, gs.int64, gs.bool):
+        places = gs.nonzero(gs.from_numpy(wide).to(dtype))
+        np.testing.assert_array_equal(places.numpy(), np.argwhere(wide))
 
 
 def test_empty_and_scalar_tensors() -> None:

@@ -137,6 +137,16 @@ def test_places_of_other_shapes() -> None:
     assert gs.bucketize(3, edges, right=True).item() == 3
 
 
+def test_places_of_many_values() -> None:
+    rng = np.random.default_rng(0)
+    edges = np.sort(rng.standard_normal(50)).astype(np.float32)
+    wanted = rng.choice(np.append(rng.standard_normal(90).astype(np.float32), edges), (40, 30))
+    wanted[3, 4] = NAN
+    for side in ("left", "right"):
+        got = gs.searchsorted(gs.from_numpy(edges), gs.from_numpy(wanted.T), side=side)
+        np.testing.assert_array_equal(got.numpy(), np.searchsorted(edges, wanted.T, side))
+
+
 def test_membership() -> None:
     x = gs.tensor([[1, 2], [3, 4]])
     assert gs.isin(x, gs.tensor([2, 3])).tolist() == [[False, True], [True, False]]

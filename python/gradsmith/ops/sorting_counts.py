@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,10 +81,20 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         ValueError: the options are no range, or the data holds NaN or infinity and gives it.
     """
     values = _numbers("histc", input)
-    limits = _limits(
+    number = values.dtype.type
+    low, high = _limits(
         "histc", values, check_number("histc", "min", min), check_number("histc", "max", max)
     )
-    counts, _ = np.histogram(values, _bins("histc", bins), limits)
+    if not math.isfinite(high - low):
+        raise ValueError(f"histc: the range is {low} to {high}, expected finite numbers")
+    count, low, high = _bins("histc", bins), number(low), number(high)
+    inside = (values >= low) & (values <= high)
+    shares = (values if inside.all() else values[inside]) - low
+    shares *= number(count)
+    shares /= high - low
+    places = shares.astype(int64)
+    np.minimum(places, count - 1, out=places)
+    counts = np.bincount(places, minlength=count)
     return wrap(like(counts.astype(input.dtype), input._array))
 
 
