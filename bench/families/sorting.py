@@ -56,7 +56,8 @@ def problems(against: list[str]) -> Iterator[Problem]:
         run, definition = FUNCTIONS[op]
         shape = tuple(int(size) for size in sizes.split("x"))
         noise = np.random.default_rng(0).standard_normal(shape)
-        x = (noise * 100).astype("int64") if dtype == ["int64"] else noise.astype(*dtype or "f4")
+        scale = 100 if dtype == ["int64"] else 1
+        x = (noise * scale).astype(dtype[0] if dtype else "float32")
         given = gs.from_numpy(x)
         problem = Problem(
             "sorting",

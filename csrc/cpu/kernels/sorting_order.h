@@ -156,6 +156,30 @@ GS_INLINE void insert_in_order(SortEntry<Key>* entries, std::int64_t n) {
 template <class Key>
 void sort_run(SortEntry<Key>* entries, std::int64_t n, SortEntry<Key>* spare);
 
+// Sorts each run of entries that agree in their leading bits.
+template <class Key>
+void sort_runs(SortEntry<Key>* entries, std::int64_t n, SortEntry<Key>* spare,
+               const LeadingBits<Key>& bits) {
+  const auto continues = [&](std::int64_t i) {
+    return bits.of(entries[i].key) == bits.of(entries[i - 1].key);
+  };
+  const Chunks chunks(n);
+  std::int64_t starts[kMostChunks + 1];  // of the first run of a chunk
+  starts[chunks.count] = n;
+  chunks.for_each([&](int chunk, std::int64_t i, std::int64_t) {
+    while (i > 0 && i < n && continues(i)) ++i;
+    starts[chunk] = i;
+  });
+  chunks.for_each([&](int chunk, std::int64_t, std::int64_t) {
+    const std::int64_t end = starts[chunk + 1];
+    for (std::int64_t i = starts[chunk]; i < end;) {
+      const std::int64_t begin = i++;
+      while (i < end && continues(i)) ++i;
+      if (i - begin > 1) sort_run(entries + begin, i - begin, spare + begin);
+    }
+  });
+}
+
 // Sorts entries that are in the order of their places, with keys from `low` to `high`, and returns
 // which of the two buffers they are in.
 template <class Key>
@@ -168,19 +192,7 @@ SortEntry<Key>* sort_entries(SortEntry<Key>* entries, std::int64_t n, SortEntry<
     spare = entries;
     entries = sorted;
   }
-  if (bits.shift == 0) return entries;
-  // Runs that agree in these bits; whoever has a run's first element sorts it.
-  const auto continues = [&](std::int64_t i) {
-    return bits.of(entries[i].key) == bits.of(entries[i - 1].key);
-  };
-  parallel_for(n, kChunk, [&](std::int64_t i, std::int64_t limit) {
-    while (i > 0 && i < limit && continues(i)) ++i;
-    while (i < limit) {
-      const std::int64_t begin = i++;
-      while (i < n && continues(i)) ++i;
-      if (i - begin > 1) sort_run(entries + begin, i - begin, spare + begin);
-    }
-  });
+  if (bits.shift > 0) sort_runs(entries, n, spare, bits);
   return entries;
 }
 
