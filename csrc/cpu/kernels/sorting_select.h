@@ -8,8 +8,9 @@
 // The first ranks: keys up to that of the last rank that is wanted are copied together and put in
 // order.
 //
-// The first few ranks: a buffer collects what is less than the worst of the best so far; when it is
-// full it is put in order and cut down to them. Blocks that hold no such key cost a vector compare.
+// The first few ranks: a key that not many more do not exceed bounds them, and a buffer collects
+// those. Should it become full, because the row has an order or many equal keys, it is put in order
+// and cut, and the bound lowered. Blocks that hold no such key cost a vector compare.
 #pragma once
 
 #include "cpu/kernels/sorting_order.h"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr std::int64_t kScanBlock = 64, kScanPart = 16;  // keys compared before one is looked at
 constexpr std::int64_t kLeastCopied = 1024;              // keys worth copying what is left of them
-constexpr std::int64_t kLeastBuffered = 96;              // of the first few
 
 template <class Key>
 GS_INLINE std::int64_t count_less(const Key* keys, std::int64_t n, Key bound) {
@@ -112,29 +112,50 @@ void find_first(const Key* keys, std::int64_t n, std::int64_t count, int key_bit
 
 // ---- the first few ---------------------------------------------------------------------------
 
+// Columns that a row is laid out in, to look for a bound in their least keys.
+GS_INLINE std::int64_t bounding_columns(std::int64_t count) {
+  return divide_up(larger(2 * kScanPart, 2 * count), kScanPart) * kScanPart;
+}
 GS_INLINE std::int64_t room_for_few(std::int64_t count) {
-  return larger(kLeastBuffered, 2 * count + kScanBlock);
+  return bounding_columns(count) + kScanBlock;
+}
+
+// A key that at least `count` keys of the row do not exceed, and hardly more where it has no order:
+// the one of that rank among the least keys of the columns.
+template <class Key>
+Key bound_of_first(const Key* keys, std::int64_t n, std::int64_t count,
+                   const SelectMemory<Key>& memory) {
+  const std::int64_t columns = bounding_columns(count);
+  Key* const least = memory.keys;
+  __builtin_memcpy(least, keys, static_cast<std::size_t>(columns) * sizeof(Key));
+  for (std::int64_t row = columns; row + columns <= n; row += columns) {
+    for (std::int64_t i = 0; i < columns; ++i) {
+      least[i] = keys[row + i] < least[i] ? keys[row + i] : least[i];
+    }
+  }
+  order_keys(least, columns, memory.entries, memory.order);
+  return least[memory.order[count - 1]];
 }
 
 template <std::int64_t kCount, class Key>
-GS_INLINE bool has_less(const Key* keys, Key bound) {
+GS_INLINE bool has_at_most(const Key* keys, Key bound) {
   Key found = 0;
-  for (std::int64_t i = 0; i < kCount; ++i) found |= keys[i] < bound;
+  for (std::int64_t i = 0; i < kCount; ++i) found |= keys[i] <= bound;
   return found != 0;
 }
 
-// The best so far, in order, and behind them what was collected since.
+// What was collected; after a cut the best so far, in order.
 template <class Key>
 struct FewBuffer {
   const SelectMemory<Key>& memory;
   std::int64_t count, filled;
 
   GS_INLINE void take(const Key* keys, std::int64_t first, std::int64_t n, Key bound) {
-    if (n == kScanPart && !has_less<kScanPart>(keys, bound)) return;
+    if (n == kScanPart && !has_at_most<kScanPart>(keys, bound)) return;
     for (std::int64_t i = 0; i < n; ++i) {
       memory.keys[filled] = keys[i];
       memory.places[filled] = static_cast<std::uint32_t>(first + i);
-      filled += keys[i] < bound;
+      filled += keys[i] <= bound;
     }
   }
   GS_INLINE void cut() {
@@ -150,23 +171,25 @@ struct FewBuffer {
   }
 };
 
-// The same with that room.
+// The same for bounding_columns(count) <= n, with that room.
 template <class Key>
 void find_first_few(const Key* keys, std::int64_t n, std::int64_t count,
                     const SelectMemory<Key>& memory, std::uint32_t* order) {
-  const std::int64_t room = room_for_few(count), at_once = smaller(n, room - kScanBlock);
-  FewBuffer<Key> few{memory, count, at_once};
-  __builtin_memcpy(memory.keys, keys, static_cast<std::size_t>(at_once) * sizeof(Key));
-  for (std::int64_t i = 0; i < at_once; ++i) memory.places[i] = static_cast<std::uint32_t>(i);
-  few.cut();
-  for (std::int64_t begin = at_once; begin < n; begin += kScanBlock) {
+  const std::int64_t room = room_for_few(count);
+  Key bound = bound_of_first(keys, n, count, memory);
+  FewBuffer<Key> few{memory, count, 0};
+  for (std::int64_t begin = 0; begin < n; begin += kScanBlock) {
     const std::int64_t end = smaller(begin + kScanBlock, n);
-    const Key bound = memory.keys[count - 1];
-    if (end - begin == kScanBlock && !has_less<kScanBlock>(keys + begin, bound)) continue;
+    if (end - begin == kScanBlock && !has_at_most<kScanBlock>(keys + begin, bound)) continue;
     for (std::int64_t i = begin; i < end; i += kScanPart) {
       few.take(keys + i, i, smaller(kScanPart, end - i), bound);
     }
-    if (few.filled + kScanBlock > room) few.cut();
+    if (few.filled + kScanBlock <= room) continue;
+    few.cut();
+    // An equal key goes behind those that are there.
+    const Key worst = memory.keys[count - 1];
+    if (worst == 0) break;
+    bound = worst - 1;
   }
   few.cut();
   __builtin_memcpy(order, memory.places, static_cast<std::size_t>(count) * sizeof(*order));

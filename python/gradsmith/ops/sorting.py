@@ -13,7 +13,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, bfloat16, float32, int64, like, on_host
-from gradsmith.ops.indexing import gather, scatter_add, zeros
+from gradsmith.ops.indexing import gather
 from gradsmith.ops.options import check_flag, check_int, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices, shared_by_equals
 from gradsmith.ops.shape import axis_of, flatten, squeeze
@@ -34,7 +34,16 @@ def first_index(input: Tensor) -> Tensor:
 
 def _sort_backward(node: Node, dy: Tensor) -> Any:
     shape, axis, places = node.saved
-    return (scatter_add(zeros(shape, dy), axis, places, dy),)
+    extension = EXTENSIONS[type(dy._array)]
+    dx = extension.zeros(shape, dy._array.dtype)
+    # No place is named twice, so that to write is to add.
+    extension.scatter(dx, axis, places._array, dy._array)
+    return (record(_spread_backward, dx, (dy,), (axis, places)),)
+
+
+def _spread_backward(node: Node, dy: Tensor) -> Any:
+    axis, places = node.saved
+    return (gather(dy, axis, places),)
 
 
 def _chosen(input: Tensor, axis: int, found: tuple[Array, Array]) -> ValuesAndIndices:
