@@ -21,6 +21,7 @@ CSRC = ROOT / "csrc"
 FAMILIES = [
     *("elementwise", "reduce", "gemm", "conv", "pool", "norm", "softmax", "loss", "rnn"),
     *("attention", "embedding", "indexing", "random", "optim", "distance", "resampling"),
+    "sorting",
 ]
 
 # From the top to the bottom: a module may import its own floor and those below.

@@ -23,5 +23,6 @@ void bind_indexing(pybind11::module_& m);
 void bind_random(pybind11::module_& m);
 void bind_optim(pybind11::module_& m);
 void bind_resampling(pybind11::module_& m);
+void bind_sorting(pybind11::module_& m);
 
 }  // namespace gradsmith::bindings

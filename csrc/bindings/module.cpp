@@ -77,6 +77,7 @@ void bind_module(py::module_& m) {
   bind_random(m);
   bind_optim(m);
   bind_resampling(m);
+  bind_sorting(m);
   table();
   winograd();
 }

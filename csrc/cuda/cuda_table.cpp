@@ -27,7 +27,8 @@ namespace gradsmith {
   FAMILY(random)                 \
   FAMILY(optim)                  \
   FAMILY(distance)               \
-  FAMILY(resampling)
+  FAMILY(resampling)             \
+  FAMILY(sorting)
 
 namespace cuda {
 #define FAMILY(name) void fill_##name(OpTable& table);

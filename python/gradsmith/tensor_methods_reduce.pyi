@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Declares the methods that reduce, scan, sort and count, of `ops.statistics`, `ops.distance`."""
+"""Declares methods that reduce, scan, sort and count, and of `statistics` and `distance`."""
 
 import builtins
 from typing import Any
 
 from gradsmith.ops.reduce import Dim, MinAndMax, ValuesAndIndices
-from gradsmith.ops.reduce_search import Histogram
+from gradsmith.ops.sorting_counts import Histogram
 from gradsmith.tensor import Tensor
 
 class ReduceMethods:
@@ -58,7 +58,19 @@ class ReduceMethods:
         correction: builtins.float | None = None,
     ) -> Tensor: ...
 
-    # ops.reduce_order
+    # ops.reduce_scan
+    def cummax(self, dim: builtins.int) -> ValuesAndIndices: ...
+    def cummin(self, dim: builtins.int) -> ValuesAndIndices: ...
+    def logcumsumexp(self, dim: builtins.int) -> Tensor: ...
+    def diff(
+        self,
+        n: builtins.int = 1,
+        dim: builtins.int = -1,
+        prepend: Tensor | None = None,
+        append: Tensor | None = None,
+    ) -> Tensor: ...
+
+    # ops.sorting
     def sort(
         self,
         dim: builtins.int = -1,
@@ -71,6 +83,7 @@ class ReduceMethods:
         descending: builtins.bool = False,
         stable: builtins.bool = True,
     ) -> Tensor: ...
+    def msort(self) -> Tensor: ...
     def topk(
         self,
         k: builtins.int,
@@ -79,19 +92,13 @@ class ReduceMethods:
         sorted: builtins.bool = True,
     ) -> ValuesAndIndices: ...
     def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any: ...
-    def unique(
-        self,
-        sorted: builtins.bool = True,
-        return_inverse: builtins.bool = False,
-        return_counts: builtins.bool = False,
-        dim: builtins.int | None = None,
-    ) -> Any: ...
-    def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor: ...
-    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any: ...
-    def argwhere(self) -> Tensor: ...
-    def msort(self) -> Tensor: ...
+    def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any: ...
+    def kthvalue(
+        self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False
+    ) -> ValuesAndIndices: ...
+    def mode(self, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
 
-    # ops.reduce_quantile
+    # ops.sorting_quantile
     def quantile(
         self,
         q: builtins.float | Tensor,
@@ -108,31 +115,26 @@ class ReduceMethods:
         *,
         interpolation: str = "linear",
     ) -> Tensor: ...
-    def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any: ...
-    def kthvalue(
-        self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False
-    ) -> ValuesAndIndices: ...
-    def mode(self, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesAndIndices: ...
 
-    # ops.reduce_scan
-    def cummax(self, dim: builtins.int) -> ValuesAndIndices: ...
-    def cummin(self, dim: builtins.int) -> ValuesAndIndices: ...
-    def logcumsumexp(self, dim: builtins.int) -> Tensor: ...
-    def diff(
+    # ops.sorting_search
+    def unique(
         self,
-        n: builtins.int = 1,
-        dim: builtins.int = -1,
-        prepend: Tensor | None = None,
-        append: Tensor | None = None,
-    ) -> Tensor: ...
-
-    # ops.reduce_search
+        sorted: builtins.bool = True,
+        return_inverse: builtins.bool = False,
+        return_counts: builtins.bool = False,
+        dim: builtins.int | None = None,
+    ) -> Any: ...
     def unique_consecutive(
         self,
         return_inverse: builtins.bool = False,
         return_counts: builtins.bool = False,
         dim: builtins.int | None = None,
     ) -> Any: ...
+    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any: ...
+    def argwhere(self) -> Tensor: ...
+
+    # ops.sorting_counts
+    def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor: ...
     def histc(
         self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0
     ) -> Tensor: ...

@@ -30,6 +30,7 @@ void fill_resampling(OpTable& table);
 void fill_resampling_grid(OpTable& table);
 void fill_rnn(OpTable& table);
 void fill_softmax(OpTable& table);
+void fill_sorting(OpTable& table);
 
 void fill(OpTable& table) {
   fill_arg_reduce(table);
@@ -58,6 +59,7 @@ void fill(OpTable& table) {
   fill_resampling_grid(table);
   fill_rnn(table);
   fill_softmax(table);
+  fill_sorting(table);
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -8,7 +8,7 @@ from gradsmith.autograd import no_grad
 from gradsmith.nn import functional as F
 from gradsmith.ops.creation import arange
 from gradsmith.ops.joining import stack
-from gradsmith.ops.reduce_order import topk
+from gradsmith.ops.sorting import topk
 from gradsmith.tensor import Tensor
 
 

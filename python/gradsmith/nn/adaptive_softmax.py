@@ -16,9 +16,9 @@ from gradsmith.ops.indexing import gather
 from gradsmith.ops.joining import cat
 from gradsmith.ops.options import check_flag, check_number
 from gradsmith.ops.reduce import argmax, mean
-from gradsmith.ops.reduce_order import nonzero
 from gradsmith.ops.shape import reshape, squeeze, unsqueeze
 from gradsmith.ops.softmax import log_softmax
+from gradsmith.ops.sorting_search import nonzero
 from gradsmith.tensor import Tensor
 
 

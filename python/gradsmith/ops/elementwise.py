@@ -343,7 +343,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: condition is a {type(condition).__name__}, expected a bool tensor")
     if input is None and other is None:
-        from gradsmith.ops.reduce_order import nonzero
+        from gradsmith.ops.sorting_search import nonzero
 
         return nonzero(condition, as_tuple=True)
     left = input._array if isinstance(input, Tensor) else constant_of("where", input)

@@ -118,6 +118,7 @@ def _item(op: str, item: Any) -> Any:
         )
     if array.dtype.kind == "b":
         return array
+    # astype() copies: the index may change before the backward pass reads it.
     return int(array) if array.ndim == 0 else array.astype(np.int64)
 
 
@@ -167,8 +168,9 @@ def _plan(op: str, array: Array, items: list[Any], missing: int) -> Plan:
     except ValueError:
         shapes = ", ".join(str(each.shape) for _, each in indexed)
         raise IndexError(f"{op}: index arrays of shapes {shapes} do not broadcast") from None
-    # array() copies: the index may change before the backward pass reads it.
-    positions = tuple(like(library.array(each).reshape(-1), array) for each in broadcast)
+    positions = tuple(
+        like(library.ascontiguousarray(each).reshape(-1), array) for each in broadcast
+    )
     side_by_side = places[-1] - places[0] == len(places) - 1
     if side_by_side:
         return Plan(tuple(basic), None, dims[0], positions, broadcast[0].shape)
@@ -189,7 +191,18 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
             f"{op}: a mask has shape {item.shape}, expected {shape[dim : dim + item.ndim]} "
             f"(the tensor has shape {shape})"
         )
-    return tuple(item.nonzero())
+    return true_positions(library_for(item)[0], item)
+
+
+def true_positions(library: Any, mask: Array) -> tuple[Array, ...]:
+    """Return where a mask, of NumPy or CuPy, is True in row-major order, per dimension."""
+    rest = library.flatnonzero(mask)
+    positions: list[Array] = []
+    for size in reversed(mask.shape[1:]):
+        outer = rest // max(size, 1)
+        positions.append(rest - outer * size)
+        rest = outer
+    return (rest, *reversed(positions))
 
 
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import gradsmith._cpu as _cpu
 from gradsmith.autograd import OUTPUT, Node, no_grad, record
 from gradsmith.backend import FLOATING, Array, like, on_host
 from gradsmith.ops.creation import ones_like
@@ -47,8 +48,7 @@ def _tensor(positions: Array, like_tensor: Tensor) -> Tensor:
 
 def _combined(reduce: str, values: Tensor, dim: int, targets: Array) -> tuple[Array, Tensor]:
     """Return the targets, each once, and what their slices of ``values`` combine to."""
-    order = np.argsort(targets, kind="stable")
-    targets = targets[order]
+    targets, order = _cpu.sort(targets, 0, 0, len(targets), False)
     values = index_select(values, dim, _tensor(order, values))
     while len(targets):
         first = np.searchsorted(targets, targets)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reductions over dimensions, running sums and products, and the reverse of broadcasting.
 
-Moments are in `reduce_moments`, what needs an order of the elements in `reduce_order`.
+Moments are in `reduce_moments`, what needs an order of the elements in `sorting`.
 """
 
 from __future__ import annotations

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import bool_, like, on_host
+from gradsmith.backend import bool_, like
 from gradsmith.ops.elementwise import add, as_floating, div, logical_xor, mul, neg, sub
 from gradsmith.ops.elementwise_combine import logaddexp
+from gradsmith.ops.indexing import gather
 from gradsmith.ops.joining import cat
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices, cumsum, sum
-from gradsmith.ops.reduce_order import comparable, first_index, gathered
 from gradsmith.ops.shape import axis_of, reshape
 from gradsmith.ops.shape_pieces import narrow
-from gradsmith.tensor import Tensor, array_of
+from gradsmith.ops.sorting import comparable_on_host, first_index
+from gradsmith.tensor import Tensor, array_of, wrap
 
 # ---- running values ------------------------------------------------------------------------------
 
@@ -27,13 +28,14 @@ def _running(op: str, input: Tensor, dim: int, better: np.ufunc) -> ValuesAndInd
     axis = axis_of(op, dim, array.ndim)
     if array.ndim == 0:
         return ValuesAndIndices(input, first_index(input))
-    keys = on_host(comparable(array))
+    keys = comparable_on_host(array)
     best = better.accumulate(keys, axis=axis)
-    places = np.arange(keys.shape[axis]).reshape((-1,) + (1,) * (keys.ndim - 1 - axis))
+    along = np.arange(keys.shape[axis]).reshape((-1,) + (1,) * (keys.ndim - 1 - axis))
     # Where a new extreme, an equal one or a NaN stands; the last of them so far is the place.
     hits = (keys == best) | (keys != keys)
-    indices = np.maximum.accumulate(np.where(hits, places, 0), axis=axis)
-    return gathered(input, axis, like(indices, array))
+    indices = np.maximum.accumulate(np.where(hits, along, 0), axis=axis)
+    places = wrap(like(indices, array))
+    return ValuesAndIndices(gather(input, axis, places), places)
 
 
 @names_errors

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Search in sorted numbers and in sets, runs of equal elements, histograms: off the tape.
+"""Search in sorted numbers and in sets, distinct elements, where elements are not 0: off the tape.
 
-Found by NumPy on the host, as in `reduce_order`.
+Found by NumPy on the host; where elements are not 0, by CuPy on a GPU.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import FLOATING, Array, int32, int64, like, on_host
+import gradsmith._cpu as _cpu
+from gradsmith.backend import EXTENSIONS, Array, int32, int64, library_for, like, on_host
 from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.indexing import take_along_dim
-from gradsmith.ops.options import check_flag, check_int, check_number, names_errors
-from gradsmith.ops.reduce_order import comparable
+from gradsmith.ops.indexing_items import true_positions
+from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.ops.shape import axis_of
+from gradsmith.ops.sorting import comparable_on_host
 from gradsmith.tensor import Tensor, array_of, wrap
 
-
-def _host(input: Tensor) -> Array:
-    return on_host(comparable(input._array))
+_MANY_VALUES = 512
 
 
 def _side(op: str, right: bool, side: str | None) -> Any:
@@ -32,6 +32,16 @@ def _side(op: str, right: bool, side: str | None) -> Any:
     if right and side == "left":
         raise ValueError(f"{op}: side is 'left' and right is True, expected them to agree")
     return side
+
+
+def _insertion_places(keys: Array, values: Array, side: Any) -> Array:
+    """Return NumPy's answer, many values in their order: neighbours then take the same way."""
+    if values.size < _MANY_VALUES:
+        return np.searchsorted(keys, values, side)
+    ordered, order = _cpu.sort(np.ascontiguousarray(values).reshape(-1), 0, 0, values.size, False)
+    places = np.empty(values.size, int64)
+    places[order] = np.searchsorted(keys, ordered, side)
+    return places.reshape(values.shape)
 
 
 @names_errors
@@ -68,9 +78,9 @@ def searchsorted(
         if array_of(op, sorter, "sorter").shape != sequence.shape:
             raise ValueError(f"{op}: sorter has shape {sorter.shape}, expected {sequence.shape}")
         sequence = take_along_dim(sequence, sorter, -1)
-    keys, values = _host(sequence), _host(wanted)
+    keys, values = comparable_on_host(sequence._array), comparable_on_host(wanted._array)
     if keys.ndim == 1:
-        places = np.searchsorted(keys, values, where)
+        places = _insertion_places(keys, values, where)
     else:
         if wanted.shape[:-1] != sequence.shape[:-1] or wanted.ndim != sequence.ndim:
             raise ValueError(
@@ -116,7 +126,11 @@ def isin(
     """
     check_flag("isin", "assume_unique", assume_unique)
     some, among = operands("isin", elements, test_elements)
-    found = np.isin(_host(some), _host(among), invert=check_flag("isin", "invert", invert))
+    found = np.isin(
+        comparable_on_host(some._array),
+        comparable_on_host(among._array),
+        invert=check_flag("isin", "invert", invert),
+    )
     return wrap(like(found, some._array))
 
 
@@ -140,7 +154,7 @@ def unique_consecutive(
     """
     op = "unique_consecutive"
     array = array_of(op, input)
-    keys = _host(input)
+    keys = comparable_on_host(array)
     axis = 0 if dim is None else axis_of(op, dim, array.ndim)
     slices = keys.reshape(-1) if dim is None else np.moveaxis(np.atleast_1d(keys), axis, 0)
     flat = slices.reshape(slices.shape[0], math.prod(slices.shape[1:]))
@@ -154,104 +168,87 @@ def unique_consecutive(
         results.append((runs.reshape(array.shape) if dim is None else runs).astype(int64))
     if check_flag(op, "return_counts", return_counts):
         results.append(np.diff(np.append(starts, flat.shape[0])).astype(int64))
+    return _on_device_of(array, results)
+
+
+@names_errors
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the distinct elements in order, or the distinct slices of ``dim``.
+
+    Args:
+        input: any tensor.
+        sorted: has no effect, they always are.
+        return_inverse: also return for each element the place of its value (int64).
+        return_counts: also return how often each value occurs (int64).
+        dim: None for elements of the flattened tensor.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    array = array_of("unique", input)
+    wants_inverse = check_flag("unique", "return_inverse", return_inverse)
+    if dim is None:
+        values, inverse, counts = _distinct(array, wants_inverse)
+    else:
+        axis = axis_of("unique", dim, array.ndim)
+        keys = comparable_on_host(array)
+        values, inverse, counts = np.unique(keys, False, True, True, axis)
+        inverse = inverse.reshape(-1)
+    results = [values.astype(array.dtype)]
+    if wants_inverse:
+        results.append(inverse)
+    if check_flag("unique", "return_counts", return_counts):
+        results.append(counts.astype(int64))
+    return _on_device_of(array, results)
+
+
+def _distinct(array: Array, wants_inverse: bool) -> tuple[Array, Array, Array]:
+    """Return the distinct elements, for each element which of them it is, and their counts."""
+    extension = EXTENSIONS[type(array)]
+    flat = extension.contiguous(array).reshape(-1)
+    found, order = extension.sort(flat, 0, 0, flat.size, False)
+    ordered = comparable_on_host(found)
+    begins = np.ones(ordered.shape, bool)
+    both_are_nan = (ordered[1:] != ordered[1:]) & (ordered[:-1] != ordered[:-1])
+    begins[1:] = (ordered[1:] != ordered[:-1]) & ~both_are_nan
+    starts = np.flatnonzero(begins)
+    inverse = np.empty(array.shape, int64)
+    if wants_inverse:
+        inverse.reshape(-1)[on_host(order)] = np.cumsum(begins) - 1
+    return ordered[starts], inverse, np.diff(np.append(starts, ordered.size))
+
+
+def _on_device_of(array: Array, results: list[Array]) -> Any:
+    """Return one result as a tensor on the device of an array, or several as a tuple."""
     tensors = tuple(wrap(like(result, array)) for result in results)
     return tensors[0] if len(tensors) == 1 else tensors
 
 
-# ---- histograms ----------------------------------------------------------------------------------
-
-
-def _numbers(op: str, input: Tensor) -> Array:
-    if array_of(op, input).dtype not in FLOATING:
-        raise TypeError(f"{op}: got {input.dtype}, expected a floating dtype")
-    return _host(input).reshape(-1)
-
-
-def _limits(op: str, values: Array, low: float, high: float) -> tuple[float, float]:
-    """Return the range of the bins: that of the data where both are equal."""
-    if low > high:
-        raise ValueError(f"{op}: min is {low} and max {high}, expected min <= max")
-    if low == high and values.size:
-        low, high = float(values.min()), float(values.max())
-    return (low - 1, high + 1) if low == high else (low, high)
-
-
-def _bins(op: str, bins: Any) -> int:
-    if check_int(op, "bins", bins) < 1:
-        raise ValueError(f"{op}: bins is {bins}, expected a number >= 1")
-    return int(bins)
-
-
 @names_errors
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """Return how many elements fall into each of ``bins`` equal parts of [min, max].
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Return where the elements are not 0, in row-major order.
 
-    Args:
-        input: floating tensor; what lies outside is not counted.
-        bins: how many parts.
-        min: start of the range; where it equals ``max``, the range is that of the data.
-        max: end of the range, which belongs to the last part.
-
-    Raises:
-        TypeError: the dtype is not floating.
-        ValueError: the options are no range, or the data holds NaN or infinity and gives it.
+    Returns:
+        Positions (K, ndim), int64; with ``as_tuple`` one (K,) tensor for each dimension.
     """
-    values = _numbers("histc", input)
-    limits = _limits(
-        "histc", values, check_number("histc", "min", min), check_number("histc", "max", max)
-    )
-    counts, _ = np.histogram(values, _bins("histc", bins), limits)
-    return wrap(like(counts.astype(input.dtype), input._array))
+    array = array_of("nonzero", input)
+    mask = EXTENSIONS[type(array)].ne(array, 0)
+    library, mask = library_for(mask)
+    places = true_positions(library, mask.reshape(mask.shape or 1))
+    if as_tuple:
+        return tuple(wrap(like(place, array)) for place in places)
+    table = library.empty((array.ndim, places[0].size), int64)
+    for d in range(array.ndim):
+        table[d] = places[d]
+    return wrap(like(table.T, array))
 
 
-class Histogram(NamedTuple):
-    """Counts (or densities) of bins, and the edges of the bins."""
-
-    hist: Tensor
-    bin_edges: Tensor
-
-
-@names_errors
-def histogram(
-    input: Tensor,
-    bins: int | Tensor,
-    *,
-    range: tuple[float, float] | None = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> Histogram:
-    """Return counts of the elements in bins, and the edges of the bins.
-
-    Args:
-        input: floating tensor.
-        bins: how many equal bins, or a 1-d tensor of ascending edges.
-        range: lowest and highest edge (by default those of the data).
-        weight: counts for each element, in the input's shape.
-        density: divide by the total and the widths, so that the integral is 1.
-
-    Raises:
-        TypeError: the dtype is not floating.
-        ValueError: the options do not fit.
-    """
-    op = "histogram"
-    values = _numbers(op, input)
-    if weight is not None and array_of(op, weight, "weight").shape != input.shape:
-        raise ValueError(f"{op}: weight has shape {weight.shape}, expected {input.shape}")
-    limits = None
-    edges: Any
-    if isinstance(bins, Tensor):
-        edges = _host(bins)
-        if edges.ndim != 1 or edges.size < 2 or range is not None:
-            raise ValueError(f"{op}: bins has shape {edges.shape}, expected edges and no range")
-    else:
-        edges = _bins(op, bins)
-        limits = range
-    hist, edges = np.histogram(
-        values,
-        edges,
-        limits,
-        density=check_flag(op, "density", density),
-        weights=None if weight is None else _host(weight).reshape(-1),
-    )
-    dtype = input.dtype
-    return Histogram(*(wrap(like(each.astype(dtype), input._array)) for each in (hist, edges)))
+def argwhere(input: Tensor) -> Tensor:
+    """Return where the elements are not 0, in row-major order: positions (K, ndim), int64."""
+    return nonzero(input)  # type: ignore[no-any-return]

@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantiles, medians without NaN, the k-th element, the most frequent one."""
+"""Quantiles: values at a share of the order, or between two of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import float64, int64, like, on_host
+from gradsmith.backend import float64, int64
 from gradsmith.ops.creation import full
-from gradsmith.ops.elementwise import as_floating, eq, floor_divide, isnan, mul, sub, to, where
+from gradsmith.ops.elementwise import as_floating, eq, isnan, mul, sub, to, where
 from gradsmith.ops.elementwise_combine import lerp
 from gradsmith.ops.elementwise_round import ceil, clamp_min, floor, round
 from gradsmith.ops.indexing import gather
-from gradsmith.ops.options import check_int, check_number, names_errors
-from gradsmith.ops.reduce import ValuesAndIndices, any, shared_by_equals, sum
-from gradsmith.ops.reduce_order import chosen, comparable, first_index, order_of, sort
+from gradsmith.ops.options import check_number, names_errors
+from gradsmith.ops.reduce import any, sum
 from gradsmith.ops.shape import axis_of, expand, flatten, movedim, reshape
-from gradsmith.tensor import Tensor, array_of, wrap
+from gradsmith.ops.sorting import sort
+from gradsmith.tensor import Tensor, array_of
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -140,75 +138,3 @@ def nanquantile(
 ) -> Tensor:
     """Return the quantile of what is no NaN; NaN where nothing is (see `quantile`)."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, ignores_nan=True)
-
-
-@names_errors
-def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """Return the median of what is no NaN, of all or along ``dim`` with its index.
-
-    The lower one of two; NaN where nothing else is.
-
-    Raises:
-        ValueError: there is no element.
-        IndexError: there is no such dimension.
-    """
-    array = array_of("nanmedian", input)
-    if dim is None:
-        return shared_by_equals(input, nanmedian(flatten(input.detach()), 0).values)
-    axis = axis_of("nanmedian", dim, array.ndim)
-    if array.ndim == 0:
-        return ValuesAndIndices(input, first_index(input))
-    if array.shape[axis] == 0:
-        raise ValueError(f"nanmedian: dim {dim} of shape {array.shape} has no element")
-    count = sum(eq(input, input), axis, keepdim=True)
-    middle = floor_divide(clamp_min(sub(count, 1), 0), 2)
-    order = wrap(order_of(array, axis, descending=False))
-    return chosen(input, axis, gather(order, axis, middle)._array, keepdim)
-
-
-@names_errors
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """Return the ``k``-th smallest element along ``dim``, counted from 1, and where it was.
-
-    Raises:
-        ValueError: ``k`` is not from 1 to the size of the dimension.
-        IndexError: there is no such dimension.
-    """
-    array = array_of("kthvalue", input)
-    axis = axis_of("kthvalue", dim, array.ndim)
-    size = array.shape[axis] if array.ndim else 1
-    if not 1 <= check_int("kthvalue", "k", k) <= size:
-        raise ValueError(f"kthvalue: k is {k}, expected 1 to {size} for dim {dim}")
-    if array.ndim == 0:
-        return ValuesAndIndices(input, first_index(input))
-    order = order_of(array, axis, descending=False)
-    return chosen(input, axis, order[(*(slice(None),) * axis, slice(k - 1, k))], keepdim)
-
-
-@names_errors
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """Return the most frequent element along ``dim`` and its last place; of several the smallest.
-
-    A NaN equals no other.
-
-    Raises:
-        ValueError: there is no element.
-        IndexError: there is no such dimension.
-    """
-    array = array_of("mode", input)
-    axis = axis_of("mode", dim, array.ndim)
-    if array.ndim == 0:
-        return ValuesAndIndices(input, first_index(input))
-    if array.shape[axis] == 0:
-        raise ValueError(f"mode: dim {dim} of shape {array.shape} has no element")
-    rows = np.moveaxis(on_host(comparable(array)), axis, -1)
-    order = np.argsort(rows, -1, kind="stable")
-    ordered = np.take_along_axis(rows, order, -1)
-    places = np.arange(rows.shape[-1])
-    begins = np.concatenate(
-        [np.ones_like(ordered[..., :1], bool), ordered[..., 1:] != ordered[..., :-1]], -1
-    )
-    run_length = places - np.maximum.accumulate(np.where(begins, places, 0), -1)
-    longest = np.argmax(run_length, -1, keepdims=True)
-    index = np.moveaxis(np.take_along_axis(order, longest, -1), -1, axis)
-    return chosen(input, axis, like(index, array), keepdim)
