@@ -401,7 +401,6 @@ from gradsmith.ops.sorting_search import nonzero as nonzero
 from gradsmith.ops.sorting_search import searchsorted as searchsorted
 from gradsmith.ops.sorting_search import unique as unique
 from gradsmith.ops.sorting_search import unique_consecutive as unique_consecutive
-from gradsmith.ops.statistics import cdist as cdist
 from gradsmith.ops.statistics import corrcoef as corrcoef
 from gradsmith.ops.statistics import cov as cov
 from gradsmith.ops.statistics import renorm as renorm
