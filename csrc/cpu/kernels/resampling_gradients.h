@@ -12,7 +12,7 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kShareGrain = 4096;  // points worth a thread
+constexpr std::int64_t kShareGrain = 4096;  // points of a task
 
 // Calls body(first point, points) for the blocks of the points begin..end.
 template <class Body>
@@ -95,16 +95,20 @@ GS_INLINE void store_slopes(const C* dy, const C* rows, const Table& table, std:
 // dgrid from the shares of all groups, (batch, groups, kDims, points).
 template <class T, int kDims, class C>
 void join_shares(const GridSampleProblem& g, const C* shares, std::int64_t groups, T* dgrid) {
-  parallel_for(g.batch * g.points, kShareGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t at = begin; at < end; ++at) {
-      const std::int64_t sample = at / g.points, point = at % g.points;
-      const C* of = shares + sample * groups * kDims * g.points + point;
-      for (int d = 0; d < kDims; ++d) {
-        C sum = C(0);
-        for (std::int64_t group = 0; group < groups; ++group) {
-          sum += of[(group * kDims + d) * g.points];
+  const std::int64_t blocks = divide_up(g.points, kShareGrain);
+  parallel_for(g.batch * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t sample = task / blocks, first = task % blocks * kShareGrain;
+      const C* of = shares + sample * groups * kDims * g.points;
+      T* to = dgrid + sample * g.points * kDims;
+      for (std::int64_t i = first; i < smaller(first + kShareGrain, g.points); ++i) {
+        for (int d = 0; d < kDims; ++d) {
+          C sum = of[d * g.points + i];
+          for (std::int64_t group = 1; group < groups; ++group) {
+            sum += of[(group * kDims + d) * g.points + i];
+          }
+          to[i * kDims + kDims - 1 - d] = static_cast<T>(sum);
         }
-        dgrid[at * kDims + kDims - 1 - d] = static_cast<T>(sum);
       }
     }
   });
