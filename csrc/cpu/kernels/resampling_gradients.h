@@ -28,7 +28,8 @@ GS_INLINE const T* grid_at(const GridSampleProblem& g, std::int64_t sample, std:
 // Adds the gradients of `count` points, rows of dy, to the pixels they came from.
 template <class V, class Table, class C>
 GS_INLINE void add_to_pixels(const C* dy, const Table& table, std::int64_t count,
-                             std::int64_t width, C* dx) {
+                             std::int64_t row_width, C* dx) {
+  const std::int64_t width = known_width<V>(row_width);
   for (std::int64_t i = 0; i < count; ++i) {
     for (int k = 0; k < Table::kCorners; ++k) {
       const V weight(table.weight[k][i]);
@@ -74,7 +75,8 @@ GS_INLINE void point_slopes(const C* dy, const C* rows, const Table& table, std:
 // What a group adds to the gradient of the grid at `count` points: kDims rows, `pitch` apart.
 template <class V, class Table, class C>
 GS_INLINE void store_slopes(const C* dy, const C* rows, const Table& table, std::int64_t count,
-                            std::int64_t width, C* share, std::int64_t pitch) {
+                            std::int64_t row_width, C* share, std::int64_t pitch) {
+  const std::int64_t width = known_width<V>(row_width);
   constexpr int kWidth = V::kWidth, kDims = Table::kDims;
   alignas(64) C lanes_of[kDims][kWidth * kWidth] = {};
   for (std::int64_t start = 0; start < count; start += kWidth) {

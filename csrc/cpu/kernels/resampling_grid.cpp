@@ -60,8 +60,9 @@ void sample_by_gathers(const GridSampleParams& p) {
 
 // The blended rows of `count` points.
 template <class V, class Table, class C>
-GS_INLINE void blend_rows(const C* rows, const Table& table, std::int64_t count, std::int64_t width,
-                          C* y) {
+GS_INLINE void blend_rows(const C* rows, const Table& table, std::int64_t count,
+                          std::int64_t row_width, C* y) {
+  const std::int64_t width = known_width<V>(row_width);
   for (std::int64_t i = 0; i < count; ++i) {
     for (std::int64_t c = 0; c < width; c += V::kWidth) {
       V sum(C(0));

@@ -22,6 +22,12 @@ constexpr int kMostVectors = 4;
 template <class V>
 constexpr bool kIsQuad = __is_same(V, Quad<typename V::Scalar>);
 
+// The width of rows, where the compiler sees that quads have but one.
+template <class V>
+GS_INLINE std::int64_t known_width(std::int64_t width) {
+  return kIsQuad<V> ? V::kWidth : width;
+}
+
 // How channels are cut into groups: by the problem alone, because sums over channels follow it.
 template <class V>
 struct ChannelGroups {
@@ -43,14 +49,14 @@ struct ChannelGroups {
 template <class V>
 struct ChannelGroup {
   std::int64_t sample, first, channels;
-  std::int64_t width;  // of its rows; a constant for quads
+  std::int64_t width;  // of its rows
 
   GS_INLINE ChannelGroup(const GridSampleProblem& g, const ChannelGroups<V>& groups,
                          std::int64_t task)
       : sample(task / groups.count),
         first(task % groups.count * groups.width),
         channels(smaller(groups.width, g.channels - first)),
-        width(kIsQuad<V> ? V::kWidth : groups.width) {}
+        width(groups.width) {}
 
   // The element of its first channel at a place of an array of `count` pixels or points per sample.
   template <class T>
