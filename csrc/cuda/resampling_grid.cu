@@ -98,9 +98,10 @@ __global__ __launch_bounds__(kThreads) void point_gradients(GridSampleBackwardPa
       const C gradient = static_cast<C>(dy[element_at(g, channel, point, g.points)]);
 #pragma unroll
       for (int k = 0; k < corners.kCount; ++k) {
-        if (corners.pixel[k] < 0) continue;
-        const C product =
-            gradient * static_cast<C>(x[element_at(g, channel, corners.pixel[k], pixels)]);
+        C product = 0;
+        if (corners.pixel[k] >= 0) {
+          product = gradient * static_cast<C>(x[element_at(g, channel, corners.pixel[k], pixels)]);
+        }
 #pragma unroll
         for (int d = 0; d < kDims; ++d) sum[d] += corners.slope[d][k] * product;
       }

@@ -19,13 +19,22 @@ namespace {
 constexpr std::int64_t kGrain = 8192;            // elements worth a thread
 constexpr std::int64_t kIndexLimit = 1LL << 30;  // elements of a line that 32-bit indices reach
 
-// to = the sum of the runs that output t takes from `from`.
+// to = the sum of the runs that output t takes from `from`; of two, as linear interpolation has it,
+// without a loop over them.
 template <class S, class C, class T>
 GS_INLINE void add_runs(const S* from, const RunTaps<C>& taps, std::int64_t t, std::int64_t run,
                         bool streams, T* to) {
   using V = Vec<C>;
   const auto* first = taps.tap + taps.start[t];
   const auto* end = taps.tap + taps.start[t + 1];
+  if (end - first == 2) {
+    const S *one = from + first[0].offset, *other = from + first[1].offset;
+    const V weight(first[0].weight), other_weight(first[1].weight);
+    return for_each_written<V>(run, streams, [&](std::int64_t i, auto lanes) {
+      const V sum = weight * load<V>(one + i, kept(lanes));
+      store(fma(other_weight, load<V>(other + i, kept(lanes)), sum), to + i, lanes);
+    });
+  }
   for_each_written<V>(run, streams, [&](std::int64_t i, auto lanes) {
     V sum(C(0));
     for (const auto* tap = first; tap != end; ++tap) {
@@ -42,16 +51,22 @@ GS_INLINE void widen_line(const S* from, std::int64_t count, C* to) {
   });
 }
 
-template <class C, class T>
-GS_INLINE void take_columns(const C* line, const VectorTaps<C>& taps, bool streams, T* y) {
+// The columns of kLines lines, `pitch` apart, which share the loads of the taps.
+template <int kLines, class C, class T>
+GS_INLINE void take_columns(const C* line, std::int64_t pitch, const VectorTaps<C>& taps,
+                            bool streams, T* y) {
   using V = Vec<C>;
   for_each_written<V>(taps.count(), streams, [&](std::int64_t i, auto lanes) {
     const std::int64_t block = i / V::kWidth;
-    V sum(C(0));
+    V sum[kLines];
+    for (int j = 0; j < kLines; ++j) sum[j] = V(C(0));
     for (std::int64_t k = taps.first(block); k < taps.first(block + 1); ++k) {
-      sum = fma(V::load(taps.at(k).weight), tapped<C>(line, taps.at(k)), sum);
+      const V weight = V::load(taps.at(k).weight);
+      for (int j = 0; j < kLines; ++j) {
+        sum[j] = fma(weight, tapped(line + j * pitch, taps.base(k), taps.at(k).index), sum[j]);
+      }
     }
-    store(sum, y + i, lanes);
+    for (int j = 0; j < kLines; ++j) store(sum[j], y + j * taps.count() + i, lanes);
   });
 }
 
@@ -59,10 +74,16 @@ GS_INLINE void take_columns(const C* line, const VectorTaps<C>& taps, bool strea
 template <class T, class Body>
 GS_INLINE void for_rows(const ResizeParams& p, std::int64_t begin, std::int64_t end,
                         const Body& body) {
-  const std::int64_t plane = p.rows.in * p.columns.in * p.inner, row = p.columns.out * p.inner;
+  const std::int64_t size = p.rows.in * p.columns.in * p.inner, run = p.columns.out * p.inner;
+  const T* plane = static_cast<const T*>(p.x) + begin / p.rows.out * size;
+  T* y = static_cast<T*>(p.y) + begin * run;
+  std::int64_t row = begin % p.rows.out;
   for (std::int64_t n = begin; n < end; ++n) {
-    body(static_cast<const T*>(p.x) + n / p.rows.out * plane, n % p.rows.out,
-         static_cast<T*>(p.y) + n * row);
+    body(plane, row, y);
+    y += run;
+    if (++row < p.rows.out) continue;
+    row = 0;
+    plane += size;
   }
 }
 
@@ -99,23 +120,37 @@ void resize_runs(const ResizeParams& p) {
   });
 }
 
-// Both axes, or columns of narrow elements. The line is longer by what `pick` may read behind it.
+// Lines made before the columns of the first are taken: what was just stored cannot be loaded
+// across its vectors without a wait.
+std::int64_t lines_at_once(std::int64_t bytes) {
+  constexpr std::int64_t kLines = 8, kNearBytes = 1 << 14;
+  return larger(1, smaller(kLines, kNearBytes / bytes));
+}
+
+// Both axes, or columns of narrow elements; `take` makes rows of y of some lines. A line is longer
+// by what `pick` may read behind it.
 template <class T, class Columns>
 void resize_lines(const ResizeParams& p, const Columns& take) {
   using C = compute_t<T>;
-  const std::int64_t length = p.columns.in * p.inner;
+  const std::int64_t length = p.columns.in * p.inner, pitch = length + 2 * Vec<C>::kWidth;
+  const std::int64_t lines = lines_at_once(pitch * std::int64_t{sizeof(C)});
   const RunTaps<C> rows(p.rows, length);
   parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
-    const Workspace space(static_cast<std::size_t>(length + 2 * Vec<C>::kWidth) * sizeof(C));
-    C* line = space.as<C>();
-    for_rows<T>(p, begin, end, [&](const T* plane, std::int64_t row, T* y) {
-      if (is_identity(p.rows)) {
-        widen_line(plane, length, line);
-      } else {
-        add_runs(plane, rows, row, length, false, line);
-      }
-      take(line, y);
-    });
+    const Workspace space(static_cast<std::size_t>(lines * pitch) * sizeof(C));
+    for (std::int64_t first = begin; first < end; first += lines) {
+      const std::int64_t last = smaller(first + lines, end);
+      C* line = space.template as<C>();
+      for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T*) {
+        if (is_identity(p.rows)) {
+          widen_line(plane, length, line);
+        } else {
+          add_runs(plane, rows, row, length, false, line);
+        }
+        line += pitch;
+      });
+      take(space.template as<const C>(), pitch, last - first,
+           static_cast<T*>(p.y) + first * p.columns.out * p.inner);
+    }
     finish_streams();
   });
 }
@@ -129,15 +164,25 @@ void run_resize(const ResizeParams& p) {
   if (is_wide) {
     const RunTaps<C> columns(p.columns, p.inner);
     const bool streams = streams_result<T>(p, p.inner);
-    return resize_lines<T>(p, [&](const C* line, T* y) {
-      for (std::int64_t column = 0; column < p.columns.out; ++column) {
-        add_runs(line, columns, column, p.inner, streams, y + column * p.inner);
+    return resize_lines<T>(p, [&](const C* line, std::int64_t pitch, std::int64_t count, T* y) {
+      for (std::int64_t j = 0; j < count; ++j) {
+        for (std::int64_t column = 0; column < p.columns.out; ++column, y += p.inner) {
+          add_runs(line + j * pitch, columns, column, p.inner, streams, y);
+        }
       }
     });
   }
   const VectorTaps<C> columns(p.columns, p.inner);
-  const bool streams = streams_result<T>(p, p.columns.out * p.inner);
-  resize_lines<T>(p, [&](const C* line, T* y) { take_columns(line, columns, streams, y); });
+  const bool streams = streams_result<T>(p, columns.count());
+  resize_lines<T>(p, [&](const C* line, std::int64_t pitch, std::int64_t count, T* y) {
+    std::int64_t j = 0;
+    for (; j + 4 <= count; j += 4) {
+      take_columns<4>(line + j * pitch, pitch, columns, streams, y + j * columns.count());
+    }
+    for (; j < count; ++j) {
+      take_columns<1>(line + j * pitch, pitch, columns, streams, y + j * columns.count());
+    }
+  });
 }
 
 Support supports_resize(const ResizeParams& p) {

@@ -21,7 +21,6 @@ struct PointTable {
 
   alignas(64) C weight[kCorners][kBlockPoints];
   C slope[kDims][kCorners][kBlockPoints];      // by the coordinate of each axis; if wanted
-  C start[kBlockPoints];                       // 0, or NaN for what is no number
   std::int32_t pixel[kCorners][kBlockPoints];  // flat in its plane; -1: outside
 };
 
@@ -136,8 +135,6 @@ GS_INLINE void set_corner(const GridSampleProblem& g, int corner,
   }
   select(is_inside, pixel, V(C(-1))).store(table->pixel[corner] + at);
   weight.store(table->weight[corner] + at);
-  const V outside = select(is_inside, V(C(0)), weight * V(C(0)));
-  (V::load(table->start + at) + outside).store(table->start + at);
   if constexpr (kWithSlopes) {
     for (int d = 0; d < kDims; ++d) {
       V slope = axis[d].slope[tap_of<kDims, kTaps>(corner, d)];
@@ -160,24 +157,43 @@ GS_INLINE void set_corners(const GridSampleProblem& g,
   }
 }
 
-// Fills the table for `count` points, whose coordinates lie at `grid`. Those beyond are valid too.
-template <bool kWithSlopes, class C, class T, int kDims, int kTaps>
-GS_INLINE void set_points(const GridSampleProblem& g, const T* grid, std::int64_t count,
-                          PointTable<C, kDims, kTaps>* table) {
+// The coordinates of `count` points by axis, the last axis first in memory.
+template <class C, class T, int kDims>
+GS_INLINE void split_points(const T* grid, std::int64_t count,
+                            C (&coordinate)[kDims][kBlockPoints]) {
   using V = Vec<C>;
-  alignas(64) C coordinate[kDims][kBlockPoints] = {};
-  for (std::int64_t i = 0; i < count; ++i) {
+  constexpr int kWidth = V::kWidth;
+  std::int64_t i = 0;
+  if constexpr (kDims == 2) {
+    for (; i + kWidth <= count; i += kWidth) {
+      const V low = V::load(grid + 2 * i), high = V::load(grid + 2 * i + kWidth);
+      even_lanes(low, high).store(coordinate[1] + i);
+      odd_lanes(low, high).store(coordinate[0] + i);
+    }
+  }
+  for (; i < count; ++i) {
     for (int d = 0; d < kDims; ++d) {
       coordinate[d][i] = static_cast<C>(grid[i * kDims + kDims - 1 - d]);
     }
   }
+  for (; i % kWidth != 0; ++i) {
+    for (int d = 0; d < kDims; ++d) coordinate[d][i] = C(0);
+  }
+}
+
+// Fills the table for `count` points, whose coordinates lie at `grid`, and whole vectors of them.
+template <bool kWithSlopes, class C, class T, int kDims, int kTaps>
+GS_INLINE void set_points(const GridSampleProblem& g, const T* grid, std::int64_t count,
+                          PointTable<C, kDims, kTaps>* table) {
+  using V = Vec<C>;
+  alignas(64) C coordinate[kDims][kBlockPoints];
+  split_points(grid, count, coordinate);
   for (int at = 0; at < count; at += V::kWidth) {
     AxisPoints<C, kTaps> axis[kDims];
     for (int d = 0; d < kDims; ++d) {
       axis[d] = axis_points<kTaps>(g, V::load(coordinate[d] + at),
                                    static_cast<C>(g.in[kSpatialDims - kDims + d]));
     }
-    V(C(0)).store(table->start + at);
     set_corners<kWithSlopes, 0>(g, axis, at, table);
   }
 }

@@ -44,20 +44,21 @@ class VectorTaps {
   static constexpr std::int64_t kAnywhere = -1;  // base of what no two vectors hold
 
   struct Tap {
-    C weight[kWidth];
-    std::int32_t index[kWidth];  // from base on, or from 0; -1: none
-    std::int64_t base;
+    alignas(sizeof(Vec<C>)) C weight[kWidth];
+    alignas(sizeof(Vec<C>)) std::int32_t index[kWidth];  // from base on, or from 0; -1: none
   };
 
   VectorTaps(const ResizeTaps& taps, std::int64_t inner)
       : count_(taps.out * inner),
         blocks_(divide_up(count_, kWidth)),
         first_space_(static_cast<std::size_t>(blocks_ + 1) * sizeof(std::int64_t)),
-        tap_space_(static_cast<std::size_t>(count_taps(taps, inner)) * sizeof(Tap)) {
+        tap_space_(static_cast<std::size_t>(count_taps(taps, inner)) * sizeof(Tap)),
+        base_space_(static_cast<std::size_t>(first(blocks_)) * sizeof(std::int64_t)) {
     Tap* tap = tap_space_.as<Tap>();
+    std::int64_t* base = base_space_.as<std::int64_t>();
     for (std::int64_t block = 0; block < blocks_; ++block) {
       for (std::int64_t k = first(block); k < first(block + 1); ++k) {
-        fill(taps, inner, block * kWidth, k - first(block), tap + k);
+        base[k] = fill(taps, inner, block * kWidth, k - first(block), tap + k);
       }
     }
   }
@@ -67,6 +68,9 @@ class VectorTaps {
     return first_space_.as<std::int64_t>()[block];
   }
   GS_INLINE const Tap& at(std::int64_t k) const { return tap_space_.as<const Tap>()[k]; }
+  GS_INLINE std::int64_t base(std::int64_t k) const {
+    return base_space_.as<const std::int64_t>()[k];
+  }
 
  private:
   // As many per block as its output with the most has.
@@ -85,8 +89,9 @@ class VectorTaps {
     return first[blocks_];
   }
 
-  // Tap number k of each output from n on.
-  void fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k, Tap* tap) {
+  // Tap number k of each output from n on; returns its base.
+  std::int64_t fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k,
+                    Tap* tap) {
     std::int64_t low = taps.in * inner, high = 0;
     for (int lane = 0; lane < kWidth; ++lane) {
       const std::int64_t t = (n + lane) / inner;
@@ -100,25 +105,24 @@ class VectorTaps {
       low = smaller(low, element);
       high = larger(high, element);
     }
-    tap->base = kAnywhere;
-    if (!kHasPick<C> || high - low >= 2 * kWidth) return;
-    tap->base = low;
+    if (!kHasPick<C> || high - low >= 2 * kWidth) return kAnywhere;
     for (int lane = 0; lane < kWidth; ++lane) {
       if (tap->index[lane] >= 0) tap->index[lane] -= static_cast<std::int32_t>(low);
     }
+    return low;
   }
 
   std::int64_t count_, blocks_;
-  Workspace first_space_, tap_space_;
+  Workspace first_space_, tap_space_, base_space_;
 };
 
-// The values that one tap of a vector of outputs reads from the line.
+// The values that a tap of a vector of outputs reads from the line.
 template <class C>
-GS_INLINE Vec<C> tapped(const C* line, const typename VectorTaps<C>::Tap& tap) {
+GS_INLINE Vec<C> tapped(const C* line, std::int64_t base, const std::int32_t* index) {
   if constexpr (kHasPick<C>) {
-    if (GS_LIKELY(tap.base >= 0)) return pick(line + tap.base, tap.index);
+    if (GS_LIKELY(base >= 0)) return pick(line + base, index);
   }
-  return gather(line, tap.index);
+  return gather(line, index);
 }
 
 }  // namespace

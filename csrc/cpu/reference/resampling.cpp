@@ -107,8 +107,8 @@ void point_gradient(const GridSampleBackwardParams& p, std::int64_t n, std::int6
   for (std::int64_t channel = 0; channel < g.channels; ++channel) {
     const C gradient = static_cast<C>(dy[element_at(g, channel, point, g.points)]);
     for (int k = 0; k < corners.kCount; ++k) {
-      if (corners.pixel[k] < 0) continue;
-      const C value = static_cast<C>(x[element_at(g, channel, corners.pixel[k], pixels)]);
+      const std::int64_t pixel = corners.pixel[k];
+      const C value = pixel < 0 ? C(0) : static_cast<C>(x[element_at(g, channel, pixel, pixels)]);
       for (int d = 0; d < kDims; ++d) sum[d] += corners.slope[d][k] * (gradient * value);
     }
   }

@@ -27,6 +27,7 @@ class Taps:
     def __init__(self, size: int, start: Array, index: Array, weight: Array) -> None:
         """Hold the tables, int64 and float64."""
         self.size, self.start, self.index, self.weight = size, start, index, weight
+        self._on_host = (len(start) - 1, start, index, weight)
 
     @cached_property
     def transposed(self) -> Taps:
@@ -38,8 +39,10 @@ class Taps:
 
     def arrays(self, array: Array) -> tuple[Any, ...]:
         """Return the number of outputs and the tables on the device of ``array``."""
-        tables = (self.start, self.index, self.weight)
-        return (len(self.start) - 1, *(like(table, array) for table in tables))
+        if type(array) is np.ndarray:
+            return self._on_host
+        count, *tables = self._on_host
+        return (count, *(like(table, array) for table in tables))
 
 
 def _starts(counts: Array) -> Array:
