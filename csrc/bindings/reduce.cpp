@@ -14,9 +14,10 @@ struct ReduceName {
   ReduceOp op;
 };
 constexpr ReduceName kReductions[] = {
-    {"sum", ReduceOp::sum},  {"mean", ReduceOp::mean},     {"prod", ReduceOp::prod},
-    {"amax", ReduceOp::max}, {"amin", ReduceOp::min},      {"any", ReduceOp::any},
-    {"all", ReduceOp::all},  {"argmax", ReduceOp::argmax}, {"argmin", ReduceOp::argmin},
+    {"sum", ReduceOp::sum},   {"mean", ReduceOp::mean},     {"prod", ReduceOp::prod},
+    {"amax", ReduceOp::max},  {"amin", ReduceOp::min},      {"any", ReduceOp::any},
+    {"all", ReduceOp::all},   {"argmax", ReduceOp::argmax}, {"argmin", ReduceOp::argmin},
+    {"norm", ReduceOp::norm},
 };
 
 bool is_int(py::handle object) { return PyLong_Check(object.ptr()) && !PyBool_Check(object.ptr()); }
@@ -52,7 +53,8 @@ Axes axes_from(const char* op, py::handle dim) {
 DType accumulation_dtype(ReduceOp op, DType dtype) {
   const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod;
   if (accumulates && !is_floating(dtype)) return DType::int64;
-  const bool orders = op != ReduceOp::any && op != ReduceOp::all && op != ReduceOp::mean;
+  const bool orders =
+      op != ReduceOp::any && op != ReduceOp::all && op != ReduceOp::mean && op != ReduceOp::norm;
   return orders && dtype == DType::boolean ? DType::uint8 : dtype;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum, mean, product, extremes and truth.
+// Sum, mean, norm, product, extremes and truth.
 #include "core/dispatch.h"
 #include "cuda/reduce_kernel.cuh"
 #include "cuda/reduce_parts.h"
@@ -29,6 +29,10 @@ void reduce(const ReduceParams& p) {
   if (p.kept_count == 0) return;
   if (p.op == ReduceOp::any || p.op == ReduceOp::all) {
     return visit_any(p.dtype, [&](auto t) { Walk::template run<TruthOperation<decltype(t)>>(p); });
+  }
+  if (p.op == ReduceOp::norm) {
+    return visit_floating(p.dtype,
+                          [&](auto t) { Walk::template run<NormOperation<decltype(t)>>(p); });
   }
   visit_number(p.dtype, [&](auto t) { reduce_numbers<Walk, decltype(t)>(p); });
 }

@@ -47,6 +47,18 @@ struct SumOperation {
 };
 
 template <class T>
+struct NormOperation : SumOperation<T> {
+  using State = typename SumOperation<T>::State;
+  __device__ static void take(const ReducePlan&, State& state, T x, std::int64_t) {
+    const State value = static_cast<State>(x);
+    state += value * value;
+  }
+  __device__ static T finish(const ReducePlan&, State state) {
+    return static_cast<T>(functors::sqrt(state));
+  }
+};
+
+template <class T>
 struct ProductOperation {
   using Element = T;
   using Out = T;

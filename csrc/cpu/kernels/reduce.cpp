@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum, mean, product, maximum and minimum of floating arrays over any dimensions, as long as
+// Sum, mean, norm, product, maximum and minimum of floating arrays over any dimensions, as long as
 // elements of the input are adjacent: as rows or as columns (reduce_walk.h). A task takes a tile of
 // outputs and a block of what they are made of, both of a size that depends on the problem alone;
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
@@ -45,6 +45,21 @@ struct Sum {
   }
   GS_INLINE static V step(V columns, V x) { return columns + x; }
   GS_INLINE static State join(State a, State b) { return a + b; }
+};
+
+template <class T>
+struct SquareSum : Sum<T> {
+  using State = double;
+  using V = Vec<compute_t<T>>;
+
+  GS_INLINE static State of_row(const T* x, std::int64_t n) {
+    Vec<double> sum(0.0);
+    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      sums[0] = SquareSum::step(sums[0], load<V>(x + i, lanes));
+    });
+    return reduce_add(sum);
+  }
+  GS_INLINE static V step(V columns, V x) { return fma(x, x, columns); }
 };
 
 template <class T>
@@ -160,6 +175,9 @@ void reduce(const ReduceParams& p) {
         return reduce_with<T, Sum<T>>(p,
                                       [&](double state) { return static_cast<T>(state / count); });
       }
+      case ReduceOp::norm:
+        return reduce_with<T, SquareSum<T>>(
+            p, [](double state) { return static_cast<T>(__builtin_sqrt(state)); });
       case ReduceOp::prod:
         return reduce_with<T, Product<T>>(p, round);
       case ReduceOp::max:

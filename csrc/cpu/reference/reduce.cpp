@@ -56,6 +56,14 @@ struct Sum {
 };
 
 template <class T>
+struct SquareSum : Sum<T> {
+  static void take(double& state, T x, std::int64_t) {
+    const double value = static_cast<compute_t<T>>(x);
+    state += value * value;
+  }
+};
+
+template <class T>
 struct Product {
   using State = accumulator_t<T>;
   static State start() { return 1; }
@@ -180,6 +188,13 @@ void reduce(const ReduceParams& p) {
       const auto same = [](bool state) { return state; };
       if (p.op == ReduceOp::any) return reduce_with<Truth<T, false>, T, bool>(p, same);
       reduce_with<Truth<T, true>, T, bool>(p, same);
+    });
+  }
+  if (p.op == ReduceOp::norm) {
+    return visit_floating(p.dtype, [&](auto t) {
+      using T = decltype(t);
+      reduce_with<SquareSum<T>, T, T>(
+          p, [](double state) { return static_cast<T>(__builtin_sqrt(state)); });
     });
   }
   visit_number(p.dtype, [&](auto t) { reduce_numbers<decltype(t)>(p); });

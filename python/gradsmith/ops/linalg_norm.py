@@ -7,11 +7,12 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, cast_up, record
+from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, pow, to, where
-from gradsmith.ops.elementwise_math import sqrt, square
+from gradsmith.ops.elementwise_combine import product_over
 from gradsmith.ops.elementwise_round import abs, sign
 from gradsmith.ops.linalg_factor import svdvals
-from gradsmith.ops.options import check_number, names_errors
+from gradsmith.ops.options import check_flag, check_number, names_errors
 from gradsmith.ops.reduce import Dim, amax, amin, spread, sum
 from gradsmith.ops.shape import axis_of, movedim, squeeze, unsqueeze
 from gradsmith.tensor import Tensor, array_of
@@ -20,10 +21,10 @@ from gradsmith.tensor import Tensor, array_of
 def _norm_backward(node: Node, dy: Tensor) -> Any:
     """dx = dy sign(x) (|x| / y)^(p - 1), and 0 where x = 0."""
     x, y, p, dim = node.saved
-    y, dy = spread(y, x.shape, dim), spread(dy, x.shape, dim)
-    safe = where(eq(y, 0), 1.0, y)
+    safe = spread(where(eq(y, 0), 1.0, y), x.shape, dim)
+    dy = spread(dy, x.shape, dim)
     if p == 2:
-        return (mul(dy, div(x, safe)),)
+        return (product_over(dy, x, safe),)
     zero = eq(x, 0)
     ratio = div(where(zero, 1.0, abs(x)), safe)
     return (where(zero, 0.0, mul(mul(dy, sign(x)), pow(ratio, p - 1))),)
@@ -57,12 +58,13 @@ def vector_norm(
         return sum(to(ne(x, 0), x.dtype), dim, keepdim)
     if ord == 1:
         return sum(abs(x), dim, keepdim)
-    plain = x.detach()
     if ord == 2:
-        result = sqrt(sum(square(plain), dim, keepdim))
+        array = x._array
+        check_flag("vector_norm", "keepdim", keepdim)
+        result = EXTENSIONS[type(array)].norm(array, dim, keepdim)
     else:
-        result = pow(sum(pow(abs(plain), ord), dim, keepdim), 1 / ord)
-    return record(_norm_backward, result._array, (x,), (x, OUTPUT, ord, dim))
+        result = pow(sum(pow(abs(x.detach()), ord), dim, keepdim), 1 / ord)._array
+    return record(_norm_backward, result, (x,), (x, OUTPUT, ord, dim))
 
 
 def _largest(sizes: Tensor, dim: int, keepdim: bool = False) -> Tensor:
