@@ -34,7 +34,7 @@ def _call(library: Any, op: str, axes: tuple[int, ...]) -> Callable[[Any], Any]:
 
 
 def _numpy_call(op: str, axes: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    function = getattr(np, op)
+    function = getattr(np.linalg if op == "norm" else np, op)
     if op in ("argmax", "argmin", *SCANS):
         return lambda x: np.asarray(function(x, axis=axes[0]))
     options = {"ddof": 1} if op in ("var", "std") else {}

@@ -53,8 +53,8 @@ Axes axes_from(const char* op, py::handle dim) {
 DType accumulation_dtype(ReduceOp op, DType dtype) {
   const bool accumulates = op == ReduceOp::sum || op == ReduceOp::prod;
   if (accumulates && !is_floating(dtype)) return DType::int64;
-  const bool orders = op == ReduceOp::max || op == ReduceOp::min || op == ReduceOp::argmax ||
-                      op == ReduceOp::argmin;
+  const bool orders =
+      op != ReduceOp::any && op != ReduceOp::all && op != ReduceOp::mean && op != ReduceOp::norm;
   return orders && dtype == DType::boolean ? DType::uint8 : dtype;
 }
 

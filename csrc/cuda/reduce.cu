@@ -13,9 +13,6 @@ void reduce_numbers(const ReduceParams& p) {
     case ReduceOp::sum:
     case ReduceOp::mean:
       return Walk::template run<SumOperation<T>>(p);
-    case ReduceOp::norm:
-      if constexpr (!kIsInteger<T>) return Walk::template run<NormOperation<T>>(p);
-      break;
     case ReduceOp::prod:
       return Walk::template run<ProductOperation<T>>(p);
     case ReduceOp::max:
@@ -32,6 +29,10 @@ void reduce(const ReduceParams& p) {
   if (p.kept_count == 0) return;
   if (p.op == ReduceOp::any || p.op == ReduceOp::all) {
     return visit_any(p.dtype, [&](auto t) { Walk::template run<TruthOperation<decltype(t)>>(p); });
+  }
+  if (p.op == ReduceOp::norm) {
+    return visit_floating(p.dtype,
+                          [&](auto t) { Walk::template run<NormOperation<decltype(t)>>(p); });
   }
   visit_number(p.dtype, [&](auto t) { reduce_numbers<Walk, decltype(t)>(p); });
 }

@@ -46,7 +46,6 @@ struct SumOperation {
   }
 };
 
-// The root of the sum of squares of floating elements.
 template <class T>
 struct NormOperation : SumOperation<T> {
   using State = typename SumOperation<T>::State;
@@ -54,7 +53,9 @@ struct NormOperation : SumOperation<T> {
     const State value = static_cast<State>(x);
     state += value * value;
   }
-  __device__ static T finish(const ReducePlan&, State state) { return static_cast<T>(sqrt(state)); }
+  __device__ static T finish(const ReducePlan&, State state) {
+    return static_cast<T>(functors::sqrt(state));
+  }
 };
 
 template <class T>

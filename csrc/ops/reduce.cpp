@@ -20,8 +20,6 @@ void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced
   }
 }
 
-bool needs_floating(ReduceOp op) { return op == ReduceOp::mean || op == ReduceOp::norm; }
-
 bool needs_element(ReduceOp op) {
   return op == ReduceOp::max || op == ReduceOp::min || op == ReduceOp::argmax ||
          op == ReduceOp::argmin;
@@ -60,7 +58,8 @@ ReduceParams reduce_params(ReduceOp op, const char* name, const Array& x, const 
   }
   GS_CHECK(!needs_element(op) || p.reduced_count > 0 || p.kept_count == 0, name, ": shape ",
            to_string(x.shape), " has no element along the reduced dimensions");
-  GS_CHECK_TYPE(!needs_floating(op) || is_floating(x.dtype), name, ": got ", name_of(x.dtype),
+  const bool is_floating_only = op == ReduceOp::mean || op == ReduceOp::norm;
+  GS_CHECK_TYPE(!is_floating_only || is_floating(x.dtype), name, ": got ", name_of(x.dtype),
                 ", expected a floating dtype (convert with .float())");
   return p;
 }

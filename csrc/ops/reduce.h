@@ -12,9 +12,9 @@ namespace gradsmith {
 
 enum class ReduceOp : std::uint8_t { sum, mean, prod, max, min, any, all, argmax, argmin, norm };
 
-// y[o] = op over i of x[o, i], with o in the kept and i in the reduced dimensions. norm is the root
-// of the sum of squares.
-// max, min, argmax and argmin give NaN (its first index) where there is one.
+// y[o] = op over i of x[o, i], with o in the kept and i in the reduced dimensions.
+// max, min, argmax and argmin give NaN (its first index) where there is one. norm is the root of
+// the sum of squares, of floating numbers.
 struct ReduceParams {
   ReduceOp op;
   DType dtype;      // of x

@@ -48,20 +48,18 @@ struct Sum {
 };
 
 template <class T>
-struct SquareSum {
+struct SquareSum : Sum<T> {
   using State = double;
   using V = Vec<compute_t<T>>;
-  static constexpr double kStart = 0;
-  static constexpr std::int64_t kRows = Sum<T>::kRows;
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    return row_sum<V>(n, [&](std::int64_t i, auto lanes) {
-      const V value = load<V>(x + i, lanes);
-      return value * value;
+    Vec<double> sum(0.0);
+    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      sums[0] = SquareSum::step(sums[0], load<V>(x + i, lanes));
     });
+    return reduce_add(sum);
   }
   GS_INLINE static V step(V columns, V x) { return fma(x, x, columns); }
-  GS_INLINE static State join(State a, State b) { return a + b; }
 };
 
 template <class T>
@@ -177,11 +175,11 @@ void reduce(const ReduceParams& p) {
         return reduce_with<T, Sum<T>>(p,
                                       [&](double state) { return static_cast<T>(state / count); });
       }
-      case ReduceOp::prod:
-        return reduce_with<T, Product<T>>(p, round);
       case ReduceOp::norm:
         return reduce_with<T, SquareSum<T>>(
             p, [](double state) { return static_cast<T>(__builtin_sqrt(state)); });
+      case ReduceOp::prod:
+        return reduce_with<T, Product<T>>(p, round);
       case ReduceOp::max:
         return reduce_with<T, Extreme<T, true>>(p, round);
       case ReduceOp::min:

@@ -4,7 +4,6 @@
 // change a bit.
 #include "ops/reduce.h"
 
-#include <cmath>
 #include <type_traits>
 
 #include "core/allocator.h"
@@ -57,14 +56,11 @@ struct Sum {
 };
 
 template <class T>
-struct SquareSum {
-  using State = double;
-  static State start() { return 0; }
-  static void take(State& state, T x, std::int64_t) {
-    const double value = static_cast<double>(static_cast<compute_t<T>>(x));
+struct SquareSum : Sum<T> {
+  static void take(double& state, T x, std::int64_t) {
+    const double value = static_cast<compute_t<T>>(x);
     state += value * value;
   }
-  static void join(State& state, const State& other) { state += other; }
 };
 
 template <class T>
@@ -178,9 +174,6 @@ void reduce_numbers(const ReduceParams& p) {
     case ReduceOp::min:
       return reduce_with<Extreme<T, false>, T, T>(
           p, [](auto state) { return static_cast<T>(state.value); });
-    case ReduceOp::norm:
-      return reduce_with<SquareSum<T>, T, T>(
-          p, [](double state) { return static_cast<T>(std::sqrt(state)); });
     default:
       __builtin_unreachable();
   }
@@ -195,6 +188,13 @@ void reduce(const ReduceParams& p) {
       const auto same = [](bool state) { return state; };
       if (p.op == ReduceOp::any) return reduce_with<Truth<T, false>, T, bool>(p, same);
       reduce_with<Truth<T, true>, T, bool>(p, same);
+    });
+  }
+  if (p.op == ReduceOp::norm) {
+    return visit_floating(p.dtype, [&](auto t) {
+      using T = decltype(t);
+      reduce_with<SquareSum<T>, T, T>(
+          p, [](double state) { return static_cast<T>(__builtin_sqrt(state)); });
     });
   }
   visit_number(p.dtype, [&](auto t) { reduce_numbers<decltype(t)>(p); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The square root of many numbers, and what is built on it. The instruction takes 18 cycles for 16
-// floats; an estimate with two of Newton's steps takes 8.
+// The square root of many numbers, and what is built on it. With AVX-512 an estimate and two of
+// Newton's steps take less time than the instruction.
 #pragma once
 
 #include "cpu/simd/polynomial.h"

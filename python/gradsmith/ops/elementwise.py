@@ -158,7 +158,7 @@ def mul(input: Any, other: Any) -> Tensor:
 def _div_backward(node: Node, dy: Tensor) -> Any:
     a, b = node.saved
     da = div(dy, b)
-    db = sum_to(neg(div(mul(da, a), b)), _shape(b)) if node.needs(1) else None
+    db = neg(sum_to(div(mul(da, a), b), _shape(b))) if node.needs(1) else None
     return sum_to(da, _shape(a)) if node.needs(0) else None, db
 
 

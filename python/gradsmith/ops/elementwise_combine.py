@@ -95,7 +95,7 @@ def _addcdiv_backward(node: Node, dy: Tensor) -> Any:
     dinput = sum_to(dy, shape) if node.needs(0) else None
     quotient = div(dy if value == 1 else mul(dy, value), b)
     da = sum_to(quotient, a.shape) if node.needs(1) else None
-    return dinput, da, sum_to(neg(_ratio(quotient, a, b)), b.shape) if node.needs(2) else None
+    return dinput, da, sum_to(neg(product_over(quotient, a, b)), b.shape) if node.needs(2) else None
 
 
 @names_errors
@@ -109,23 +109,23 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return add(input, quotient if value == 1 else mul(quotient, value))
 
 
-def _ratio_backward(node: Node, dy: Tensor) -> Any:
+def _product_over_backward(node: Node, dy: Tensor) -> Any:
     a, b, c, y = node.saved
-    da = sum_to(_ratio(dy, b, c), a.shape) if node.needs(0) else None
-    db = sum_to(_ratio(dy, a, c), b.shape) if node.needs(1) else None
-    return da, db, sum_to(neg(_ratio(dy, y, c)), c.shape) if node.needs(2) else None
+    da = sum_to(product_over(dy, b, c), a.shape) if node.needs(0) else None
+    db = sum_to(product_over(dy, a, c), b.shape) if node.needs(1) else None
+    return da, db, sum_to(neg(product_over(dy, y, c)), c.shape) if node.needs(2) else None
 
 
-def _ratio(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+def product_over(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """Return ``a * (b / c)``."""
     array = run_ternary("product_over", a, b, c)
-    return record(_ratio_backward, array, (a, b, c), (a, b, c, OUTPUT))
+    return record(_product_over_backward, array, (a, b, c), (a, b, c, OUTPUT))
 
 
 def _hypot_backward(node: Node, dy: Tensor) -> Any:
     a, b, y = node.saved
-    da = sum_to(_ratio(dy, a, y), a.shape) if node.needs(0) else None
-    return da, sum_to(_ratio(dy, b, y), b.shape) if node.needs(1) else None
+    da = sum_to(product_over(dy, a, y), a.shape) if node.needs(0) else None
+    return da, sum_to(product_over(dy, b, y), b.shape) if node.needs(1) else None
 
 
 @names_errors

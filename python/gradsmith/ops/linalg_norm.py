@@ -9,6 +9,7 @@ from typing import Any
 from gradsmith.autograd import OUTPUT, Node, cast_up, record
 from gradsmith.backend import EXTENSIONS
 from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, pow, to, where
+from gradsmith.ops.elementwise_combine import product_over
 from gradsmith.ops.elementwise_round import abs, sign
 from gradsmith.ops.linalg_factor import svdvals
 from gradsmith.ops.options import check_flag, check_number, names_errors
@@ -29,8 +30,10 @@ def norm_slopes(x: Tensor, y: Tensor, p: float) -> Tensor:
 
 def _norm_backward(node: Node, dy: Tensor) -> Any:
     x, y, p, dim = node.saved
-    y, dy = spread(y, x.shape, dim), spread(dy, x.shape, dim)
-    return (mul(dy, norm_slopes(x, y, p)),)
+    dy = spread(dy, x.shape, dim)
+    if p == 2:
+        return (product_over(dy, x, spread(where(eq(y, 0), 1.0, y), x.shape, dim)),)
+    return (mul(dy, norm_slopes(x, spread(y, x.shape, dim), p)),)
 
 
 @names_errors
