@@ -41,8 +41,8 @@ enum class TernaryOp : std::uint8_t {
 // unary:   out = f(in[0])
 // binary:  out = f(in[0], in[1])
 // compare: out = f(in[0], in[1]), out is bool
-// select:  out = in[0] ? in[1] : in[2], in[0] is bool; or any other TernaryOp f(in[0], in[1],
-// in[2]) convert: out = cast(in[0]), dtypes differ or the layouts do
+// select:  out = in[0] ? in[1] : in[2] where in[0] is bool, or another TernaryOp of the three
+// convert: out = cast(in[0]), dtypes differ or the layouts do
 struct ElementwiseParams {
   int op;       // UnaryOp, BinaryOp or TernaryOp
   DType dtype;  // of the inputs (of in[1], in[2] for select)
