@@ -91,6 +91,21 @@ def test_gamma_family_of_floats_below_zero(isa: str, function: Any) -> None:
     np.testing.assert_allclose(got, exact, rtol=2e-7)
 
 
+# ---- pairs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
+@pytest.mark.parametrize("shape", [(2, 2, 37), (3, 2, 16), (1, 2, 9001), (5, 2, 1)])
+def test_pairs_are_woven_and_taken_apart(isa: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    apart = (np.arange(np.prod(shape)) % 251).astype(dtype).reshape(shape)
+    with isa_cap(isa):
+        woven = gs.from_numpy(apart).transpose(1, 2).contiguous()
+        back = woven.transpose(1, 2).contiguous()
+    np.testing.assert_array_equal(woven.numpy(), np.ascontiguousarray(apart.swapaxes(1, 2)))
+    np.testing.assert_array_equal(back.numpy(), apart)
+
+
 # ---- dtypes --------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gradsmith as gs
+from gradsmith.ops.shape_layout import allows_view
 from tests.cases import Case, CaseTests
 from tests.test_shape import moved
 
@@ -186,3 +187,25 @@ X = gs.ones(2, 3)
 def test_errors(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_reshapes_without_a_copy() -> None:
+    """As NumPy decides it, over drawn layouts and shapes."""
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        sizes = rng.choice([1, 2, 3, 4, 6], rng.integers(1, 5))
+        base = np.zeros(2 * sizes)
+        keys = [
+            (slice(0, n), slice(0, 2 * n, 2), slice(n - 1, None, -1))[rng.integers(3)]
+            for n in sizes
+        ]
+        array = np.zeros(sizes) if rng.random() < 0.5 else base[tuple(keys)]
+        array = array.transpose(rng.permutation(array.ndim))
+        rest, wanted = array.size, []
+        while rest > 1:
+            wanted.append(int(rng.choice([n for n in range(1, rest + 1) if rest % n == 0])))
+            rest //= wanted[-1]
+        if wanted and rng.random() < 0.2:
+            wanted[rng.integers(len(wanted))] = -1
+        is_view = np.shares_memory(array, array.reshape(wanted))
+        assert allows_view(array, wanted) == is_view, (array.shape, array.strides, wanted)

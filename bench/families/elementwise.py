@@ -76,6 +76,12 @@ def _uses_of_reflected(x: Any) -> Any:
     return np.broadcast_to(np.multiply.outer(*counts), x.shape)
 
 
+def _shuffled(x: Any) -> Any:
+    samples, channels, height, width = x.shape
+    apart = x.reshape(samples, channels // 4, 2, 2, height, width)
+    return apart.transpose(0, 1, 4, 2, 5, 3).reshape(samples, -1, 2 * height, 2 * width)
+
+
 _lgamma, _hypot_slope = np.vectorize(math.lgamma), lambda a, b: a / np.hypot(a, b)
 
 
@@ -184,6 +190,8 @@ FUNCTIONS: dict[str, Function] = {
         lambda x, weight: np.where(x > 0, 1, weight[:, None, None]),
     ),
     "flip": Function(lambda m, x: m.flip(x, (1,)), np.fliplr),
+    "repeat": Function(lambda m, x: x.repeat(2, 2), lambda x: np.tile(x, (2, 2))),
+    "pixel_shuffle": Function(lambda m, x: m.nn.functional.pixel_shuffle(x, 2), _shuffled),
     "pad_reflect": Function(
         lambda m, x: m.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"),
         _reflected,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies between layouts and dtypes. Where input and output are contiguous along different
 // dimensions (a transposed matrix, channels-first to channels-last and back) squares of one vector
-// by one vector are transposed in registers. A task takes kBlock x kBlock elements: several lines
-// of each row at a time, so that memory sees runs, and few enough for the first cache.
+// by one vector are transposed in registers; where one of the two holds pairs, as when pixels are
+// shuffled, two vectors are woven into each other or taken apart. A task takes kBlock x kBlock
+// elements: several lines of each row at a time, so that memory sees runs, and few enough for the
+// first cache.
 #include "cpu/kernels/elementwise_convert.h"
 
 #include "core/dispatch.h"
@@ -105,6 +107,16 @@ GS_INLINE void transpose_block(const std::uint8_t* in, std::int64_t in_step, std
   }
 }
 
+// Moves the pointers from the first matrix of a batch to another.
+template <class W>
+GS_INLINE void go_to_matrix(const Transpose& t, std::int64_t index, const W** in, W** out) {
+  for (int d = t.batch_ndim - 1; d >= 0; --d) {
+    *in += index % t.shape[d] * t.in_stride[d];
+    *out += index % t.shape[d] * t.out_stride[d];
+    index /= t.shape[d];
+  }
+}
+
 template <class W>
 void transpose_all(const ElementwiseParams& p, const Transpose& t) {
   const std::int64_t down = (t.rows + kBlock - 1) / kBlock;
@@ -116,16 +128,72 @@ void transpose_all(const ElementwiseParams& p, const Transpose& t) {
     for (std::int64_t task = begin; task < end; ++task) {
       const W* in = static_cast<const W*>(p.in[0]);
       W* out = static_cast<W*>(p.out);
-      std::int64_t rest = task / (down * across);
-      for (int d = t.batch_ndim - 1; d >= 0; --d) {
-        in += rest % t.shape[d] * t.in_stride[d];
-        out += rest % t.shape[d] * t.out_stride[d];
-        rest /= t.shape[d];
-      }
+      go_to_matrix(t, task / (down * across), &in, &out);
       const std::int64_t i = task / across % down * kBlock, j = task % across * kBlock;
       transpose_block(in + i + j * t.in_step, t.in_step, out + i * t.out_step + j, t.out_step,
                       t.rows - i < kBlock ? t.rows - i : kBlock,
                       t.columns - j < kBlock ? t.columns - j : kBlock);
+    }
+  });
+}
+
+// ---- pairs ------------------------------------------------------------------------------------
+
+template <class W>
+struct Weave {
+  static constexpr std::int64_t kWidth = Vec<W>::kWidth;
+
+  // out[2 i + j] = in[i + j step]
+  GS_INLINE static void together(const W* in, std::int64_t step, W* out, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + kWidth <= n; i += kWidth) {
+      const Vec<W> first = Vec<W>::load(in + i), second = Vec<W>::load(in + step + i);
+      interleave_low(first, second).store(out + 2 * i);
+      interleave_high(first, second).store(out + 2 * i + kWidth);
+    }
+    for (; i < n; ++i) {
+      out[2 * i] = in[i];
+      out[2 * i + 1] = in[step + i];
+    }
+  }
+  // out[j step + i] = in[2 i + j]
+  GS_INLINE static void apart(const W* in, W* out, std::int64_t step, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + kWidth <= n; i += kWidth) {
+      const Vec<W> low = Vec<W>::load(in + 2 * i), high = Vec<W>::load(in + 2 * i + kWidth);
+      even_lanes(low, high).store(out + i);
+      odd_lanes(low, high).store(out + step + i);
+    }
+    for (; i < n; ++i) {
+      out[i] = in[2 * i];
+      out[step + i] = in[2 * i + 1];
+    }
+  }
+};
+
+// Whether the matrices are of pairs that lie side by side, in the output or in the input.
+GS_INLINE bool makes_pairs(const Transpose& t) { return t.columns == 2 && t.out_step == 2; }
+GS_INLINE bool takes_pairs(const Transpose& t) { return t.rows == 2 && t.in_step == 2; }
+
+template <class W>
+void weave_all(const ElementwiseParams& p, const Transpose& t) {
+  constexpr std::int64_t kPairs = 4096;  // of a task at most
+  const std::int64_t length = makes_pairs(t) ? t.rows : t.columns;
+  const std::int64_t pieces = (length + kPairs - 1) / kPairs;
+  const std::int64_t piece = length < kPairs ? length : kPairs;
+  const std::int64_t grain = kElementwiseGrain / (2 * piece) + 1;
+  parallel_for(t.batch_count * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const W* in = static_cast<const W*>(p.in[0]);
+      W* out = static_cast<W*>(p.out);
+      go_to_matrix(t, task / pieces, &in, &out);
+      const std::int64_t first = task % pieces * kPairs;
+      const std::int64_t n = length - first < kPairs ? length - first : kPairs;
+      if (makes_pairs(t)) {
+        Weave<W>::together(in + first, t.in_step, out + 2 * first, n);
+      } else {
+        Weave<W>::apart(in + 2 * first, out + first, t.out_step, n);
+      }
     }
   });
 }
@@ -135,7 +203,9 @@ void transpose_all(const ElementwiseParams& p, const Transpose& t) {
 template <class W>
 void copy_runs(const ElementwiseParams& p) {
   const std::int64_t in_step = p.in_stride[0][p.ndim - 1], out_step = p.out_stride[p.ndim - 1];
-  for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+  // An element that stands alone may take a line of memory.
+  const std::int64_t grain = out_step == 1 ? kElementwiseGrain : kElementwiseGrain / 8;
+  const auto copy_run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     W* out = static_cast<W*>(p.out) + out_offset;
     const W* x = static_cast<const W*>(p.in[0]) + in[0];
     if (in_step == 1 && out_step == 1) {
@@ -149,14 +219,18 @@ void copy_runs(const ElementwiseParams& p) {
     } else {
       for (std::int64_t i = 0; i < n; ++i) out[i * out_step] = x[i * in_step];
     }
-  });
+  };
+  for_each_run<1>(p, copy_run, grain);
 }
 
 template <class W>
 void copy_words(const ElementwiseParams& p) {
   Transpose t;
-  if (is_transpose(p, &t)) return transpose_all<W>(p, t);
-  copy_runs<W>(p);
+  if (!is_transpose(p, &t)) return copy_runs<W>(p);
+  if constexpr (sizeof(W) >= sizeof(float)) {
+    if (makes_pairs(t) || takes_pairs(t)) return weave_all<W>(p, t);
+  }
+  transpose_all<W>(p, t);
 }
 
 // ---- dtypes ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from gradsmith import backend
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, is_channels_last
 from gradsmith.ops.options import names_errors
+from gradsmith.ops.shape_layout import allows_view
 from gradsmith.tensor import Tensor, array_of
 
 _INTS = frozenset({int})
@@ -108,6 +109,9 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         if is_channels_last(array):
             array = EXTENSIONS[type(array)].contiguous(array)
             backward = _reshape_channels_last_backward
+        elif not array.flags.c_contiguous and not allows_view(array, wanted):
+            # NumPy's copy would take its time, and memory of its own.
+            array = EXTENSIONS[type(array)].contiguous(array)
         result = array.reshape(wanted)
     except (ValueError, OverflowError):
         raise ValueError(
