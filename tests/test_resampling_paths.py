@@ -40,7 +40,9 @@ CASES = [
     # Vectors of columns: within two vectors of the line, and further apart.
     wide(interpolated("bilinear", (1, 1, 5, 19), (9, 37), False)),
     wide(interpolated("bilinear", (1, 1, 3, 90), (4, 37), False)),
-    wide(interpolated("linear", (2, 1, 150), (20,), False)),
+    wide(interpolated("linear", (2, 2, 150), (20,), False)),
+    # Rows too few for vectors of taps.
+    wide(interpolated("linear", (1, 3, 40), (71,), False)),
     # Only rows, only columns.
     wide(interpolated("bilinear", (2, 1, 7, 18), (4, 18), False)),
     wide(interpolated("bicubic", (1, 2, 3, 18), (3, 35), True)),

@@ -16,7 +16,8 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kGrain = 8192;            // elements worth a thread
+constexpr std::int64_t kGrain = 8192;  // elements worth a thread
+constexpr std::int64_t kFewRows = 4;
 constexpr std::int64_t kIndexLimit = 1LL << 30;  // elements of a line that 32-bit indices reach
 
 // to = the sum of the runs that output t takes from `from`; of two, as linear interpolation has it,
@@ -155,12 +156,34 @@ void resize_lines(const ResizeParams& p, const Columns& take) {
   });
 }
 
+// Columns alone of so few rows that vectors of taps, which all rows share, are not worth making.
+template <class T>
+void resize_few_rows(const ResizeParams& p) {
+  using C = compute_t<T>;
+  const ResizeTaps& taps = p.columns;
+  parallel_for(taps.out, kGrain / p.inner + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = 0; row < p.outer * p.inner; ++row) {
+      const std::int64_t outer = row / p.inner, i = row % p.inner;
+      const T* x = static_cast<const T*>(p.x) + outer * taps.in * p.inner + i;
+      T* y = static_cast<T*>(p.y) + outer * taps.out * p.inner + i;
+      for (std::int64_t t = begin; t < end; ++t) {
+        C sum = C(0);
+        for (std::int64_t k = taps.start[t]; k < taps.start[t + 1]; ++k) {
+          sum += static_cast<C>(taps.weight[k]) * static_cast<C>(x[taps.index[k] * p.inner]);
+        }
+        y[t * p.inner] = static_cast<T>(sum);
+      }
+    }
+  });
+}
+
 template <class T>
 void run_resize(const ResizeParams& p) {
   using C = compute_t<T>;
   constexpr int kWidth = Vec<C>::kWidth;
   const bool is_wide = p.inner >= kWidth;
   if (is_identity(p.columns) || (is_identity(p.rows) && is_wide)) return resize_runs<T>(p);
+  if (is_identity(p.rows) && p.outer < kFewRows) return resize_few_rows<T>(p);
   if (is_wide) {
     const RunTaps<C> columns(p.columns, p.inner);
     const bool streams = streams_result<T>(p, p.inner);

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from gradsmith.ops.indexing import index_tensor, scatter, zeros
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS
+from gradsmith.ops.indexing import gather, index_tensor, zeros
 from gradsmith.ops.options import check_sizes, names_errors
 from gradsmith.ops.shape import reshape
 from gradsmith.tensor import Tensor, array_of
@@ -42,6 +45,19 @@ def _output_size(
     return sizes
 
 
+def _max_unpool_backward(node: Node, dy: Tensor) -> Any:
+    (places,) = node.saved
+    return (gather(dy, -1, places),)
+
+
+def _written(values: Tensor, places: Tensor, count: int) -> Tensor:
+    """Return ``count`` zeros in each row with the values at their places: `scatter` of no copy."""
+    planes = zeros((*values.shape[:-1], count), values)._array
+    if values._array.size:
+        EXTENSIONS[type(planes)].scatter(planes, -1, places._array, values._array)
+    return record(_max_unpool_backward, planes, (values,), (places,))
+
+
 def _max_unpool(
     ndim: int,
     input: Tensor,
@@ -63,9 +79,8 @@ def _max_unpool(
     margins = check_sizes(op, "padding", padding, ndim, 0)
     size = _output_size(op, shape[-ndim:], kernel, steps, margins, output_size)
     lead, count = shape[:-ndim], math.prod(shape[-ndim:])
-    planes = zeros((*lead, math.prod(size)), input)
     values, places = (reshape(each, (*lead, count)) for each in (input, ids))
-    return reshape(scatter(planes, -1, places, values), (*lead, *size))
+    return reshape(_written(values, places, math.prod(size)), (*lead, *size))
 
 
 @names_errors
