@@ -200,6 +200,20 @@ void weave_all(const ElementwiseParams& p, const Transpose& t) {
 
 // ---- copying runs -----------------------------------------------------------------------------
 
+// A call of the library costs as much as a few hundred elements.
+template <class W>
+GS_INLINE void copy_adjacent(const W* x, std::int64_t n, W* out) {
+  constexpr std::int64_t kShort = 256;
+  if constexpr (sizeof(W) >= sizeof(float)) {
+    if (n <= kShort) {
+      return for_each_vector<Vec<W>>(0, n, [&](std::int64_t i, auto lanes) {
+        store(load<Vec<W>>(x + i, lanes), out + i, lanes);
+      });
+    }
+  }
+  __builtin_memmove(out, x, static_cast<std::size_t>(n) * sizeof(W));
+}
+
 template <class W>
 void copy_runs(const ElementwiseParams& p) {
   const std::int64_t in_step = p.in_stride[0][p.ndim - 1], out_step = p.out_stride[p.ndim - 1];
@@ -209,7 +223,7 @@ void copy_runs(const ElementwiseParams& p) {
     W* out = static_cast<W*>(p.out) + out_offset;
     const W* x = static_cast<const W*>(p.in[0]) + in[0];
     if (in_step == 1 && out_step == 1) {
-      __builtin_memmove(out, x, static_cast<std::size_t>(n) * sizeof(W));
+      copy_adjacent(x, n, out);
     } else if (in_step == 0 && out_step == 1) {
       const W value = *x;
       for (std::int64_t i = 0; i < n; ++i) out[i] = value;
