@@ -175,8 +175,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     array = array_of("transpose", input)
     ndim = array.ndim
     dims = axis_of("transpose", dim0, ndim), axis_of("transpose", dim1, ndim)
-    exchanged = array.swapaxes(*dims) if ndim else array[...]
-    return _view(_transpose_backward, exchanged, input, dims)
+    return _view(_transpose_backward, array.swapaxes(*dims) if ndim else array, input, dims)
 
 
 def _expand_backward(node: Node, dy: Tensor) -> Any:
@@ -237,9 +236,6 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
     merged = math.prod(shape[first : last + 1])
     return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
-
-
-# ---- other names and orders ----------------------------------------------------------------------
 
 
 @names_errors
