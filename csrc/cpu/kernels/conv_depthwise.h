@@ -51,7 +51,7 @@ struct DepthwiseColumn {
   Mask<T> inside[kSize];  // the lanes in which a tap's column is none of padding
 };
 
-// Rows h .. h + kRows of a column, of which only row 0 may lie `top` rows from the source's first.
+// The sums of kRows rows of a column; tap 0 of the first meets row `top` of the source.
 template <int kSize, int kRows, bool kMasked, class T>
 GS_INLINE void sum_rows(const DepthwiseColumn<kSize, T>& c, std::int64_t top, Vec<T>* sum) {
   const Vec<T> zero(T(0));

@@ -10,7 +10,7 @@
 
 #include "core/index.h"
 #include "core/platform.h"
-#include "cpu/simd/simd.h"
+#include "cpu/simd/copy.h"
 #include "ops/conv.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -116,14 +116,6 @@ GS_INLINE void fill_zeros(T* to, std::int64_t count) {
   std::int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) zero.store(to + i);
   if (i < count) zero.store_tail(to + i, count - i);
-}
-
-template <class T>
-GS_INLINE void copy_adjacent(const T* from, std::int64_t count, T* to) {
-  constexpr int kWidth = Vec<T>::kWidth;
-  std::int64_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) Vec<T>::load(from + i).store(to + i);
-  if (i < count) Vec<T>::load_tail(from + i, count - i).store_tail(to + i, count - i);
 }
 
 // Lanes 0, 2, 4, ... of a followed by b.

@@ -10,6 +10,7 @@
 #include "core/dispatch.h"
 #include "cpu/elementwise_loop.h"
 #include "cpu/gemm/transpose.h"
+#include "cpu/simd/copy.h"
 #include "cpu/simd/stream.h"
 #include "ops/convert.h"
 #include "ops/elementwise.h"
@@ -200,18 +201,13 @@ void weave_all(const ElementwiseParams& p, const Transpose& t) {
 
 // ---- copying runs -----------------------------------------------------------------------------
 
-// A call of the library costs as much as a few hundred elements.
 template <class W>
-GS_INLINE void copy_adjacent(const W* x, std::int64_t n, W* out) {
+GS_INLINE void copy_elements(const W* from, std::int64_t n, W* to) {
   constexpr std::int64_t kShort = 256;
   if constexpr (sizeof(W) >= sizeof(float)) {
-    if (n <= kShort) {
-      return for_each_vector<Vec<W>>(0, n, [&](std::int64_t i, auto lanes) {
-        store(load<Vec<W>>(x + i, lanes), out + i, lanes);
-      });
-    }
+    if (n <= kShort) return copy_adjacent(from, n, to);
   }
-  __builtin_memmove(out, x, static_cast<std::size_t>(n) * sizeof(W));
+  __builtin_memmove(to, from, static_cast<std::size_t>(n) * sizeof(W));
 }
 
 template <class W>
@@ -223,7 +219,7 @@ void copy_runs(const ElementwiseParams& p) {
     W* out = static_cast<W*>(p.out) + out_offset;
     const W* x = static_cast<const W*>(p.in[0]) + in[0];
     if (in_step == 1 && out_step == 1) {
-      copy_adjacent(x, n, out);
+      copy_elements(x, n, out);
     } else if (in_step == 0 && out_step == 1) {
       const W value = *x;
       for (std::int64_t i = 0; i < n; ++i) out[i] = value;
