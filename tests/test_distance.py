@@ -223,6 +223,13 @@ def test_count_of_differences() -> None:
     assert not gs.cdist(x, y, 0).requires_grad
 
 
+@pytest.mark.parametrize(("scale", "expected"), [(1e18, 1.0), (1e25, 0.0), (1e-15, 6e-14)])
+def test_similarity_at_the_ends_of_the_range(scale: float, expected: float) -> None:
+    # The norm of 1e25 is infinite in float32, that of 1e-15 below eps.
+    x = gs.tensor([[scale, 2 * scale, -scale]])
+    assert F.cosine_similarity(x, x).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_similarity_of_zeros_and_of_one_row() -> None:
     x = gs.zeros(1, 3, requires_grad=True)
     F.cosine_similarity(x, gs.ones(1, 3)).sum().backward()

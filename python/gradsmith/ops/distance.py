@@ -58,8 +58,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     check_number("cosine_similarity", "eps", eps)
     a, b = broadcast_tensors(x1, x2)
-    first, second = (clamp(vector_norm(x, 2, dim), min=eps) for x in (a, b))
-    return div(div(sum(mul(a, b), dim), first), second)
+    first = clamp(vector_norm(a, 2, dim, keepdim=True), min=eps)
+    second = clamp(vector_norm(b, 2, dim), min=eps)
+    # Of a unit, so that no sum of products leaves the range before its quotient does.
+    return div(sum(mul(div(a, first), b), dim), second)
 
 
 @names_errors
