@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,35 @@ def test_integers_and_mixed_dtypes() -> None:
     assert gs.addcdiv(half, half.double(), half, value=2).dtype == gs.float64
     with pytest.raises(TypeError, match=r"addcmul: got float32, int64 and float32"):
         gs._cpu.addcmul(half.numpy(), whole.numpy(), half.numpy())
+
+
+# ---- as PyTorch has the ends of the range --------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_weight_one_gives_the_end(isa: str) -> None:
+    with isa_cap(isa):
+        start, end = gs.tensor([1e20, -3.0, 2.5]), gs.tensor([1.0, 7.0, -1e-20])
+        assert gs.lerp(start, end, 1.0).tolist() == end.tolist()
+        assert gs.lerp(start, end, gs.ones(3)).tolist() == end.tolist()
+        assert gs.lerp(start, end, gs.zeros(3)).tolist() == start.tolist()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_number_multiplies_first(isa: str) -> None:
+    with isa_cap(isa):
+        huge, divisor = gs.tensor([3e38]), gs.tensor([-0.5])
+        assert gs.addcmul(huge, huge, gs.tensor([-2.0]), value=0.5).tolist() == [0.0]
+        assert gs.addcdiv(huge, huge, divisor, value=0.5).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_slope_of_no_number_passes(isa: str) -> None:
+    with isa_cap(isa):
+        x = gs.tensor([math.nan, 0.0, 3.0, 6.0], requires_grad=True)
+        F.relu6(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
 # ---- products that underflow ---------------------------------------------------------------------

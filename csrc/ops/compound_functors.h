@@ -24,7 +24,8 @@ GS_INLINE double hypot(double a, double b) { return __builtin_hypot(a, b); }
     }                                                                      \
   };
 
-GS_COMPOUND(lerp, return a + all<V>(p[0]) * (b - a);)
+// From the nearer end, so that weight 1 gives b whatever a is.
+GS_COMPOUND(lerp, return p[0] < 0.5 ? a + all<V>(p[0]) * (b - a) : b - all<V>(1 - p[0]) * (b - a);)
 GS_COMPOUND(hypot, return hypot(a, b);)
 GS_COMPOUND(gate, return a * sigmoid(all<V>(p[0]) * b);)
 // The slope below 0 is an array.
@@ -33,7 +34,7 @@ GS_COMPOUND(prelu, return select(a > all<V>(0), a, a* b);)
 GS_COMPOUND(soft_margin, const V z = a * b; return log1p(exp(-abs(z))) - minimum(z, all<V>(0));)
 // a is dy, b is x.
 GS_COMPOUND(hardtanh_backward,
-            return select((b > all<V>(p[0])) & (b < all<V>(p[1])), a, all<V>(0));)
+            return select((b <= all<V>(p[0])) | (b >= all<V>(p[1])), all<V>(0), a);)
 GS_COMPOUND(hardswish_backward, const V slope = a * (b * all<V>(1.0 / 3) + all<V>(0.5));
             return select(b <= all<V>(-3), all<V>(0), select(b < all<V>(3), slope, a));)
 
@@ -49,9 +50,9 @@ GS_COMPOUND(hardswish_backward, const V slope = a * (b * all<V>(1.0 / 3) + all<V
     }                                                                           \
   };
 
-GS_TERNARY(addcmul, return a + all<V>(p[0]) * (b * c);)
-GS_TERNARY(addcdiv, return a + all<V>(p[0]) * (b / c);)
-GS_TERNARY(lerp_by, return a + c * (b - a);)
+GS_TERNARY(addcmul, return a + (all<V>(p[0]) * b) * c;)
+GS_TERNARY(addcdiv, return a + (all<V>(p[0]) * b) / c;)
+GS_TERNARY(lerp_by, return select(c < all<V>(0.5), a + c * (b - a), b - (all<V>(1) - c) * (b - a));)
 GS_TERNARY(product_over, return a * (b / c);)
 GS_TERNARY(prelu_backward, return select(b > all<V>(0), a, a* c);)
 GS_TERNARY(soft_margin_backward, return -(a * c) * sigmoid(-(b * c));)

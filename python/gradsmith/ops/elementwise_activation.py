@@ -62,7 +62,7 @@ def _gate_backward(node: Node, ddx: Tensor) -> Any:
 
 
 def _gate(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    """Return ``dy`` where low < x < high, else 0."""
+    """Return ``dy``, and 0 where x <= low or x >= high."""
     array = run_slope("hardtanh_backward", dy, x, low, high)
     return record(_gate_backward, array, (dy, x), (x, low, high))
 
