@@ -54,7 +54,7 @@ bench: $(VENV)/installed
 # design, so leaks are not looked for.
 asan: $(VENV)/installed $(VENV)/test-tools
 	$(PIP) --no-build-isolation --no-deps --upgrade --target $(ASAN_SITE) \
-	  -Cbuild-dir=build/asan -Ccmake.define.GRADSMITH_SANITIZE=ON .
+	  -Cbuild-dir=build/asan -Ccmake.define.GRADSMITH_SANITIZE=ON -Ccmake.define.GRADSMITH_CUDA=OFF .
 	PYTHONPATH=$(ASAN_SITE) ASAN_OPTIONS=detect_leaks=0 \
 	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so.6)" \
 	  $(BIN)/python -m pytest -q -n auto -p no:cacheprovider \
