@@ -63,7 +63,7 @@ class ASGD(Optimizer):
         wide = step.astype(np.float64)
         eta = lr * (1 + group["lambd"] * lr * wide) ** -group["alpha"]
         later = {"step": step, "eta": eta, "mu": 1 / np.maximum(1, wide - group["t0"])}
-        return later, np.stack([now["eta"], now["mu"]], axis=1).tolist()
+        return later, list(zip(now["eta"].tolist(), now["mu"].tolist(), strict=True))
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("ax",)

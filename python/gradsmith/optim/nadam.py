@@ -62,14 +62,14 @@ class NAdam(Optimizer):
     ) -> tuple[dict[str, Array], list[Any]]:
         """Return the product of the momenta so far, and the shares of gradient and average."""
         step = now["step"] + 1
-        mu, mu_next = (
-            group["betas"][0] * (1 - 0.5 * 0.96 ** (each * group["momentum_decay"]))
-            for each in (step.astype(np.float64), step.astype(np.float64) + 1)
-        )
+        beta, decay = group["betas"][0], group["momentum_decay"]
+        fade = 0.5 * 0.96 ** (step.astype(np.float64) * decay)
+        mu, mu_next = beta - beta * fade, beta - (beta * 0.96**decay) * fade
         product = now["mu_product"] * mu.astype(np.float32)
         wide = product.astype(np.float64)
-        shares = np.stack([(1 - mu) / (1 - wide), mu_next / (1 - wide * mu_next)], axis=1)
-        return {"step": step, "mu_product": product}, shares.tolist()
+        of_gradient, of_average = (1 - mu) / (1 - wide), mu_next / (1 - wide * mu_next)
+        numbers = list(zip(of_gradient.tolist(), of_average.tolist(), strict=True))
+        return {"step": step, "mu_product": product}, numbers
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg", "exp_avg_sq")
