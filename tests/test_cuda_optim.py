@@ -23,6 +23,14 @@ STEPS: list[tuple[str, tuple[Any, ...], tuple[bool, bool, bool]]] = [
     ("rmsprop_step", (0.01, 0.99, 1e-8, 0, 0.9, True, False), (True, True, True)),
     ("adam_step", (0.01, 0.9, 0.999, 1e-8, 0.1, False, False, True), (True, True, False)),
     ("adam_step", (0.01, 0.9, 0.999, 1e-8, 0.1, True, True, False), (True, True, True)),
+    ("adamax_step", (0.01, 0.9, 0.999, 1e-8, 0.1, True), (True, True, False)),
+    ("nadam_step", (0.01, 0.9, 0.999, 1e-8, 0.1, False, True), (True, True, False)),
+    ("nadam_step", (0.01, 0.9, 0.999, 1e-8, 0.1, True, False), (True, True, False)),
+    ("radam_step", (0.01, 0.9, 0.9, 1e-8, 0.1, False, True), (True, True, False)),
+    ("radam_step", (0.01, 0.9, 0.9, 1e-8, 0.1, True, False), (True, True, False)),
+    ("rprop_step", (0.5, 1.2, 0.01, 0.9, True), (True, True, False)),
+    ("asgd_step", (0.1, 0.1, True), (True, False, False)),
+    ("lion_step", (0.01, 0.9, 0.99, 0.1, True), (True, False, False)),
 ]
 SHAPES: list[tuple[int, ...]] = [(3, 4), (), (5,), (0, 3), (4100,)]
 
@@ -57,9 +65,11 @@ def test_steps(
             tuple(shifted(each) if use else None for each, use in zip(state, used, strict=True))
             for state in states
         ]
-        for step in (1, 2):
+        numbers = [(0.5, 1.0 if i % 2 else 0.4) for i in range(len(own))]
+        for step in (1, 8):
             steps = [float(step + i % 2) for i in range(len(own))]
-            tensors = m.optim_tensors(op, own, [shifted(each) for each in grads], held, steps)
+            slopes = [shifted(each) for each in grads]
+            tensors = m.optim_tensors(op, own, slopes, held, steps, numbers)
             getattr(m, op)(tensors, *options)
         return *own, *(each for state in held for each in state if each is not None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optimisers that step by tensor functions: definitions, PyTorch, states, errors."""
+"""Optimisers that step by tensor functions: definitions, states, errors."""
 
 from __future__ import annotations
 
@@ -13,49 +13,16 @@ import gradsmith as gs
 from gradsmith import nn, optim
 from gradsmith.tensor import Tensor
 from tests.reference import optim_composed as ref
-from tests.test_optim import grid, leaf, parameters
+from tests.test_optim import leaf, parameters
 from tests.tolerance import assert_close
 
 DEFINITIONS = {
-    "NAdam": ref.nadam,
-    "RAdam": ref.radam,
-    "Adamax": ref.adamax,
-    "ASGD": ref.asgd,
-    "Rprop": ref.rprop,
-    "Lion": ref.lion,
     "LARS": ref.lars,
     "LAMB": ref.lamb,
     "Adafactor": ref.adafactor,
 }
 BETAS = (0.5, 0.9)
 PROBLEMS: list[tuple[str, dict[str, Any]]] = [
-    *(
-        ("NAdam", options)
-        for options in grid(
-            weight_decay=[0, 0.1],
-            momentum_decay=[4e-3, 0.1],
-            decoupled_weight_decay=[False, True],
-            maximize=[False, True],
-        )
-    ),
-    *(
-        ("RAdam", options)
-        for options in grid(
-            lr=[0.01],
-            betas=[BETAS, (0.9, 0.999)],
-            weight_decay=[0, 0.1],
-            decoupled_weight_decay=[False, True],
-        )
-    ),
-    ("RAdam", {"maximize": True}),
-    ("Adamax", {}),
-    ("Adamax", {"betas": BETAS, "weight_decay": 0.1, "maximize": True}),
-    ("ASGD", {}),
-    ("ASGD", {"lambd": 0.1, "alpha": 0.5, "t0": 4, "weight_decay": 0.1, "maximize": True}),
-    ("Rprop", {}),
-    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.2), "maximize": True}),
-    ("Lion", {"lr": 0.01}),
-    ("Lion", {"lr": 0.01, "betas": BETAS, "weight_decay": 0.1, "maximize": True}),
     ("LARS", {}),
     ("LARS", {"momentum": 0.5, "weight_decay": 0.1, "trust_coefficient": 0.1, "maximize": True}),
     ("LAMB", {}),
@@ -65,7 +32,6 @@ PROBLEMS: list[tuple[str, dict[str, Any]]] = [
     ("Adafactor", {"weight_decay": 0.1, "eps": (1e-6, 0.1), "maximize": True}),
 ]
 IDS = [f"{name}-{number}" for number, (name, _) in enumerate(PROBLEMS)]
-PYTORCH_HAS = ("NAdam", "RAdam", "Adamax", "ASGD", "Rprop")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
@@ -93,9 +59,7 @@ def test_steps_follow_the_definition(name: str, options: dict[str, Any], dtype: 
         for param, before in zip(params, kept, strict=True):
             assert before is None or (param.grad._array == before).all()  # type: ignore[union-attr]
     for i, (param, want) in enumerate(zip(params, expected, strict=True)):
-        # RAdam's length is a small difference of large numbers.
-        depth = 10_000 if name == "RAdam" else 200
-        assert_close(param._array, want, dtype, "pointwise", depth, f"parameter {i}")
+        assert_close(param._array, want, dtype, "pointwise", 200, f"parameter {i}")
         held = optimizer.state[param]
         assert set(held) == {"step", *states[i]}
         for key, value in states[i].items():
@@ -225,16 +189,6 @@ def test_step_hooks() -> None:
 
 X = leaf(2)
 ERRORS: list[tuple[Any, type[Exception], str]] = [
-    (lambda: optim.NAdam([X], momentum_decay=-1), ValueError, "NAdam: momentum_decay is -1"),
-    (lambda: optim.NAdam([X], decoupled_weight_decay=1), TypeError, "decoupled_weight_decay"),
-    (lambda: optim.RAdam([X], betas=(1.0, 0.9)), ValueError, r"RAdam: betas\[0\] is 1.0"),
-    (lambda: optim.Adamax([X], lr="a"), TypeError, "Adamax: lr is a str"),
-    (lambda: optim.Adamax([X], lr=True), TypeError, "Adamax: lr is a bool"),
-    (lambda: optim.Lion([X], lr=(0.1, 0.2)), TypeError, "Lion: lr is a tuple"),
-    (lambda: optim.ASGD([X], t0=float("nan")), ValueError, "ASGD: t0 is nan"),
-    (lambda: optim.Rprop([X], etas=(1.2, 0.5)), ValueError, "Rprop: etas is"),
-    (lambda: optim.Rprop([X], step_sizes=3), ValueError, "step_sizes is 3, expected two"),
-    (lambda: optim.Lion([X], betas=(0.9,)), ValueError, "Lion: betas is"),
     (lambda: optim.LARS([X], trust_coefficient=-1), ValueError, "trust_coefficient is -1"),
     (lambda: optim.LAMB([X], eps=-1), ValueError, "LAMB: eps is -1"),
     (lambda: optim.Adafactor([X], beta2_decay=1), ValueError, "Adafactor: beta2_decay is 1"),
@@ -264,44 +218,8 @@ def test_errors(call: Any, error: type[Exception], message: str) -> None:
 def test_a_refused_step_changes_nothing() -> None:
     good, bad = leaf(2), leaf(3)
     good.grad = bad.grad = Tensor(np.ones(2))
-    optimizer = optim.Lion([good, bad])
-    with pytest.raises(ValueError, match="Lion: a gradient has shape"):
+    optimizer = optim.LAMB([good, bad])
+    with pytest.raises(ValueError, match="LAMB: a gradient has shape"):
         optimizer.step()
     assert good.tolist() == [0.0, 0.0]
     assert not optimizer.state
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize(("name", "options"), [each for each in PROBLEMS if each[0] in PYTORCH_HAS])
-def test_twenty_steps_equal_pytorch_s(name: str, options: dict[str, Any]) -> None:
-    """Two groups, of which one has a rate of its own that changes on the way."""
-    import torch
-
-    rng = np.random.default_rng(0)
-    params = parameters(rng, np.float64)
-    peers = [torch.tensor(p._array.copy()).requires_grad_() for p in params]
-    mine = getattr(optim, name)(
-        [{"params": params[:2], "lr": 0.02}, {"params": params[2:]}], **options
-    )
-    theirs = getattr(torch.optim, name)(
-        [{"params": peers[:2], "lr": 0.02}, {"params": peers[2:]}], **options
-    )
-    for step in range(20):
-        for group in (mine.param_groups[0], theirs.param_groups[0]):
-            group["lr"] = 0.02 / (1 + step // 5)
-        for param, peer in zip(params, peers, strict=True):
-            grad = np.asarray(rng.standard_normal(param.shape))
-            param.grad = Tensor(grad)
-            peer.grad = torch.tensor(grad)
-        mine.step()
-        theirs.step()
-    saved = theirs.state_dict()
-    for number, state in mine.state_dict()["state"].items():
-        assert set(state) == set(saved["state"][number])
-        for key, value in state.items():
-            want = saved["state"][number][key].numpy()
-            np.testing.assert_allclose(value._array, want, rtol=1e-9, atol=1e-12, err_msg=key)
-    for param, peer in zip(params, peers, strict=True):
-        np.testing.assert_allclose(param._array, peer.detach().numpy(), rtol=1e-12, atol=1e-12)
-    mine.load_state_dict(saved)
-    assert mine.param_groups[0]["params"] == params[:2]

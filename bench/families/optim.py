@@ -14,7 +14,10 @@ from bench.problem import Problem, problem_list
 # Options besides the defaults, and numbers moved per parameter: param and states read and written,
 # gradient read.
 OPTIONS: dict[str, dict[str, Any]] = {"SGD": {"lr": 0.01, "momentum": 0.9}}
-TRAFFIC = {"SGD": 5, "Adagrad": 5, "RMSprop": 5, "Adadelta": 7, "Adam": 7, "AdamW": 7}
+TRAFFIC = {
+    **dict.fromkeys(("SGD", "Adagrad", "RMSprop", "ASGD", "Lion"), 5),
+    **dict.fromkeys(("Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Rprop"), 7),
+}
 
 
 def _arrays(count: int, shape: tuple[int, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -62,7 +65,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
             check=lambda _, n=name, o=options, a=arrays: _check_one_step(n, o, a),
             bytes=4.0 * TRAFFIC[name] * int(count) * float(np.prod(shape)),
         )
-        if "torch" in against:
+        if "torch" in against and name != "Lion":  # PyTorch has none
             _add_torch(problem, name, options, arrays)
         yield problem
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A step takes the tensors of a group, which are checked when they are gathered: parameters,
-// gradients, per parameter a tuple of states (None where an option needs none) and the number of
-// the step.
+// gradients, per parameter a tuple of states (None where an option needs none), the number of the
+// step and, for optimisers that need them, a list or tuple of numbers.
 #include "ops/optim.h"
 
 #include <vector>
@@ -16,19 +16,23 @@ namespace {
 class Group {
  public:
   Group(std::string op_name, const py::list& params, const py::list& grads, const py::list& states,
-        const py::list& steps)
-      : op_(std::move(op_name)) {
+        const py::list& steps, const py::list& numbers)
+      : op_(std::move(op_name)), has_numbers_(numbers.size() > 0) {
     const char* op = op_.c_str();
     const std::size_t count = params.size();
     GS_CHECK(grads.size() == count && states.size() == count && steps.size() == count, op, ": got ",
              count, " parameters, ", grads.size(), " gradients, ", states.size(), " states and ",
              steps.size(), " steps");
+    GS_CHECK(!has_numbers_ || numbers.size() == count, op, ": got ", count, " parameters and ",
+             numbers.size(), " rows of numbers");
     grads_.reserve(count);
     tensors_.reserve(count);
     end_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
       grads_.push_back(contiguous_input(grads[i], op, "grad"));
-      add(op, params[i], states[i], steps[i].cast<double>());
+      double given[kGivenNumbers];
+      if (has_numbers_) read_numbers(op, numbers[i], given);
+      add(op, params[i], states[i], steps[i].cast<double>(), has_numbers_ ? given : nullptr);
     }
   }
 
@@ -47,9 +51,21 @@ class Group {
     }
     return tensors();
   }
+  OptimTensors with_numbers_and_states(std::initializer_list<int> needed) const {
+    GS_CHECK(has_numbers_ || tensors_.empty(), op_, ": the parameters lack their numbers");
+    return with_states(needed);
+  }
 
  private:
-  void add(const char* op, py::handle param, py::handle states, double step) {
+  static void read_numbers(const char* op, py::handle row, double* given) {
+    const py::sequence numbers = py::reinterpret_borrow<py::sequence>(row);
+    GS_CHECK_TYPE(PySequence_Check(row.ptr()) && numbers.size() == kGivenNumbers, op,
+                  ": a row of numbers is no sequence of ", kGivenNumbers);
+    for (int i = 0; i < kGivenNumbers; ++i) given[i] = numbers[i].cast<double>();
+  }
+
+  void add(const char* op, py::handle param, py::handle states, double step,
+           const double* given_numbers) {
     const py::tuple given = py::reinterpret_borrow<py::tuple>(states);
     GS_CHECK_TYPE(PyTuple_Check(states.ptr()) && given.size() <= kMaxOptimStates, op,
                   ": states are no tuple of at most ", kMaxOptimStates, " arrays");
@@ -62,12 +78,13 @@ class Group {
       views[i] = writable_view(given[i], op, "state");
       pointers[i] = &views[i];
     }
-    tensors_.push_back(
-        optim_tensor(op, writable_view(param, op, "param"), grads_.back().view, pointers, step));
+    tensors_.push_back(optim_tensor(op, writable_view(param, op, "param"), grads_.back().view,
+                                    pointers, step, given_numbers));
     end_.push_back(total() + tensors_.back().count);
   }
 
   std::string op_;
+  bool has_numbers_;
   std::vector<py::object> kept_;  // what the tensors point into
   std::vector<Input> grads_;
   std::vector<OptimTensor> tensors_;
@@ -109,6 +126,43 @@ void call_adam(const Group& group, double lr, double beta1, double beta2, double
   run_released(table().adam_step, p, group.total());
 }
 
+void call_adamax(const Group& group, double lr, double beta1, double beta2, double eps,
+                 double weight_decay, bool maximize) {
+  const AdamaxParams p{group.with_states({0, 1}), lr, beta1, beta2, eps, weight_decay, maximize};
+  run_released(table().adamax_step, p, group.total());
+}
+
+void call_nadam(const Group& group, double lr, double beta1, double beta2, double eps,
+                double weight_decay, bool decoupled, bool maximize) {
+  const OptimTensors on = group.with_numbers_and_states({0, 1});
+  const NadamParams p{on, lr, beta1, beta2, eps, weight_decay, decoupled, maximize};
+  run_released(table().nadam_step, p, group.total());
+}
+
+void call_radam(const Group& group, double lr, double beta1, double beta2, double eps,
+                double weight_decay, bool decoupled, bool maximize) {
+  const OptimTensors on = group.with_states({0, 1});
+  const RadamParams p{on, lr, beta1, beta2, eps, weight_decay, decoupled, maximize};
+  run_released(table().radam_step, p, group.total());
+}
+
+void call_rprop(const Group& group, double shrink, double grow, double shortest, double longest,
+                bool maximize) {
+  const RpropParams p{group.with_states({0, 1}), shrink, grow, shortest, longest, maximize};
+  run_released(table().rprop_step, p, group.total());
+}
+
+void call_asgd(const Group& group, double lambd, double weight_decay, bool maximize) {
+  const AsgdParams p{group.with_numbers_and_states({0}), lambd, weight_decay, maximize};
+  run_released(table().asgd_step, p, group.total());
+}
+
+void call_lion(const Group& group, double lr, double beta1, double beta2, double weight_decay,
+               bool maximize) {
+  const LionParams p{group.with_states({0}), lr, beta1, beta2, weight_decay, maximize};
+  run_released(table().lion_step, p, group.total());
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
@@ -118,8 +172,11 @@ void bind_optim(py::module_& m) {
   m.def(
       "optim_tensors",
       [](std::string op, const py::list& params, const py::list& grads, const py::list& states,
-         const py::list& steps) { return Group(std::move(op), params, grads, states, steps); },
-      py::arg("op"), py::arg("params"), py::arg("grads"), py::arg("states"), py::arg("steps"));
+         const py::list& steps, const py::list& numbers) {
+        return Group(std::move(op), params, grads, states, steps, numbers);
+      },
+      py::arg("op"), py::arg("params"), py::arg("grads"), py::arg("states"), py::arg("steps"),
+      py::arg("numbers") = py::list());
   m.def("sgd_step", &call_sgd, py::arg("tensors"), py::arg("lr"), py::arg("momentum"),
         py::arg("dampening"), py::arg("weight_decay"), py::arg("nesterov"), py::arg("maximize"));
   m.def("adagrad_step", &call_adagrad, py::arg("tensors"), py::arg("lr"), py::arg("lr_decay"),
@@ -132,6 +189,20 @@ void bind_optim(py::module_& m) {
   m.def("adam_step", &call_adam, py::arg("tensors"), py::arg("lr"), py::arg("beta1"),
         py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("amsgrad"),
         py::arg("decoupled"), py::arg("maximize"));
+  m.def("adamax_step", &call_adamax, py::arg("tensors"), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("maximize"));
+  m.def("nadam_step", &call_nadam, py::arg("tensors"), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"),
+        py::arg("maximize"));
+  m.def("radam_step", &call_radam, py::arg("tensors"), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"),
+        py::arg("maximize"));
+  m.def("rprop_step", &call_rprop, py::arg("tensors"), py::arg("shrink"), py::arg("grow"),
+        py::arg("shortest"), py::arg("longest"), py::arg("maximize"));
+  m.def("asgd_step", &call_asgd, py::arg("tensors"), py::arg("lambd"), py::arg("weight_decay"),
+        py::arg("maximize"));
+  m.def("lion_step", &call_lion, py::arg("tensors"), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("weight_decay"), py::arg("maximize"));
 }
 
 }  // namespace gradsmith::bindings

@@ -13,7 +13,7 @@ std::string describe(const OptimTensors& on) {
 }  // namespace
 
 OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
-                         const Array* const* states, double step) {
+                         const Array* const* states, double step, const double* given) {
   GS_CHECK_TYPE(is_floating(param.dtype), op, ": a parameter is ", name_of(param.dtype),
                 ", expected a floating dtype");
   GS_CHECK(grad.shape == param.shape, op, ": a gradient has shape ", to_string(grad.shape),
@@ -24,7 +24,8 @@ OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
   GS_CHECK(count == 0 || (param.is_contiguous() && grad.is_contiguous()), op,
            ": parameters and gradients have to be contiguous");
   GS_CHECK(step >= 1, op, ": step is ", step, ", expected at least 1");
-  OptimTensor tensor{param.dtype, count, param.data, grad.data, {}, step};
+  OptimTensor tensor{param.dtype, count, param.data, grad.data, {}, step, {}};
+  for (int i = 0; given != nullptr && i < kGivenNumbers; ++i) tensor.given[i] = given[i];
   const DType state_dtype = param.dtype == DType::bfloat16 ? DType::float32 : param.dtype;
   for (int i = 0; i < kMaxOptimStates; ++i) {
     if (states[i] == nullptr) continue;
@@ -38,10 +39,9 @@ OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
   return tensor;
 }
 
-std::string problem(const SgdParams& p) { return describe(p.on); }
-std::string problem(const AdagradParams& p) { return describe(p.on); }
-std::string problem(const AdadeltaParams& p) { return describe(p.on); }
-std::string problem(const RmspropParams& p) { return describe(p.on); }
-std::string problem(const AdamParams& p) { return describe(p.on); }
+#define GS_DESCRIBE(name, Name) \
+  std::string problem(const Name##Params& p) { return describe(p.on); }
+GS_OPTIMISERS(GS_DESCRIBE)
+#undef GS_DESCRIBE
 
 }  // namespace gradsmith

@@ -6,6 +6,7 @@ The arrays are kept between steps: gathering them anew would cost more than a sm
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import is_
 from typing import Any
 
@@ -22,7 +23,9 @@ def _same(held: list[Any], given: list[Any]) -> bool:
 class Work:
     """One group's parameters and states as the kernels take them, kept from step to step.
 
-    The step counts of the parameters are views of one array, so that counting is one addition.
+    States that are numbers, as the counts of steps, are views of one array per name, so that all
+    of them advance by one operation. They stay on the host for every device: the host computes
+    with them before each step.
     """
 
     def __init__(self, params: list[Tensor], entries: list[dict[str, Any]]) -> None:
@@ -34,8 +37,9 @@ class Work:
         self.extension = EXTENSIONS[type(self.arrays[0])]
         self.columns: dict[str, list[Array]] = {}
         self.states: list[tuple[Array | None, ...]] = []
-        self.counts: Array | None = None
+        self.scalars: dict[str, Array] = {}
         self.steps: list[float] = []  # where no step is counted: 1 at the first, then 2
+        self._later: dict[str, Array] = {}
         self._dense = [
             array if array.flags.c_contiguous else self.extension.copy_of(array)
             for array in self.arrays
@@ -52,16 +56,14 @@ class Work:
         columns = [unused if name is None else self.columns[name] for name in names]
         self.states = list(zip(*columns, strict=True)) if columns else [()] * len(self.params)
 
-    def take_counts(self) -> None:
-        """Gather the parameters' counts of steps in one array, of which they become views.
-
-        Counts stay on the host for every device: the host computes with them before each step.
-        """
-        counts = np.array([float(entry["step"]._array) for entry in self.entries], np.float32)
-        for i, entry in enumerate(self.entries):
-            entry["step"] = wrap(counts[i : i + 1].reshape(()))
-        self.columns["step"] = [entry["step"]._array for entry in self.entries]
-        self.counts = counts
+    def take_scalars(self, names: Iterable[str]) -> None:
+        """Gather the states that are numbers, each in one array, of which they become views."""
+        for name in names:
+            values = np.array([float(entry[name]._array) for entry in self.entries], np.float32)
+            for i, entry in enumerate(self.entries):
+                entry[name] = wrap(values[i : i + 1].reshape(()))
+            self.columns[name] = [entry[name]._array for entry in self.entries]
+            self.scalars[name] = values
 
     def fits(self, params: list[Tensor], entries: list[Any], names: tuple[str | None, ...]) -> bool:
         """Whether these are still the parameters and states, none of them replaced since."""
@@ -77,18 +79,25 @@ class Work:
             )
         )
 
-    def checked(self, owner: str) -> Any:
-        """Return the tensors of this step, after checking the gradients, for `run`."""
+    def checked(self, owner: str, later: dict[str, Array], numbers: list[Any]) -> Any:
+        """Return the tensors of this step, after checking the gradients, for `run`.
+
+        Args:
+            owner: who is to blame in errors.
+            later: what the scalars are after the step.
+            numbers: what the kernel takes of each parameter besides, or nothing.
+        """
         grads = [param.grad._array for param in self.params]  # type: ignore[union-attr]
-        steps = self.steps if self.counts is None else (self.counts + 1).tolist()
-        return self.extension.optim_tensors(owner, self._dense, grads, self.states, steps)
+        steps = later["step"].tolist() if later else self.steps
+        self._later = later
+        return self.extension.optim_tensors(owner, self._dense, grads, self.states, steps, numbers)
 
     def run(self, kernel: str, tensors: Any, options: tuple[Any, ...]) -> None:
         """Update every parameter and state by one call."""
         getattr(self.extension, kernel)(tensors, *options)
-        if self.counts is not None:
-            self.counts += 1
-        else:
+        for name, values in self._later.items():
+            self.scalars[name][:] = values
+        if self.steps:
             self.steps = [2.0] * len(self.params)
         if self._strided:
             for array, dense in zip(self.arrays, self._dense, strict=True):

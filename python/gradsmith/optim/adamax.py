@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.ops.elementwise import maximum
-from gradsmith.optim.composed import ComposedOptimizer, update_average, with_decay
-from gradsmith.optim.optimizer import Params
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_betas, check_number
 
 
-class Adamax(ComposedOptimizer):
+class Adamax(Optimizer):
     """Adam with the largest gradient so far, fading, in place of the root mean square.
 
     State: ``step``, ``exp_avg``, ``exp_inf``.
     """
+
+    _kernel = "adamax_step"
 
     def __init__(
         self,
@@ -42,16 +42,19 @@ class Adamax(ComposedOptimizer):
         }
         super().__init__(params, defaults)
 
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            check_number(self._name, name, group[name])
+        check_betas(self._name, group["betas"])
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg", "exp_inf")
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        beta1, beta2 = group["betas"]
-        grad = with_decay(group, param, grad)
-        update_average(entry["exp_avg"], grad, beta1)
-        largest = entry["exp_inf"]
-        largest.copy_(maximum(largest * beta2, grad.abs().add_(group["eps"])))
-        rate = group["lr"] / (1 - beta1 ** float(entry["step"]))
-        param.sub_(entry["exp_avg"] / largest * rate)
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return (
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+        )

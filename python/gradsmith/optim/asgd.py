@@ -5,17 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.composed import ComposedOptimizer, with_decay
-from gradsmith.optim.optimizer import Params
-from gradsmith.tensor import Tensor
+import numpy as np
+
+from gradsmith.backend import Array
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_number
 
 
-class ASGD(ComposedOptimizer):
+class ASGD(Optimizer):
     """Gradient descent with a falling rate, and the average of the parameters from step t0 on.
 
     State: ``step``, ``eta`` (the rate), ``mu`` (the share of the next parameter in the average),
     ``ax`` (the average).
     """
+
+    _kernel = "asgd_step"
 
     def __init__(
         self,
@@ -44,22 +48,25 @@ class ASGD(ComposedOptimizer):
         }
         super().__init__(params, defaults)
 
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "lambd", "alpha", "t0", "weight_decay"):
+            check_number(self._name, name, group[name])
+
     def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
         return {"step": 0.0, "eta": group["lr"], "mu": 1.0}
+
+    def _next_scalars(
+        self, group: dict[str, Any], now: dict[str, Array]
+    ) -> tuple[dict[str, Array], list[Any]]:
+        """Return the next rate and share; the kernel takes those of now."""
+        step, lr = now["step"] + 1, group["lr"]
+        wide = step.astype(np.float64)
+        eta = lr * (1 + group["lambd"] * lr * wide) ** -group["alpha"]
+        later = {"step": step, "eta": eta, "mu": 1 / np.maximum(1, wide - group["t0"])}
+        return later, list(zip(now["eta"].tolist(), now["mu"].tolist(), strict=True))
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("ax",)
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        grad = with_decay(group, param, grad)
-        eta, mu, average = float(entry["eta"]), float(entry["mu"]), entry["ax"]
-        param.mul_(1 - group["lambd"] * eta).sub_(grad * eta)
-        if mu == 1:
-            average.copy_(param)
-        else:
-            average.add_((param - average) * mu)
-        lr, step = group["lr"], float(entry["step"])
-        entry["eta"].fill_(lr * (1 + group["lambd"] * lr * step) ** -group["alpha"])
-        entry["mu"].fill_(1 / max(1, step - group["t0"]))
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return group["lambd"], group["weight_decay"], group["maximize"]

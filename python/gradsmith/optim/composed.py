@@ -51,17 +51,6 @@ class ComposedOptimizer(Optimizer):
         raise NotImplementedError
 
 
-def with_decay(group: dict[str, Any], param: Tensor, grad: Tensor) -> Tensor:
-    """Return the gradient with weight decay, which shrinks the parameter instead if decoupled."""
-    decay = group["weight_decay"]
-    if decay == 0:
-        return grad
-    if group.get("decoupled_weight_decay", False):
-        param.mul_(1 - group["lr"] * decay)
-        return grad
-    return grad.add(param, alpha=decay)
-
-
 def update_average(average: Tensor, value: Tensor, decay: float) -> None:
     """Move a running average towards a value, in place."""
     average.mul_(decay).add_(value, alpha=1 - decay)

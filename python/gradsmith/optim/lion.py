@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.ops.elementwise_round import sign
-from gradsmith.optim.composed import ComposedOptimizer, update_average
-from gradsmith.optim.optimizer import Params
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_betas, check_number
 
 
-class Lion(ComposedOptimizer):
+class Lion(Optimizer):
     """Steps by the sign of a mean of momentum and gradient: every element moves by ``lr``.
 
     ``w -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay w)``, then
     ``m = beta2 m + (1 - beta2) g``. Takes rates three to ten times smaller than Adam's. State:
     ``step``, ``exp_avg``.
     """
+
+    _kernel = "lion_step"
 
     def __init__(
         self,
@@ -37,14 +37,13 @@ class Lion(ComposedOptimizer):
         defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults)
 
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "weight_decay"):
+            check_number(self._name, name, group[name])
+        check_betas(self._name, group["betas"])
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg",)
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        beta1, beta2 = group["betas"]
-        lr, momentum = group["lr"], entry["exp_avg"]
-        direction = sign(momentum * beta1 + grad * (1 - beta1))
-        param.mul_(1 - lr * group["weight_decay"]).sub_(direction * lr)
-        update_average(momentum, grad, beta2)
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return group["lr"], *group["betas"], group["weight_decay"], group["maximize"]

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.composed import ComposedOptimizer, update_average, with_decay
-from gradsmith.optim.optimizer import Params
-from gradsmith.tensor import Tensor
+import numpy as np
+
+from gradsmith.backend import Array
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_betas, check_number
 
 
-class NAdam(ComposedOptimizer):
+class NAdam(Optimizer):
     """Adam with Nesterov's momentum, whose rate grows from step to step.
 
     State: ``step``, ``mu_product``, ``exp_avg``, ``exp_avg_sq``.
     """
+
+    _kernel = "nadam_step"
 
     def __init__(
         self,
@@ -45,25 +49,37 @@ class NAdam(ComposedOptimizer):
         }
         super().__init__(params, defaults)
 
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay", "momentum_decay"):
+            check_number(self._name, name, group[name])
+        check_betas(self._name, group["betas"])
+
     def _scalars(self, group: dict[str, Any]) -> dict[str, float]:
         return {"step": 0.0, "mu_product": 1.0}
+
+    def _next_scalars(
+        self, group: dict[str, Any], now: dict[str, Array]
+    ) -> tuple[dict[str, Array], list[Any]]:
+        """Return the product of the momenta so far, and the shares of gradient and average."""
+        step = now["step"] + 1
+        beta, decay = group["betas"][0], group["momentum_decay"]
+        fade = 0.5 * 0.96 ** (step.astype(np.float64) * decay)
+        mu, mu_next = beta - beta * fade, beta - (beta * 0.96**decay) * fade
+        product = now["mu_product"] * mu.astype(np.float32)
+        wide = product.astype(np.float64)
+        of_gradient, of_average = (1 - mu) / (1 - wide), mu_next / (1 - wide * mu_next)
+        numbers = list(zip(of_gradient.tolist(), of_average.tolist(), strict=True))
+        return {"step": step, "mu_product": product}, numbers
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg", "exp_avg_sq")
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        beta1, beta2 = group["betas"]
-        lr, step = group["lr"], float(entry["step"])
-        grad = with_decay(group, param, grad)
-        mu, mu_next = (
-            beta1 * (1 - 0.5 * 0.96 ** (each * group["momentum_decay"]))
-            for each in (step, step + 1)
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return (
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
         )
-        product = float(entry["mu_product"].mul_(mu))
-        update_average(entry["exp_avg"], grad, beta1)
-        update_average(entry["exp_avg_sq"], grad * grad, beta2)
-        scale = (entry["exp_avg_sq"] / (1 - beta2**step)).sqrt_().add_(group["eps"])
-        param.sub_(grad / scale * (lr * (1 - mu) / (1 - product)))
-        param.sub_(entry["exp_avg"] / scale * (lr * mu_next / (1 - product * mu_next)))

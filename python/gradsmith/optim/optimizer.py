@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradsmith.autograd import enable_grad
-from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, like, on_host
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32, like, on_host
 from gradsmith.hooks import HookHandle
 from gradsmith.ops.optim import Work
 from gradsmith.optim.options import FLAGS
@@ -101,6 +101,16 @@ class Optimizer:
         """Return the first values of the states that are float32 numbers on the host."""
         return {"step": 0.0}
 
+    def _next_scalars(
+        self, group: dict[str, Any], now: dict[str, Array]
+    ) -> tuple[dict[str, Array], list[Any]]:
+        """Return what a step makes of those numbers, and the numbers that the kernel takes.
+
+        Each is an array with an element per parameter; the kernel takes a list with a pair per
+        parameter, or an empty one.
+        """
+        return {"step": now["step"] + 1}, []
+
     def _filled(self, group: dict[str, Any], param: Tensor, name: str) -> Tensor:
         """Return a state as it is at first; float32 for bfloat16."""
         array = param._array
@@ -162,7 +172,7 @@ class Optimizer:
             self._make_states(group, param)
         work = Work(params, entries)
         work.take_states(names)
-        work.take_counts()
+        work.take_scalars(self._scalars(group))
         return work
 
     # ---- for users -----------------------------------------------------------------------------
@@ -279,7 +289,10 @@ class Optimizer:
     def _update(self, chosen: list[tuple[dict[str, Any], list[Tensor]]]) -> None:
         """Update the parameters of each group that have a gradient."""
         works = self._works_of(chosen)
-        tensors = [work.checked(self._name) for work in works]
+        tensors = [
+            work.checked(self._name, *self._next_scalars(group, work.scalars))
+            for (group, _), work in zip(chosen, works, strict=True)
+        ]
         for (group, _), work, each in zip(chosen, works, tensors, strict=True):
             work.run(self._kernel, each, self._kernel_options(group))
 

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from gradsmith.optim.composed import ComposedOptimizer, update_average, with_decay
-from gradsmith.optim.optimizer import Params
-from gradsmith.tensor import Tensor
+from gradsmith.optim.optimizer import Optimizer, Params
+from gradsmith.optim.options import check_betas, check_number
 
 
-class RAdam(ComposedOptimizer):
+class RAdam(Optimizer):
     """Adam that divides by the root mean square only once its variance is finite.
 
     State: ``step``, ``exp_avg``, ``exp_avg_sq``.
     """
+
+    _kernel = "radam_step"
 
     def __init__(
         self,
@@ -44,25 +44,20 @@ class RAdam(ComposedOptimizer):
         }
         super().__init__(params, defaults)
 
+    def _check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            check_number(self._name, name, group[name])
+        check_betas(self._name, group["betas"])
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("exp_avg", "exp_avg_sq")
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        beta1, beta2 = group["betas"]
-        step = float(entry["step"])
-        grad = with_decay(group, param, grad)
-        update_average(entry["exp_avg"], grad, beta1)
-        update_average(entry["exp_avg_sq"], grad * grad, beta2)
-        update = entry["exp_avg"] * (group["lr"] / (1 - beta1**step))
-        rest = 1 - beta2**step
-        longest = 2 / (1 - beta2) - 1  # length of the average, at the end and so far
-        length = longest - 2 * step * beta2**step / rest
-        if length > 5:
-            rectifier = math.sqrt(
-                (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-            )
-            scale = entry["exp_avg_sq"].sqrt().add_(group["eps"])
-            update = update.div_(scale).mul_(math.sqrt(rest) * rectifier)
-        param.sub_(update)
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return (
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )

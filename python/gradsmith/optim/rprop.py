@@ -5,22 +5,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.ops.elementwise import gt, lt, where
-from gradsmith.ops.elementwise_round import sign
-from gradsmith.optim.composed import ComposedOptimizer
-from gradsmith.optim.optimizer import Params
+from gradsmith.optim.optimizer import Optimizer, Params
 from gradsmith.optim.options import check_number
-from gradsmith.tensor import Tensor
 
 
-class Rprop(ComposedOptimizer):
+class Rprop(Optimizer):
     """Steps by the gradient's sign; each element's length grows until the sign changes.
 
     For gradients of the whole batch: noise changes signs. State: ``step``, ``prev``,
     ``step_size``.
     """
 
-    _pairs = ("etas", "step_sizes")
+    _kernel = "rprop_step"
 
     def __init__(
         self,
@@ -48,8 +44,8 @@ class Rprop(ComposedOptimizer):
         super().__init__(params, defaults)
 
     def _check_options(self, group: dict[str, Any]) -> None:
-        super()._check_options(group)
-        for name in self._pairs:
+        check_number("Rprop", "lr", group["lr"])
+        for name in ("etas", "step_sizes"):
             pair = group[name]
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"Rprop: {name} is {pair!r}, expected two numbers")
@@ -66,15 +62,5 @@ class Rprop(ComposedOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("prev", "step_size")
 
-    def _move(
-        self, group: dict[str, Any], param: Tensor, grad: Tensor, entry: dict[str, Any]
-    ) -> None:
-        shrink, grow = group["etas"]
-        agreement = grad * entry["prev"]
-        turned = lt(agreement, 0)
-        length = entry["step_size"]
-        longer = where(gt(agreement, 0), length * grow, length)
-        length.copy_(where(turned, length * shrink, longer)).clamp_(*group["step_sizes"])
-        kept = where(turned, 0.0, grad)
-        param.sub_(sign(kept) * length)
-        entry["prev"].copy_(kept)
+    def _kernel_options(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        return *group["etas"], *group["step_sizes"], group["maximize"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradsmith.optim.composed import ComposedOptimizer, with_decay
+from gradsmith.optim.composed import ComposedOptimizer
 from gradsmith.optim.optimizer import Closure, Params
 from gradsmith.optim.options import check_count
 from gradsmith.tensor import Tensor
@@ -86,6 +86,11 @@ class _TableOptimizer(ComposedOptimizer):
         return change
 
 
+def _with_decay(group: dict[str, Any], param: Tensor, direction: Tensor) -> Tensor:
+    decay = group["weight_decay"]
+    return direction if decay == 0 else direction.add(param, alpha=decay)
+
+
 class SAG(_TableOptimizer):
     """Stochastic average gradient (Schmidt, Le Roux and Bach 2013).
 
@@ -113,7 +118,7 @@ class SAG(_TableOptimizer):
         self._replaced(entry, grad)
         entry["visited"][self._index] = 1.0
         seen = float(entry["visited"].sum())
-        param.sub_(with_decay(group, param, entry["sum"] / seen) * group["lr"])
+        param.sub_(_with_decay(group, param, entry["sum"] / seen) * group["lr"])
 
 
 class SAGA(_TableOptimizer):
@@ -131,4 +136,4 @@ class SAGA(_TableOptimizer):
     ) -> None:
         mean = entry["sum"] / group["num_samples"]
         direction = self._replaced(entry, grad) + mean
-        param.sub_(with_decay(group, param, direction) * group["lr"])
+        param.sub_(_with_decay(group, param, direction) * group["lr"])

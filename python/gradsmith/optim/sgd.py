@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradsmith.backend import Array
 from gradsmith.ops.optim import Work
 from gradsmith.optim.optimizer import Optimizer, Params
 from gradsmith.optim.options import check_number
@@ -65,6 +66,11 @@ class SGD(Optimizer):
             group["nesterov"],
             group["maximize"],
         )
+
+    def _next_scalars(
+        self, group: dict[str, Any], now: dict[str, Array]
+    ) -> tuple[dict[str, Array], list[Any]]:
+        return {}, []  # counts no steps
 
     def _new_work(
         self,
