@@ -212,6 +212,14 @@ def test_intrinsics_stay_in_simd_and_gemm() -> None:
         assert "immintrin" not in path.read_text(), f"{place} uses intrinsics directly"
 
 
+def test_the_stub_of_cuda_has_what_the_extension_defines() -> None:
+    defined = re.findall(r'm\.def\("(\w+)"', (CSRC / "bindings/module_cuda.cpp").read_text())
+    declared = [(PACKAGE / name).read_text() for name in ("_cuda.pyi", "_cpu.pyi")]
+    functions = re.findall(r"^def (\w+)\(", "\n".join(declared), re.MULTILINE)
+    assert defined
+    assert set(defined) <= set(functions)
+
+
 def test_every_source_names_its_licence() -> None:
     for path in source_files():
         head = path.read_text()[:200]
