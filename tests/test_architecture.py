@@ -51,6 +51,7 @@ INCLUDES = {
 # The files that choose a device, and the directory they may include from besides.
 CHOOSE_DEVICE = {
     "cuda/device.h": "cudasim",
+    "cuda/grid_barrier.h": "cudasim",
     "bindings/module_cudasim.cpp": "cudasim",
     "bindings/module_cuda.cpp": "cuda",
     "bindings/array_cupy.cpp": "cuda",
