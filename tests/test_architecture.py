@@ -51,6 +51,7 @@ INCLUDES = {
 # The files that choose a device, and the directory they may include from besides.
 CHOOSE_DEVICE = {
     "cuda/device.h": "cudasim",
+    "cuda/grid_barrier.h": "cudasim",
     "bindings/module_cudasim.cpp": "cudasim",
     "bindings/module_cuda.cpp": "cuda",
     "bindings/array_cupy.cpp": "cuda",
@@ -210,6 +211,14 @@ def test_intrinsics_stay_in_simd_and_gemm() -> None:
         if place.startswith(("cpu/simd/", "cpu/gemm/")):
             continue
         assert "immintrin" not in path.read_text(), f"{place} uses intrinsics directly"
+
+
+def test_the_stub_of_cuda_has_what_the_extension_defines() -> None:
+    defined = re.findall(r'm\.def\("(\w+)"', (CSRC / "bindings/module_cuda.cpp").read_text())
+    declared = [(PACKAGE / name).read_text() for name in ("_cuda.pyi", "_cpu.pyi")]
+    functions = re.findall(r"^def (\w+)\(", "\n".join(declared), re.MULTILINE)
+    assert defined
+    assert set(defined) <= set(functions)
 
 
 def test_every_source_names_its_licence() -> None:

@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "csrc"
 KERNEL_FILES = sorted((SOURCES / "cuda").glob("*.cu"))
 FLAGS = ["-std=c++17", "-O3", "--expt-relaxed-constexpr", "-diag-suppress=186", "-Xptxas=-v"]
-TARGETS = ["sm_80", "sm_90a"]
+TARGETS = ["-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90a,code=sm_90a"]
+COMMON_TARGETS = ["-gencode=arch=compute_80,code=[sm_80,sm_90]"]
+# What makes the code of a kernel depend on the architecture.
+ASKS_FOR_ARCHITECTURE = r"__CUDA_ARCH__ [<>]|\bkHasHopper\b|\bmma_m16n8k8\("
 
 # Kernels that may have a stack frame, by name, with the reason.
 STACK_FRAMES: dict[str, str] = {
@@ -63,6 +66,15 @@ def included_by(path: Path) -> set[Path]:
     return found
 
 
+@cache
+def compiled_by_architecture() -> set[str]:
+    """Return the kernel files that the build compiles to PTX for each architecture."""
+    text = (ROOT / "cmake" / "cuda.cmake").read_text()
+    found = re.search(r"set\(kernels_by_architecture ([^)]+)\)", text)
+    assert found is not None
+    return set(found[1].split())
+
+
 def report_of_build(path: Path) -> str | None:
     """Return what ptxas wrote when the extension was built, unless the sources changed since."""
     pattern = f"**/gradsmith_cuda_kernels.dir/csrc/cuda/{path.name}.o.ptxas"
@@ -75,7 +87,7 @@ def report_of_build(path: Path) -> str | None:
 
 def report_of_compiler(path: Path, folder: Path) -> str:
     """Compile a file and return what ptxas wrote."""
-    targets = [f"-gencode=arch={each.replace('sm', 'compute')},code={each}" for each in TARGETS]
+    targets = TARGETS if path.stem in compiled_by_architecture() else COMMON_TARGETS
     command = ["nvcc", *FLAGS, *targets, f"-I{SOURCES}", "-c", str(path), "-o", str(folder / "x.o")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -121,6 +133,15 @@ def complaint(usage: Usage) -> str | None:
     if usage.stack_bytes and not is_known:
         return f"{where} keeps {usage.stack_bytes} bytes on the stack, in local memory"
     return None
+
+
+def test_kernels_that_ask_for_the_architecture_are_compiled_for_each() -> None:
+    asking = set()
+    for path in KERNEL_FILES:
+        files = [each for each in [path, *included_by(path)] if each.parent == SOURCES / "cuda"]
+        if any(re.search(ASKS_FOR_ARCHITECTURE, each.read_text()) for each in files):
+            asking.add(path.stem)
+    assert asking == compiled_by_architecture()
 
 
 @pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: path.stem)

@@ -55,6 +55,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void forward_tiles(AttentionP
   const auto v = rows_of<T>(params.v, kv_head, p.keys, p.value_features);
   const std::int64_t first_query = place.first_row + warp_index() * kRowsPerWarp;
   const std::int64_t end = p.causal ? smaller(p.keys, place.first_row + kTileRows) : p.keys;
+  const std::int64_t mask_head = mask_of_head(p, place.head);
   Running<A> running[kRowsPerWarp];
   A sums[kRowsPerWarp][kLaneColumns] = {};
   for (std::int64_t first_key = 0; first_key < end; first_key += kTileRows) {
@@ -64,7 +65,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void forward_tiles(AttentionP
 #pragma unroll
     for (int r = 0; r < kRowsPerWarp; ++r) {
       const bool is_seen = is_visible(p, first_query + r, key);
-      const A score = is_seen ? score_of<T>(p, place.head, first_query + r, key, weights[r]) : A(0);
+      const A score = is_seen ? score_of<T>(p, mask_head, first_query + r, key, weights[r]) : A(0);
       A factor;
       weights[r] = running[r].add(score, is_seen, &factor);
 #pragma unroll
@@ -91,14 +92,15 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void forward_tiles(AttentionP
 // The probability of a key given a query, from the product of their rows.
 template <class T>
 __device__ inline compute_t<T> probability_of(const AttentionBackwardParams& params,
-                                              std::int64_t head, std::int64_t query,
-                                              std::int64_t key, compute_t<T> product) {
+                                              std::int64_t head, std::int64_t mask_head,
+                                              std::int64_t query, std::int64_t key,
+                                              compute_t<T> product) {
   using A = compute_t<T>;
   const AttentionProblem& p = params.problem;
   if (!is_visible(p, query, key)) return A(0);
   const A log_sum = global<const A>(params.log_sum_exp)[head * p.queries + query];
   if (log_sum == -infinity<A>()) return A(0);
-  return exp(score_of<T>(p, head, query, key, product) - log_sum);
+  return exp(score_of<T>(p, mask_head, query, key, product) - log_sum);
 }
 
 // The gradient of the product of a query and a key.
@@ -125,6 +127,7 @@ __global__ __launch_bounds__(kAttentionThreads,
   const auto dy = rows_of<T>(params.dy, place.head, p.queries, p.value_features);
   const std::int64_t first_query = place.first_row + warp_index() * kRowsPerWarp;
   const std::int64_t end = p.causal ? smaller(p.keys, place.first_row + kTileRows) : p.keys;
+  const std::int64_t mask_head = mask_of_head(p, place.head);
   A sums[kRowsPerWarp][kLaneColumns] = {};
   for (std::int64_t first_key = 0; first_key < end; first_key += kTileRows) {
     A weights[kRowsPerWarp], dprobabilities[kRowsPerWarp];
@@ -134,7 +137,7 @@ __global__ __launch_bounds__(kAttentionThreads,
     for (int r = 0; r < kRowsPerWarp; ++r) {
       const std::int64_t query = smaller(first_query + r, p.queries - 1);
       const A delta = global<const A>(deltas)[place.head * p.queries + query];
-      const A probability = probability_of<T>(params, place.head, first_query + r,
+      const A probability = probability_of<T>(params, place.head, mask_head, first_query + r,
                                               first_key + lane_index(), weights[r]);
       weights[r] = product_gradient<T>(p, probability, dprobabilities[r], delta);
     }
@@ -157,6 +160,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void key_gradient(AttentionBa
   const std::int64_t first_key = place.first_row + warp_index() * kRowsPerWarp;
   A sums[kRowsPerWarp][kLaneColumns] = {};
   for (std::int64_t head = place.head * p.group; head < (place.head + 1) * p.group; ++head) {
+    const std::int64_t mask_head = mask_of_head(p, head);
     const auto q = rows_of<T>(params.q, head, p.queries, p.features);
     const auto dy = rows_of<T>(params.dy, head, p.queries, p.value_features);
     for (std::int64_t first = p.causal ? place.first_row : 0; first < p.queries;
@@ -168,7 +172,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void key_gradient(AttentionBa
       const A delta = global<const A>(deltas)[head * p.queries + smaller(query, p.queries - 1)];
 #pragma unroll
       for (int r = 0; r < kRowsPerWarp; ++r) {
-        weights[r] = probability_of<T>(params, head, query, first_key + r, weights[r]);
+        weights[r] = probability_of<T>(params, head, mask_head, query, first_key + r, weights[r]);
         if (!kOfValues) weights[r] = product_gradient<T>(p, weights[r], dprobabilities[r], delta);
       }
       add_weighted_rows(sums, weights, memory, kOfValues ? dy : q, first, place.first_column);

@@ -43,8 +43,12 @@ __device__ inline MatrixRows<T> rows_of(const HeadMatrices& matrices, std::int64
 template <int kWidth, int kStride, class A, class T>
 __device__ inline void stage(Shared<A> tile, const MatrixRows<T>& from, std::int64_t first_row,
                              std::int64_t first_column) {
-  for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kWidth; i += kAttentionThreads) {
-    const int row = i / kWidth, column = i % kWidth;
+  constexpr int kAtOnce = kPackOf<A>;
+  static_assert(kTileRows * kWidth % (kAtOnce * kAttentionThreads) == 0);
+#pragma unroll kAtOnce
+  for (int i = 0; i < kTileRows * kWidth; i += kAttentionThreads) {
+    const int place = i + static_cast<int>(threadIdx.x);
+    const int row = place / kWidth, column = place % kWidth;
     const bool exists = first_row + row < from.rows && first_column + column < from.columns;
     tile[row * kStride + column] =
         exists ? static_cast<A>(from.data[(first_row + row) * from.row + first_column + column])
@@ -170,15 +174,20 @@ __device__ inline bool is_visible(const AttentionProblem& p, std::int64_t query,
   return query < p.queries && key < p.keys && (!p.causal || key <= query);
 }
 
+// Where the mask of a head begins.
+__device__ inline std::int64_t mask_of_head(const AttentionProblem& p, std::int64_t head) {
+  return p.mask_kind == AttentionMask::none ? 0 : p.mask_heads.offset(head);
+}
+
 // The scaled and masked score of a query and a key that it may see.
 template <class T>
-__device__ inline compute_t<T> score_of(const AttentionProblem& p, std::int64_t head,
+__device__ inline compute_t<T> score_of(const AttentionProblem& p, std::int64_t mask_head,
                                         std::int64_t query, std::int64_t key,
                                         compute_t<T> product) {
   using A = compute_t<T>;
   const A score = product * static_cast<A>(p.scale);
   if (p.mask_kind == AttentionMask::none) return score;
-  const std::int64_t at = p.mask_heads.offset(head) + query * p.mask_row + key * p.mask_column;
+  const std::int64_t at = mask_head + query * p.mask_row + key * p.mask_column;
   if (p.mask_kind == AttentionMask::boolean) {
     return global<const bool>(p.mask)[at] ? score : -infinity<A>();
   }

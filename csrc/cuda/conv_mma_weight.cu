@@ -4,6 +4,7 @@
 // sides adjacent, which the transposed loads of matrices turn around. The depth is cut into splits,
 // whose sums a second kernel adds up.
 #include "cuda/conv.h"
+#include "cuda/conv_full_blocks.h"
 #include "cuda/conv_mma.cuh"
 
 namespace gradsmith::cuda {

@@ -2,6 +2,7 @@
 // Loaders of gemm_simt.cuh's tiles for convolutions. Each thread loads four elements of a stage.
 #pragma once
 
+#include "cuda/conv_full_blocks.h"
 #include "cuda/conv_tile.cuh"
 #include "cuda/gemm_simt.cuh"
 

@@ -9,15 +9,6 @@
 
 namespace gradsmith::cuda {
 
-// Blocks of 256 threads with 64 sums each that share a multiprocessor. Where the compiler's code
-// for Ampere misses the 128 registers of two of them by a few, it takes one rather than local
-// memory.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-constexpr int kFullBlocks = 1;
-#else
-constexpr int kFullBlocks = 2;
-#endif
-
 // A pixel: coordinates at tap 0 and the image, or -1 if there is no such pixel. A step: what to add
 // to the coordinates and the channel's offset, or -1 if there is no such step.
 using Entry = Pack<int, 4>;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a kernel file needs of the device: memory, threads, warps, mathematics, asynchronous copies,
 // matrix instructions, and launching. Two builds give the same names: nvidia/ wraps intrinsics and
-// PTX, cudasim/ runs every CUDA thread on the host. A kernel file includes nothing else of either.
+// PTX, cudasim/ runs every CUDA thread on the host. A kernel file includes nothing else of either,
+// but cuda/grid_barrier.h where its launches are cooperative.
 #pragma once
 
 #ifdef GRADSMITH_CUDASIM

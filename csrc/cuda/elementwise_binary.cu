@@ -9,7 +9,7 @@ namespace {
 
 template <class Functor, class T>
 void run_binary(const ElementwiseParams& p) {
-  run_operation<BinaryOperation<Functor, T, T>, kFewPacks>(p);
+  run_operation<BinaryOperation<Functor, T, T>, kPacksOf<Functor>>(p);
 }
 
 }  // namespace

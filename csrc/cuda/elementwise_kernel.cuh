@@ -134,7 +134,8 @@ struct ElementwiseOffsets {
       for (int i = 0; i < kInputs; ++i) in[i][u] = 0;
     }
     std::uint32_t step = N;  // the innermost dimension counts packs
-    for (int d = plan.ndim - 1; d > 0; --d) {
+#pragma unroll 1
+    for (int d = plan.ndim - 1; d > 0; --d) {  // few: a copy of the body for four would never run
 #pragma unroll
       for (int u = 0; u < kBatch; ++u) {
         const std::uint32_t next = plan.dim[d].size.quotient(rest[u]);
@@ -205,15 +206,42 @@ __device__ inline void apply_to_packs(const ElementwisePlan& plan, std::uint32_t
 template <class Operation, int kPack, int kBatch>
 __global__ __launch_bounds__(kElementwiseThreads) void elementwise(
     const __grid_constant__ ElementwisePlan plan) {
-  apply_to_packs<Operation, kPack, kBatch>(plan, 0, plan.packs);
-  if constexpr (kPack > 1) apply_to_packs<Operation, 1, kBatch>(plan, plan.first, plan.count);
+  if constexpr (kPack > 1) apply_to_packs<Operation, kPack, kBatch>(plan, 0, plan.packs);
+  apply_to_packs<Operation, 1, kBatch>(plan, plan.first, plan.count);
 }
 
-// `kPacks` is how many packs of 4 elements a thread should have in flight; larger packs are fewer,
-// so that what is computed on them does not fill the registers.
+// How many packs of 4 elements a thread should have in flight; larger packs are fewer, so that what
+// is computed on them does not fill the registers. One input without much arithmetic needs more
+// under way to fill the memory's pipe.
+constexpr int kManyPacks = 4;
+constexpr int kFewPacks = 2;
+constexpr int kNoPacks = 0;  // a thread has one element at a time
+
+// A function is compiled anew for every element that a thread has in flight. Series and continued
+// fractions in float64 take longer than memory does, however it is read, so these go one by one.
+template <class Functor>
+constexpr int kPacksOf = kFewPacks;
+#define GS_LONG(name) \
+  template <>         \
+  inline constexpr int kPacksOf<functors::name##_of> = kNoPacks;
+GS_LONG(erfcx)
+GS_LONG(erfinv)
+GS_LONG(ndtri)
+GS_LONG(lgamma)
+GS_LONG(digamma)
+GS_LONG(polygamma)
+GS_LONG(bessel_i)
+GS_LONG(bessel_j)
+GS_LONG(bessel_y)
+GS_LONG(bessel_k)
+GS_LONG(gammainc)
+GS_LONG(gammaincc)
+GS_LONG(zeta)
+#undef GS_LONG
+
 template <class Operation, int kPacks>
 void run_operation(const ElementwiseParams& p) {
-  constexpr int kPack = kElementwisePack<Operation>;
+  constexpr int kPack = kPacks == kNoPacks ? 1 : kElementwisePack<Operation>;
   constexpr int kWanted = 4 * kPacks / kPack;
   constexpr int kBatch = kWanted > kPacks ? kPacks : kWanted < 1 ? 1 : kWanted;
   constexpr const int* kBytes = operand_bytes<Operation>;
@@ -223,9 +251,5 @@ void run_operation(const ElementwiseParams& p) {
     launch<elementwise<Operation, kPack, kBatch>>(shape, plan);
   });
 }
-
-// One input without much arithmetic needs more under way to fill the memory's pipe.
-constexpr int kManyPacks = 4;
-constexpr int kFewPacks = 2;
 
 }  // namespace gradsmith::cuda

@@ -18,6 +18,7 @@ constexpr int kOut = 3;
 // Whether packs of `pack` elements along the innermost dimension lie where one access reaches them.
 bool takes_packs(const ElementwiseParams& p, const ElementwiseTraits& traits) {
   const int inner = p.ndim - 1;
+  if (traits.pack == 1) return false;
   if (p.ndim > 1 && p.shape[inner] % traits.pack != 0) return false;
   const auto is_reachable = [&](const void* data, const std::int64_t* stride, int bytes) {
     if (!is_aligned(data, static_cast<std::size_t>(bytes) * traits.pack)) return false;

@@ -38,7 +38,7 @@ struct ElementwisePlan {
 struct ElementwiseTraits {
   int inputs;
   int bytes[4];
-  int pack;
+  int pack;   // 1: none are taken
   int batch;  // packs, or single elements, that a thread has in flight
 };
 

@@ -13,10 +13,12 @@ void unary(const ElementwiseParams& p) {
     return visit_number(p.dtype, [&](auto t) {                                        \
       run_operation<UnaryOperation<functors::name##_of, decltype(t)>, kManyPacks>(p); \
     });
-#define FLOAT(name)                                                                  \
-  case UnaryOp::name:                                                                \
-    return visit_floating(p.dtype, [&](auto t) {                                     \
-      run_operation<UnaryOperation<functors::name##_of, decltype(t)>, kFewPacks>(p); \
+#define FLOAT(name)                                           \
+  case UnaryOp::name:                                         \
+    return visit_floating(p.dtype, [&](auto t) {              \
+      using Functor = functors::name##_of;                    \
+      using Operation = UnaryOperation<Functor, decltype(t)>; \
+      run_operation<Operation, kPacksOf<Functor>>(p);         \
     });
 #include "ops/unary_list.inc"
 #undef NUMBER

@@ -7,7 +7,7 @@
 //   Tf32Products<3>    float32 as the sum of two such numbers: the product of the small parts is
 //                      left out, 2^-21 of the whole (Ootomo and Yokota, Recovering single precision
 //                      accuracy from Tensor Cores, 2022). An infinite operand gives NaN.
-//   DoubleProducts     float64, in IEEE arithmetic
+//   DoubleProducts     float64, in IEEE arithmetic (in gemm_mma_double.cu)
 //
 // kThreadsTogether are the threads for which a multiprocessor has to have registers, kLoadsAhead is
 // whether there are some for the operands of two instructions.
@@ -103,23 +103,6 @@ struct Tf32Products {
                     [](float (&sum)[4], const Register(&x)[4], const Register(&y)[2]) {
                       mma_m16n8k8_tf32(sum, x, y);
                     });
-  }
-};
-
-struct DoubleProducts {
-  using T = double;
-  using Register = double;
-  static constexpr int kDepth = 8;
-  static constexpr int kThreadsTogether = 384;
-  static constexpr bool kLoadsAhead = false;
-
-  template <int R, int C>
-  __device__ __forceinline__ static void multiply(double (&sums)[R][C][4],
-                                                  const Register (&a)[R][4],
-                                                  const Register (&b)[C / 2][4]) {
-    multiply_blocks(sums, a, b, [](double (&sum)[4], const Register(&x)[4], const Register(&y)[2]) {
-      mma_m16n8k8(sum, x, y);
-    });
   }
 };
 

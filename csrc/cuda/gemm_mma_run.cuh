@@ -93,6 +93,15 @@ bool is_mma_packed(const GemmParams& p) {
   return mma_access<T>(p, true).packed && mma_access<T>(p, false).packed;
 }
 
+// For operands that are packed. Few products are over before the stages are full.
+template <class Products>
+Support supports_mma_size(const GemmParams& p) {
+  constexpr std::int64_t kLeastSide = 32, kLeastDepth = 32;
+  GS_NEEDS(p.m >= kLeastSide && p.n >= kLeastSide && p.k >= kLeastDepth);
+  GS_NEEDS(is_mma_packed<Products>(p));
+  return {};
+}
+
 inline TileChoice choose_mma_tile(const GemmParams& p) {
   constexpr std::int64_t kLeastDepth = 512;  // below, the second pass costs what is won
   return choose_tile(p, 128, 64, kLeastDepth);

@@ -78,6 +78,7 @@ bool is_empty(const GemmParams& params);  // C is; a depth of 0 is a sum of noth
 // Each part of the family pushes its implementations, the general one first.
 void fill_gemm_simt(OpTable& table);
 void fill_gemm_mma(OpTable& table);
+void fill_gemm_mma_double(OpTable& table);
 void fill_gemm_mma_float(OpTable& table);
 void fill_gemm_rows(OpTable& table);
 void fill_gemm_sm90(OpTable& table);
@@ -92,6 +93,7 @@ struct BatchOffsets {
 
 __device__ inline BatchOffsets offsets_of(const GemmParams& p, unsigned entry) {
   BatchOffsets offsets;
+#pragma unroll 1
   for (int d = p.batch_ndim - 1; d >= 0; --d) {
     const unsigned size = static_cast<unsigned>(p.batch[d]);
     const std::int64_t i = entry % size;

@@ -47,6 +47,7 @@ __device__ std::int64_t position_of(const IndexParams& p, int i, std::int64_t k)
 __device__ bool find_place(const IndexParams& p, std::int64_t k, std::int64_t* offset) {
   *offset = 0;
   bool is_right = true;
+#pragma unroll 1
   for (int i = 0; i < p.indexed_ndim; ++i) {
     const std::int64_t position = position_of(p, i, k);
     is_right &= position >= 0;

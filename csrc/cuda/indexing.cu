@@ -28,6 +28,7 @@ template <class Position>
 __device__ void locate(const GatherParams& p, Position position, std::int64_t* x_offset,
                        std::int64_t* value_offset) {
   *x_offset = *value_offset = 0;
+#pragma unroll 1
   for (int d = p.ndim - 1; d >= 0; --d) {
     const Position size = static_cast<Position>(p.shape[d]);
     const Position rest = d == 0 ? 0 : position / size;

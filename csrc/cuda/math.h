@@ -35,23 +35,6 @@ __device__ inline double fma(double x, double y, double z) { return ::fma(x, y, 
 __device__ inline float rsqrt(float x) { return 1.0f / ::sqrtf(x); }
 __device__ inline double rsqrt(double x) { return 1.0 / ::sqrt(x); }
 
-// Rounded by itself where it goes into a sum, as on the CPU, and not with the sum.
-__device__ inline double rounded_product(double x, double y) {
-#ifdef __CUDA_ARCH__
-  return __dmul_rn(x, y);
-#else
-  return x * y;
-#endif
-}
-
-__device__ inline int count_bits(std::uint32_t word) {
-#ifdef __CUDA_ARCH__
-  return __popc(word);
-#else
-  return __builtin_popcount(word);
-#endif
-}
-
 template <class T>
 __device__ inline bool is_nan(T x) {
   return x != x;
@@ -63,7 +46,7 @@ __device__ inline T infinity() {
   return static_cast<T>(__builtin_huge_valf());
 }
 
-// Of the larger; NaN if either is.
+// NaN if either is. A device may have its own for floats.
 template <class T>
 __device__ inline T larger_or_nan(T a, T b) {
   return a > b || a != a ? a : b;
@@ -71,37 +54,6 @@ __device__ inline T larger_or_nan(T a, T b) {
 template <class T>
 __device__ inline T smaller_or_nan(T a, T b) {
   return a < b || a != a ? a : b;
-}
-
-// Of floats by one instruction, in place of two comparisons and a selection.
-__device__ inline float larger_or_nan(float a, float b) {
-#ifdef __CUDA_ARCH__
-  float result;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-  return result;
-#else
-  return a > b || a != a ? a : b;
-#endif
-}
-__device__ inline float smaller_or_nan(float a, float b) {
-#ifdef __CUDA_ARCH__
-  float result;
-  asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-  return result;
-#else
-  return a < b || a != a ? a : b;
-#endif
-}
-
-// 2^x with a relative error of 2^-22, results below 2^-126 as 0: for what is rounded to bfloat16.
-__device__ inline float exp2_approximate(float x) {
-#ifdef __CUDA_ARCH__
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-#else
-  return ::exp2f(x);
-#endif
 }
 
 }  // namespace gradsmith::cuda

@@ -15,6 +15,7 @@
 #include "core/dispatch.h"
 #include "core/random.h"
 #include "cuda/device.h"
+#include "cuda/grid_barrier.h"
 #include "cuda/grid_size.h"
 #include "cuda/random_order.h"
 

@@ -47,19 +47,22 @@ __device__ inline void put_state(const ReducePlan& plan, std::int64_t output, st
 // ----------------------------------------------------------------------------------------
 
 // Takes units number `first`, first + step, ... below `count` into `states`, one per access in
-// flight. Unit u has N elements, the first at position begin + u * N and offset offset_of(u).
-template <class Operation, int N, class OffsetOf>
+// flight. Unit u has N elements, the first at position begin + u * N, and lies in x where unit
+// u + before of the reduced dimensions does.
+template <class Operation, int N>
 __device__ inline void take_units(const ReducePlan& plan,
                                   Global<const typename Operation::Element> x, std::int64_t begin,
-                                  std::int64_t first, std::int64_t count, int step,
-                                  const OffsetOf& offset_of,
-                                  StateOf<Operation> (&states)[Operation::kChains]) {
+                                  std::int64_t before, std::int64_t first, std::int64_t count,
+                                  int step, StateOf<Operation> (&states)[Operation::kChains]) {
   using T = typename Operation::Element;
   std::int64_t unit = first;
+#pragma unroll 1
   for (; unit + (kReduceBatch - 1) * step < count; unit += kReduceBatch * step) {
+    std::int64_t offset[kReduceBatch];
+    offsets_in(plan.reduced, before + unit, step, offset);
     Pack<T, N> packs[kReduceBatch];
 #pragma unroll
-    for (int u = 0; u < kReduceBatch; ++u) packs[u] = load_pack<N>(x + offset_of(unit + u * step));
+    for (int u = 0; u < kReduceBatch; ++u) packs[u] = load_pack<N>(x + offset[u]);
 #pragma unroll
     for (int u = 0; u < kReduceBatch; ++u) {
 #pragma unroll
@@ -69,8 +72,9 @@ __device__ inline void take_units(const ReducePlan& plan,
       }
     }
   }
-  for (; unit < count; unit += step) {
-    const Pack<T, N> pack = load_pack<N>(x + offset_of(unit));
+#pragma unroll 1
+  for (; unit < count; unit += step) {  // at most kReduceBatch - 1 times
+    const Pack<T, N> pack = load_pack<N>(x + offset_in(plan.reduced, before + unit));
 #pragma unroll
     for (int j = 0; j < N; ++j) Operation::take(plan, states[0], pack[j], begin + unit * N + j);
   }
@@ -87,9 +91,7 @@ __device__ inline StateOf<Operation> take_row(const ReducePlan& plan,
   for (int u = 0; u < Operation::kChains; ++u) states[u] = Operation::start();
   const int step = plan.threads;
   if (plan.pack == 1) {
-    take_units<Operation, 1>(
-        plan, x, 0, begin + thread, end, step,
-        [&](std::int64_t position) { return row + offset_in(plan.reduced, position); }, states);
+    take_units<Operation, 1>(plan, x + row, 0, 0, begin + thread, end, step, states);
   } else {
     // Runs are made of whole packs; only a single run can start between two.
     const std::int64_t start = plan.reduced.ndim == 1 ? row + begin + plan.misaligned : 0;
@@ -99,13 +101,13 @@ __device__ inline StateOf<Operation> take_row(const ReducePlan& plan,
     const std::int64_t singles = end - begin - packs * kPack;
     const std::int64_t first_pack = plan.reduced.ndim == 1 ? 0 : begin / kPack;
     const std::int64_t base = plan.reduced.ndim == 1 ? row + begin + head : row;
+#pragma unroll 1
     for (std::int64_t i = thread; i < head; i += step) {
       Operation::take(plan, states[0], x[row + begin + i], begin + i);
     }
-    take_units<Operation, kPack>(
-        plan, x, begin + head, thread, packs, step,
-        [&](std::int64_t pack) { return base + offset_in(plan.reduced, first_pack + pack); },
-        states);
+    take_units<Operation, kPack>(plan, x + base, begin + head, first_pack, thread, packs, step,
+                                 states);
+#pragma unroll 1
     for (std::int64_t i = head + thread; i < singles; i += step) {
       const std::int64_t position = begin + packs * kPack + i;
       Operation::take(plan, states[0], x[row + position], position);
@@ -158,12 +160,13 @@ __device__ inline void take_columns(const ReducePlan& plan,
                                     std::int64_t end, int step, StateOf<Operation> (&states)[N]) {
   using T = typename Operation::Element;
   std::int64_t position = first;
+#pragma unroll 1
   for (; position + (kReduceBatch - 1) * step < end; position += kReduceBatch * step) {
+    std::int64_t offset[kReduceBatch];
+    offsets_in(plan.reduced, position, step, offset);
     Pack<T, N> packs[kReduceBatch];
 #pragma unroll
-    for (int u = 0; u < kReduceBatch; ++u) {
-      packs[u] = load_pack<N>(x + offset_in(plan.reduced, position + u * step));
-    }
+    for (int u = 0; u < kReduceBatch; ++u) packs[u] = load_pack<N>(x + offset[u]);
 #pragma unroll
     for (int u = 0; u < kReduceBatch; ++u) {
 #pragma unroll
@@ -172,7 +175,8 @@ __device__ inline void take_columns(const ReducePlan& plan,
       }
     }
   }
-  for (; position < end; position += step) {
+#pragma unroll 1
+  for (; position < end; position += step) {  // at most kReduceBatch - 1 times
     const Pack<T, N> pack = load_pack<N>(x + offset_in(plan.reduced, position));
 #pragma unroll
     for (int j = 0; j < N; ++j) Operation::take(plan, states[j], pack[j], position);
@@ -204,6 +208,7 @@ __device__ inline void reduce_columns_of(const ReducePlan& plan) {
   // A column of scratch per thread: neighbours write neighbouring words.
 #pragma unroll
   for (int j = 0; j < N; ++j) scratch[j * kReduceThreads + thread_number] = states[j];
+#pragma unroll 1
   for (int half = kReduceThreads / 2; half >= plan.threads; half /= 2) {
     sync_block();
     if (thread_number < half) {

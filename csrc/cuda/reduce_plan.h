@@ -21,8 +21,8 @@ struct IndexSpace {
   int ndim;
   bool is_wide;  // 2^31 positions or more, for which a Divider is too narrow
   Divider size[kMaxDims];
-  double inverse[kMaxDims];  // 1 / size
-  std::int64_t stride[kMaxDims];
+  double inverse[kMaxDims];       // 1 / size
+  std::int64_t stride[kMaxDims];  // the first is 0 where there is no dimension
 };
 
 // index / size by way of double, exact below 2^52: the compiler's own division is a call.
@@ -32,17 +32,37 @@ __device__ inline std::int64_t divide_wide(std::int64_t index, std::int64_t size
   return quotient + (rest >= size ? 1 : 0) - (rest < 0 ? 1 : 0);
 }
 
-__device__ inline std::int64_t offset_in(const IndexSpace& space, std::int64_t index) {
-  std::int64_t offset = 0;
+// Offsets of positions index, index + step, ... One walk over the dimensions, which are few, serves
+// all of them: written out for each, it was most of what the compiler had to do.
+template <int N>
+__device__ inline void offsets_in(const IndexSpace& space, std::int64_t index, std::int64_t step,
+                                  std::int64_t (&offset)[N]) {
+  std::int64_t rest[N];
+#pragma unroll
+  for (int u = 0; u < N; ++u) {
+    rest[u] = index + u * step;
+    offset[u] = 0;
+  }
+#pragma unroll 1
   for (int d = space.ndim - 1; d > 0; --d) {
     const Divider& size = space.size[d];
-    const std::int64_t next = space.is_wide
-                                  ? divide_wide(index, size.divisor, space.inverse[d])
-                                  : std::int64_t{size.quotient(static_cast<std::uint32_t>(index))};
-    offset += (index - next * size.divisor) * space.stride[d];
-    index = next;
+#pragma unroll
+    for (int u = 0; u < N; ++u) {
+      const std::int64_t next =
+          space.is_wide ? divide_wide(rest[u], size.divisor, space.inverse[d])
+                        : std::int64_t{size.quotient(static_cast<std::uint32_t>(rest[u]))};
+      offset[u] += (rest[u] - next * size.divisor) * space.stride[d];
+      rest[u] = next;
+    }
   }
-  return space.ndim > 0 ? offset + index * space.stride[0] : 0;
+#pragma unroll
+  for (int u = 0; u < N; ++u) offset[u] += rest[u] * space.stride[0];
+}
+
+__device__ inline std::int64_t offset_in(const IndexSpace& space, std::int64_t index) {
+  std::int64_t offset[1];
+  offsets_in(space, index, 0, offset);
+  return offset[0];
 }
 
 struct ReducePlan {

@@ -11,6 +11,7 @@
 
 #include "core/index.h"
 #include "cuda/device.h"
+#include "cuda/grid_barrier.h"
 
 namespace gradsmith::cuda {
 namespace {

@@ -18,7 +18,7 @@ template <class T>
 __device__ inline compute_t<T> exponential(compute_t<T> x) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     constexpr float kLog2OfE = 1.44269504088896340736f;
-    return exp2_approximate(x * kLog2OfE);
+    return fast_exp2(x * kLog2OfE);
   } else {
     return exp(x);
   }

@@ -19,6 +19,9 @@ struct HeadBatch {
 
   GS_INLINE std::int64_t offset(std::int64_t head) const {
     std::int64_t sum = 0;
+#ifdef __CUDA_ARCH__
+#pragma unroll 1  // few dimensions, and each copy of the body is long
+#endif
     for (int d = ndim - 1; d >= 0; --d) {
       sum += head % size[d] * stride[d];
       head /= size[d];

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include "cuda/nvidia/arithmetic.h"
 #include "cuda/nvidia/copy_async.h"
 #include "cuda/nvidia/hopper.h"
 #include "cuda/nvidia/launch.h"

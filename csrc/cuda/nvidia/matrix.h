@@ -35,13 +35,6 @@ __device__ __forceinline__ std::uint32_t pack_bfloat16(float low, float high) {
   return bits;
 }
 
-// 2 to the x by the unit for special functions alone: 2 ulp, and zero for what is not normal.
-__device__ __forceinline__ float fast_exp2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 // ---- loads
 // --------------------------------------------------------------------------------------- Matrices
 // of 8 rows of 16 bytes. Lanes 8i to 8i + 7 name the rows of matrix i, each aligned to 16 bytes,

@@ -2,7 +2,7 @@
 // Where a thread stands, and the barriers at which threads meet.
 #pragma once
 
-#include <cooperative_groups.h>
+#include <cuda_runtime.h>
 
 namespace gradsmith::cuda {
 
@@ -21,8 +21,5 @@ __device__ __forceinline__ void sync_threads_of(int id, int count) {
 __device__ __forceinline__ void arrive_threads_of(int id, int count) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(count) : "memory");
 }
-
-// All threads of a cooperative launch.
-__device__ __forceinline__ void sync_grid() { cooperative_groups::this_grid().sync(); }
 
 }  // namespace gradsmith::cuda

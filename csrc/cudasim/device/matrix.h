@@ -21,11 +21,6 @@ inline std::uint32_t pack_bfloat16(float low, float high) {
   return bfloat16(low).bits | static_cast<std::uint32_t>(bfloat16(high).bits) << 16;
 }
 
-inline float fast_exp2(float x) {
-  const float y = __builtin_exp2f(x);
-  return y < 0x1p-126f ? 0.0f : y;  // NaN stays
-}
-
 namespace simulated {
 template <int Matrices, bool Transposed, class T>
 void load_matrix(std::uint32_t (&r)[Matrices], Shared<T> row) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What cuda/nvidia/arithmetic.h has instructions for.
+#pragma once
+
+#include <cstdint>
+
+namespace gradsmith::cuda {
+
+inline int count_bits(std::uint32_t word) { return __builtin_popcount(word); }
+
+inline double rounded_product(double x, double y) { return x * y; }
+
+inline float fast_exp2(float x) {
+  const float y = __builtin_exp2f(x);
+  return y < 0x1p-126f ? 0.0f : y;  // NaN stays
+}
+
+}  // namespace gradsmith::cuda
