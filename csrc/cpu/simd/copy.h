@@ -19,9 +19,9 @@ GS_INLINE void copy_adjacent(const T* from, std::int64_t count, T* to) {
 // Any number of words of 1, 2, 4 or 8 bytes.
 template <class W>
 GS_INLINE void copy_elements(const W* from, std::int64_t n, W* to) {
-  constexpr std::int64_t kShort = 256;
+  constexpr std::int64_t kShort = 4096;  // bytes
   if constexpr (sizeof(W) >= sizeof(float)) {
-    if (n <= kShort) return copy_adjacent(from, n, to);
+    if (n <= kShort / static_cast<std::int64_t>(sizeof(W))) return copy_adjacent(from, n, to);
   }
   __builtin_memmove(to, from, static_cast<std::size_t>(n) * sizeof(W));
 }
