@@ -11,6 +11,7 @@ import pytest
 
 import gradsmith as gs
 import gradsmith.nn.functional as F
+from gradsmith.backend import is_channels_last
 from tests.cases import ISAS, Case, CaseTests, isa_cap
 from tests.reference import elementwise as reference
 
@@ -188,3 +189,35 @@ def test_padding_has_the_gradient_of_a_gather(mode: str, amounts: tuple[int, ...
     expected = np.bincount(taken.numpy().reshape(-1), weights.reshape(-1), 18).reshape(shape)
     assert x.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "uint8"])
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize("mode", NUMPY_MODES)
+def test_padding_of_images(mode: str, is_last: bool, dtype: str, isa: str) -> None:
+    shape, rng = (2, 35, 3, 39), np.random.default_rng(0)
+    places = np.arange(math.prod(shape)).reshape(shape)
+    pairs: Any = ((0, 0), (0, 0), (2, 1), (3, 20))
+    taken = np.pad(places, pairs, NUMPY_MODES[mode])  # type: ignore[call-overload]
+    order = (0, 3, 1, 2) if is_last else (0, 1, 2, 3)
+
+    def lying(numbers: np.ndarray) -> gs.Tensor:
+        laid = numbers.transpose(np.argsort(order))
+        return gs.tensor(laid, dtype=getattr(gs, dtype)).permute(*order)
+
+    with isa_cap(isa):
+        x = lying(places % 64).requires_grad_(dtype != "uint8")
+        y = F.pad(x, (3, 20, 2, 1), mode)
+        assert is_channels_last(y.detach().numpy()) == is_last
+        np.testing.assert_array_equal(y.detach().double().numpy(), taken % 64)
+        if dtype == "uint8":
+            return
+        weights = rng.integers(0, 4, y.shape)
+        y.backward(lying(weights))
+    expected = np.bincount(taken.reshape(-1), weights.reshape(-1), places.size).reshape(shape)
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.double().numpy(), expected)

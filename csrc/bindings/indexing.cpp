@@ -7,9 +7,12 @@
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
+#include "ops/indexing_border.h"
 
 namespace gradsmith::bindings {
 namespace {
+
+constexpr const char* kPad = "pad";
 
 // Index arrays as the kernels take them: contiguous int64, kept alive here.
 struct Indices {
@@ -86,6 +89,40 @@ void call_scatter(const Slot<GatherParams>& slot, const char* op, py::handle x, 
   run_released(slot, p, p.count);
 }
 
+py::object call_border(py::handle x, const std::string& mode, const py::tuple& before,
+                       const py::tuple& after) {
+  const Input input = dense_input(x, kPad, "input");
+  const Layout layout = layout_of(input.view);
+  Shape shape;
+  BorderParams p = border_params(input.view.dtype, input.view.shape, layout, mode,
+                                 shape_from(before, kPad), shape_from(after, kPad), &shape);
+  py::object y = empty(shape, p.dtype, layout);
+  p.x = input.view.data;
+  p.y = view(y, kPad, "out").data;
+  run_released(table().border_forward, p, p.y_count);
+  return y;
+}
+
+// The gradient of an array of that shape.
+py::object call_border_backward(py::handle dy, const py::tuple& x, const std::string& mode,
+                                const py::tuple& before, const py::tuple& after) {
+  const Input input = dense_input(dy, kPad, "dy");
+  const Layout layout = layout_of(input.view);
+  const Shape x_shape = shape_from(x, kPad);
+  Shape shape;
+  BorderParams p = border_params(input.view.dtype, x_shape, layout, mode, shape_from(before, kPad),
+                                 shape_from(after, kPad), &shape);
+  GS_CHECK(input.view.shape == shape, kPad, ": dy has shape ", to_string(input.view.shape),
+           ", expected ", to_string(shape));
+  GS_CHECK_TYPE(is_floating(p.dtype), kPad, ": dy is ", name_of(p.dtype),
+                ", expected a floating dtype");
+  py::object dx = empty(x_shape, p.dtype, layout);
+  p.x = view(dx, kPad, "out").data;
+  p.y = input.view.data;
+  run_released(table().border_backward, p, p.y_count);
+  return dx;
+}
+
 }  // namespace
 
 void bind_indexing(py::module_& m) {
@@ -120,6 +157,10 @@ void bind_indexing(py::module_& m) {
         call_scatter(table().scatter_add, "scatter_add", x, dim, index, src);
       },
       py::arg("x"), py::arg("dim"), py::arg("index"), py::arg("src"));
+  m.def("border_forward", &call_border, py::arg("x"), py::arg("mode"), py::arg("before"),
+        py::arg("after"));
+  m.def("border_backward", &call_border_backward, py::arg("dy"), py::arg("x"), py::arg("mode"),
+        py::arg("before"), py::arg("after"));
 }
 
 }  // namespace gradsmith::bindings

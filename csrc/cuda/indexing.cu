@@ -9,6 +9,7 @@
 #include "core/index.h"
 #include "cuda/index_check.h"
 #include "cuda/indexed_rows.h"
+#include "cuda/indexing_border.h"
 #include "cuda/run_sums.cuh"
 #include "ops/indexing.h"
 #include "ops/op_table.h"
@@ -300,6 +301,8 @@ void fill_indexing(OpTable& table) {
   table.scatter.push_front({"sm80:sorted", Isa::sm80, wants_sort, scatter_sorted});
   table.scatter_add.push_front({"sm80:lanes", Isa::sm80, nullptr, scatter_add_lanes});
   table.scatter_add.push_front({"sm80:sorted", Isa::sm80, wants_sort, scatter_add_sorted});
+  table.border_forward.push_front({"sm80:elements", Isa::sm80, nullptr, border_forward});
+  table.border_backward.push_front({"sm80:elements", Isa::sm80, nullptr, border_backward});
 }
 
 }  // namespace gradsmith::cuda

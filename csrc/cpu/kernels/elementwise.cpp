@@ -59,6 +59,13 @@ struct Lanes {
   }
 };
 
+// The options of a call where no store of a loop could change them: they stay in registers.
+struct Options {
+  double at[2];
+
+  GS_INLINE explicit Options(const ElementwiseParams& p) : at{p.option[0], p.option[1]} {}
+};
+
 // Operands are loaded once, also where a function uses them several times: a load that comes late
 // may have to wait for stores of earlier vectors.
 template <class Functor, class T>
@@ -67,8 +74,9 @@ void run_unary(const ElementwiseParams& p) {
   const auto run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     T* out = static_cast<T*>(p.out) + out_offset;
     const Lanes<V, T> x(p, 0, in[0]);
+    const Options options(p);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-      store(Functor::apply(rounded(x.at(i, lanes)), p.option), out + i, lanes);
+      store(Functor::apply(rounded(x.at(i, lanes)), options.at), out + i, lanes);
     });
   };
   const bool is_arithmetic = kUnaryOps[p.op].category == Category::number;
@@ -87,9 +95,10 @@ void run_binary(const ElementwiseParams& p) {
     Out* out = static_cast<Out*>(p.out) + out_offset;
     const Lanes<V, T> a(p, 0, in[0]);
     const Lanes<V, T> b(p, 1, in[1]);
+    const Options options(p);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
       const V left = rounded(a.at(i, lanes)), right = rounded(b.at(i, lanes));
-      store(Functor::apply(left, right, p.option), out + i, lanes);
+      store(Functor::apply(left, right, options.at), out + i, lanes);
     });
   });
 }
@@ -102,9 +111,10 @@ void run_ternary(const ElementwiseParams& p) {
     const Lanes<V, T> a(p, 0, in[0]);
     const Lanes<V, T> b(p, 1, in[1]);
     const Lanes<V, T> c(p, 2, in[2]);
+    const Options options(p);
     for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
       const V first = rounded(a.at(i, lanes)), second = rounded(b.at(i, lanes));
-      store(Functor::apply(first, second, rounded(c.at(i, lanes)), p.option), out + i, lanes);
+      store(Functor::apply(first, second, rounded(c.at(i, lanes)), options.at), out + i, lanes);
     });
   });
 }

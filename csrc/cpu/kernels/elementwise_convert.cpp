@@ -202,15 +202,6 @@ void weave_all(const ElementwiseParams& p, const Transpose& t) {
 // ---- copying runs -----------------------------------------------------------------------------
 
 template <class W>
-GS_INLINE void copy_elements(const W* from, std::int64_t n, W* to) {
-  constexpr std::int64_t kShort = 256;
-  if constexpr (sizeof(W) >= sizeof(float)) {
-    if (n <= kShort) return copy_adjacent(from, n, to);
-  }
-  __builtin_memmove(to, from, static_cast<std::size_t>(n) * sizeof(W));
-}
-
-template <class W>
 void copy_runs(const ElementwiseParams& p) {
   const std::int64_t in_step = p.in_stride[0][p.ndim - 1], out_step = p.out_stride[p.ndim - 1];
   // An element that stands alone may take a line of memory.

@@ -6,6 +6,7 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 
 void fill_arg_reduce(OpTable& table);
 void fill_attention(OpTable& table);
+void fill_border(OpTable& table);
 void fill_conv(OpTable& table);
 void fill_convert(OpTable& table);
 void fill_conv_channels_last(OpTable& table);
@@ -35,6 +36,7 @@ void fill_sorting(OpTable& table);
 void fill(OpTable& table) {
   fill_arg_reduce(table);
   fill_attention(table);
+  fill_border(table);
   fill_conv(table);
   fill_convert(table);
   fill_conv_channels_last(table);

@@ -3,8 +3,9 @@
 // elements of the input are adjacent: as rows or as columns (reduce_walk.h). A task takes a tile of
 // outputs and a block of what they are made of, both of a size that depends on the problem alone;
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
-// chains of a few additions of the type's own precision (float for bfloat16) and go on in double;
-// products are double. NaN beats every number, as in the reference.
+// chains of a few additions of the type's own precision (float for bfloat16) and go on in double,
+// and so do products along rows as long as a chain stays well inside the range of float. NaN beats
+// every number, as in the reference.
 #include "ops/reduce.h"
 
 #include "core/dispatch.h"
@@ -74,6 +75,7 @@ struct Product {
     Vec<double> low[kChains], high[kChains];
     for (int k = 0; k < kChains; ++k) low[k] = high[k] = Vec<double>(1.0);
     std::int64_t i = 0;
+    if constexpr (!__is_same(V, Vec<double>)) i = take_chains(x, n, low, high);
     for (; i + kStride <= n; i += kStride) {
       for (int k = 0; k < kChains; ++k) take(V::load(x + i + k * V::kWidth), &low[k], &high[k]);
     }
@@ -91,6 +93,33 @@ struct Product {
   GS_INLINE static State join(State a, State b) { return a * b; }
 
  private:
+  static constexpr std::int64_t kFactors = 8;  // of a chain
+
+  // Takes chains of a few factors, up to one that ends near the ends of float's range or beyond:
+  // what left that range on the way has become 0, infinite or NaN, and stays so. Returns where the
+  // rest begins, which is multiplied in double.
+  GS_INLINE static std::int64_t take_chains(const T* x, std::int64_t n, Vec<double>* low,
+                                            Vec<double>* high) {
+    constexpr std::int64_t kStride = kChains * V::kWidth;
+    std::int64_t i = 0;
+    for (; i + kFactors * kStride <= n; i += kFactors * kStride) {
+      V chain[kChains];
+      for (int k = 0; k < kChains; ++k) chain[k] = V::load(x + i + k * V::kWidth);
+      for (std::int64_t at = i + kStride; at < i + kFactors * kStride; at += kStride) {
+        for (int k = 0; k < kChains; ++k) chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
+      }
+      auto inside = is_inside(chain[0]);
+      for (int k = 1; k < kChains; ++k) inside = inside & is_inside(chain[k]);
+      if (any(!inside)) break;
+      for (int k = 0; k < kChains; ++k) take(chain[k], &low[k], &high[k]);
+    }
+    return i;
+  }
+  GS_INLINE static auto is_inside(V x) {
+    const V magnitude = abs(x);
+    return (magnitude >= V(0x1p-100f)) & (magnitude <= V(0x1p100f));
+  }
+
   // Of floats, one half of the lanes goes into each product.
   GS_INLINE static void take(V x, Vec<double>* low, Vec<double>* high) {
     if constexpr (__is_same(V, Vec<double>)) {

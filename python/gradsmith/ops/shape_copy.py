@@ -334,9 +334,9 @@ def pad(
 
 def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Tensor:
     from gradsmith.ops.indexing import index_select
-    from gradsmith.ops.shape_border import Border, bordered
+    from gradsmith.ops.shape_border import Borders, bordered
 
-    out, borders = input, []
+    out, befores, afters = input, [0] * input.ndim, [0] * input.ndim
     for pair in range(0, len(amounts), 2):
         dim = input.ndim - 1 - pair // 2
         size = input.shape[dim]
@@ -345,8 +345,10 @@ def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Ten
             continue
         _check_padding(mode, dim, size, before, after)
         if min(before, after) >= 0:
-            borders.append(Border(dim, before, after))
+            befores[dim], afters[dim] = before, after
         else:
             positions = _padded_positions(mode, size, before, after)
             out = index_select(out, dim, wrap(like(positions, input._array)))
-    return bordered(out, mode, tuple(borders)) if borders else out
+    if not any(befores) and not any(afters):
+        return out
+    return bordered(out, Borders(mode, tuple(befores), tuple(afters)))
