@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,6 +169,13 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 # ---- repetition ----------------------------------------------------------------------------------
 
 
+def _repeat_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.reduce import sum
+
+    apart, repeated = node.saved
+    return (sum(reshape(dy, apart), repeated),)
+
+
 @names_errors
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """Return the tensor repeated as a whole, ``repeats[d]`` times along dimension d.
@@ -182,11 +190,21 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
             f"repeat: repeats is {times}, expected at least {len(shape)} numbers >= 0 for shape "
             f"{shape}"
         )
-    full = (*(1,) * (len(times) - len(shape)), *shape)
-    apart = tuple(size for pair in zip((1,) * len(full), full, strict=True) for size in pair)
-    spread = tuple(size for pair in zip(times, full, strict=True) for size in pair)
-    merged = tuple(count * size for count, size in zip(times, full, strict=True))
-    return reshape(expand(reshape(input, apart), spread), merged)
+    extra = len(times) - len(shape)
+    spread, axes = list(times[:extra]), list(range(extra))
+    for count, size in zip(times[extra:], shape, strict=True):
+        if count != 1:
+            axes.append(len(spread))
+            spread.append(count)
+        spread.append(size)
+    if not axes:
+        return clone(input)
+    array, apart, repeated = input._array, tuple(spread), tuple(axes)
+    extension = EXTENSIONS[type(array)]
+    merged = (*times[:extra], *map(operator.mul, times[extra:], shape))
+    out: Array = extension.empty(merged, array.dtype)
+    extension.copy(out.reshape(apart), extension.spread(array, apart, repeated))
+    return record(_repeat_backward, out, (input,), (apart, repeated))
 
 
 @names_errors
