@@ -14,6 +14,7 @@ from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, Device, device_of, like, moved, on_host
 from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, expand, flatten, reshape, sizes, transpose, unsqueeze
+from gradsmith.ops.shape_border import Borders, bordered
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -351,13 +352,11 @@ def pad(
 
 
 def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Tensor:
-    from gradsmith.ops.indexing import index_select
-    from gradsmith.ops.shape_border import Borders, bordered
-
-    out, befores, afters = input, [0] * input.ndim, [0] * input.ndim
+    shape = input.shape
+    out, befores, afters = input, [0] * len(shape), [0] * len(shape)
     for pair in range(0, len(amounts), 2):
-        dim = input.ndim - 1 - pair // 2
-        size = input.shape[dim]
+        dim = len(shape) - 1 - pair // 2
+        size = shape[dim]
         before, after = amounts[pair : pair + 2]
         if before == after == 0:
             continue
@@ -365,6 +364,8 @@ def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Ten
         if min(before, after) >= 0:
             befores[dim], afters[dim] = before, after
         else:
+            from gradsmith.ops.indexing import index_select
+
             positions = _padded_positions(mode, size, before, after)
             out = index_select(out, dim, wrap(like(positions, input._array)))
     if not any(befores) and not any(afters):
