@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, Array, Device, device_of, like, moved, on_host
 from gradsmith.ops.options import check_int, names_errors
 from gradsmith.ops.shape import axis_of, expand, flatten, reshape, sizes, transpose, unsqueeze
+from gradsmith.ops.shape_border import Borders, bordered
 from gradsmith.tensor import Tensor, array_of, wrap
 
 
@@ -168,6 +170,13 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 # ---- repetition ----------------------------------------------------------------------------------
 
 
+def _repeat_backward(node: Node, dy: Tensor) -> Any:
+    from gradsmith.ops.reduce import sum
+
+    apart, repeated = node.saved
+    return (sum(reshape(dy, apart), repeated),)
+
+
 @names_errors
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """Return the tensor repeated as a whole, ``repeats[d]`` times along dimension d.
@@ -182,11 +191,21 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
             f"repeat: repeats is {times}, expected at least {len(shape)} numbers >= 0 for shape "
             f"{shape}"
         )
-    full = (*(1,) * (len(times) - len(shape)), *shape)
-    apart = tuple(size for pair in zip((1,) * len(full), full, strict=True) for size in pair)
-    spread = tuple(size for pair in zip(times, full, strict=True) for size in pair)
-    merged = tuple(count * size for count, size in zip(times, full, strict=True))
-    return reshape(expand(reshape(input, apart), spread), merged)
+    extra = len(times) - len(shape)
+    spread, axes = list(times[:extra]), list(range(extra))
+    for count, size in zip(times[extra:], shape, strict=True):
+        if count != 1:
+            axes.append(len(spread))
+            spread.append(count)
+        spread.append(size)
+    if not axes:
+        return clone(input)
+    array, apart, repeated = input._array, tuple(spread), tuple(axes)
+    extension = EXTENSIONS[type(array)]
+    merged = (*times[:extra], *map(operator.mul, times[extra:], shape))
+    out: Array = extension.empty(merged, array.dtype)
+    extension.copy(out.reshape(apart), extension.spread(array, apart, repeated))
+    return record(_repeat_backward, out, (input,), (apart, repeated))
 
 
 @names_errors
@@ -333,13 +352,11 @@ def pad(
 
 
 def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Tensor:
-    from gradsmith.ops.indexing import index_select
-    from gradsmith.ops.shape_border import Borders, bordered
-
-    out, befores, afters = input, [0] * input.ndim, [0] * input.ndim
+    shape = input.shape
+    out, befores, afters = input, [0] * len(shape), [0] * len(shape)
     for pair in range(0, len(amounts), 2):
-        dim = input.ndim - 1 - pair // 2
-        size = input.shape[dim]
+        dim = len(shape) - 1 - pair // 2
+        size = shape[dim]
         before, after = amounts[pair : pair + 2]
         if before == after == 0:
             continue
@@ -347,6 +364,8 @@ def _padded_by_itself(input: Tensor, mode: str, amounts: tuple[int, ...]) -> Ten
         if min(before, after) >= 0:
             befores[dim], afters[dim] = before, after
         else:
+            from gradsmith.ops.indexing import index_select
+
             positions = _padded_positions(mode, size, before, after)
             out = index_select(out, dim, wrap(like(positions, input._array)))
     if not any(befores) and not any(afters):
