@@ -16,7 +16,11 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 struct Extent {
   std::int64_t begin, end, step, padded;
 
-  GS_INLINE std::int64_t count() const { return begin < end ? (end - begin - 1) / step + 1 : 0; }
+  GS_INLINE std::int64_t count() const {
+    if (begin >= end) return 0;
+    if (GS_LIKELY(step == 1)) return end - begin;  // kernels ask per row, and a division shows
+    return (end - begin - 1) / step + 1;
+  }
 };
 
 GS_INLINE Extent extent_of(const PoolWindows& w, int d, std::int64_t t) {

@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "cpu/gemm/transpose.h"
 #include "cpu/kernels/distance_norms.h"
+#include "cpu/simd/fetch.h"
 #include "cpu/simd/stream.h"
 #include "ops/distance.h"
 
@@ -114,6 +115,7 @@ void finish_task(const DistanceParams& p, const Norm& norm, const DistanceTask& 
     for_each_vector<V>(0, task.last - first, [&](std::int64_t j, auto lanes) {
       store(norm.finish(load<V>(sums + j, lanes)), row + j, lanes);
     });
+    if (!p.is_pairs) fetch_ahead(row + kColumns<S>, kColumns<S>);  // the next panel's
   }
 }
 
@@ -128,14 +130,18 @@ void distances(const DistanceParams& p) {
   using S = compute_t<T>;
   const std::int64_t panels = divide_up(p.rows2, kColumns<S>);
   const std::int64_t runs = divide_up(p.rows1, kRunRows);
+  // All panels of a run, so that lines of y are filled while they are near; of pairs all runs of a
+  // panel, which gives threads as much to do.
+  const std::int64_t inner = p.is_pairs ? runs : 1, outer = p.is_pairs ? 1 : panels;
   const std::int64_t cost = smaller(p.rows1, kRunRows) * kColumns<S> * (p.width + 1);
   parallel_for(
       p.batch * panels * runs, kGrain / (cost + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
         const Workspace memory(sizeof(DistanceScratch<T, S>));
         auto& scratch = *memory.as<DistanceScratch<T, S>>();
         for (std::int64_t n = begin; n < end; ++n) {
-          const std::int64_t panel = panel_in_turn(p, n / runs % panels, panels);
-          DistanceTask task{n / runs / panels, n % runs * kRunRows, 0, panel * kColumns<S>, 0};
+          const std::int64_t panel = panel_in_turn(p, n / inner % panels, panels);
+          const std::int64_t run = n / outer % runs;
+          DistanceTask task{n / (runs * panels), run * kRunRows, 0, panel * kColumns<S>, 0};
           task.last = smaller(task.first + kColumns<S>, p.rows2);
           task.end = smaller(task.begin + kRunRows, p.is_pairs ? task.last - 1 : p.rows1);
           if (task.begin >= task.end) continue;

@@ -57,9 +57,7 @@ void batch_norm_backward(const BatchNormBackwardParams& p) {
 void row_norm_forward(const RowNormParams& p) {
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
-    if (p.view.channels_last) return samples_forward<T>(p);
-    for_each_of(p.view.rows, p.view.channels * p.view.inner,
-                [&](std::int64_t row) { row_norm_row<T>(p, row); });
+    p.view.channels_last ? samples_forward<T>(p) : rows_forward<T>(p);
   });
 }
 

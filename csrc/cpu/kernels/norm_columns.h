@@ -101,28 +101,58 @@ GS_INLINE void moments_tile(const T* x, std::int64_t begin, std::int64_t end, st
   }
 }
 
-// Joins the partial results of column c of a matrix.
+constexpr std::int64_t kJoinedColumns = 32;  // whose partial results are joined side by side
+
+struct ColumnMoments {
+  double mean[kJoinedColumns], variance[kJoinedColumns];
+};
+
+// Joins the partial results of `count` columns of a matrix from `first` on.
 template <class S>
-GS_INLINE Moments joined_moments(const S* partial, const ColumnBlocks& blocks, std::int64_t c) {
-  const double count = static_cast<double>(blocks.rows);
+GS_INLINE ColumnMoments joined_moments(const S* partial, const ColumnBlocks& blocks,
+                                       std::int64_t first, std::int64_t count) {
+  const std::int64_t columns = blocks.columns;
+  const double rows = static_cast<double>(blocks.rows);
   const auto rows_of = [&](std::int64_t block) {
     return static_cast<double>(smaller(kColumnRows, blocks.rows - block * kColumnRows));
   };
-  double sum = 0, squares = 0;
+  double sums[kJoinedColumns] = {}, squares[kJoinedColumns] = {};
+  ColumnMoments joined;
   for (std::int64_t block = 0; block < blocks.row_blocks; ++block) {
-    const S* of_block = partial + block * 3 * blocks.columns + c;
-    sum += static_cast<double>(of_block[0]) * rows_of(block) +
-           static_cast<double>(of_block[blocks.columns]);
+    const S* of_block = partial + block * 3 * columns + first;
+    const double size = rows_of(block);
+    for (std::int64_t i = 0; i < count; ++i) {
+      sums[i] +=
+          static_cast<double>(of_block[i]) * size + static_cast<double>(of_block[columns + i]);
+    }
   }
-  const double mean = sum / count;
+  for (std::int64_t i = 0; i < count; ++i) joined.mean[i] = sums[i] / rows;
   for (std::int64_t block = 0; block < blocks.row_blocks; ++block) {
-    const S* of_block = partial + block * 3 * blocks.columns + c;
-    const double offset = static_cast<double>(of_block[0]) - mean;
-    squares +=
-        static_cast<double>(of_block[2 * blocks.columns]) +
-        offset * (2 * static_cast<double>(of_block[blocks.columns]) + offset * rows_of(block));
+    const S* of_block = partial + block * 3 * columns + first;
+    const double size = rows_of(block);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double offset = static_cast<double>(of_block[i]) - joined.mean[i];
+      squares[i] += static_cast<double>(of_block[2 * columns + i]) +
+                    offset * (2 * static_cast<double>(of_block[columns + i]) + offset * size);
+    }
   }
-  return {mean, squares < 0 ? 0 : squares / count};
+  for (std::int64_t i = 0; i < count; ++i) {
+    joined.variance[i] = squares[i] < 0 ? 0 : squares[i] / rows;  // lets NaN through
+  }
+  return joined;
+}
+
+// Calls take(column, its moments) for columns first..last of a matrix.
+template <class S, class Take>
+GS_INLINE void for_joined_moments(const S* partial, const ColumnBlocks& blocks, std::int64_t first,
+                                  std::int64_t last, const Take& take) {
+  for (std::int64_t c = first; c < last; c += kJoinedColumns) {
+    const std::int64_t count = smaller(kJoinedColumns, last - c);
+    const ColumnMoments joined = joined_moments(partial, blocks, c, count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      take(c + i, Moments{joined.mean[i], joined.variance[i]});
+    }
+  }
 }
 
 // The partial results of all blocks, 3 rows of columns each.
@@ -179,12 +209,12 @@ void columns_forward(const BatchNormParams& p) {
   T* y = static_cast<T*>(p.y);
   if (p.training) partial_moments(x, blocks, partial);
   blocks.for_columns([&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t c = begin; c < end; ++c) {
-      const Moments moments =
-          p.training ? joined_moments(partial, blocks, c) : running_moments<S>(p, c);
+    const auto take = [&](std::int64_t c, const Moments& moments) {
       keep_moments<S>(p, c, moments);
       scales.set(c, channel_scale<S>(p, c, moments));
-    }
+    };
+    if (p.training) return for_joined_moments(partial, blocks, begin, end, take);
+    for (std::int64_t c = begin; c < end; ++c) take(c, running_moments<S>(p, c));
   });
   visit_fused(p, [&](auto fused) {
     blocks.for_each_again(

@@ -58,8 +58,9 @@ GS_INLINE Moments row_moments(const T* x, std::int64_t n, bool centred) {
   return joined.moments();
 }
 
+// `streams`: y goes past the cache.
 template <class T>
-void row_norm_row(const RowNormParams& p, std::int64_t row) {
+void row_norm_row(const RowNormParams& p, std::int64_t row, bool streams) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const RowView& v = p.view;
@@ -76,7 +77,7 @@ void row_norm_row(const RowNormParams& p, std::int64_t row) {
   if (v.inner == 1) {
     const V scale(static_cast<S>(rstd)), shift(static_cast<S>(rstd * centre.lost));
     const V one(S(1)), zero(S(0));
-    for_each_vector<V>(0, length, [&](std::int64_t i, auto lanes) {
+    for_each_written<V>(length, streams, [&](std::int64_t i, auto lanes) {
       const V z = fma(load<V>(x + i, lanes) - centre.value, scale, shift);
       const V w = weight == nullptr ? one : load<V>(weight + i, lanes);
       const V b = bias == nullptr ? zero : load<V>(bias + i, lanes);
@@ -88,10 +89,25 @@ void row_norm_row(const RowNormParams& p, std::int64_t row) {
     const double factor = rstd * value_or(weight, c, 1);
     const V scale(static_cast<S>(factor));
     const V shift(static_cast<S>(value_or(bias, c, 0) + factor * centre.lost));
-    for_each_vector<V>(c * v.inner, (c + 1) * v.inner, [&](std::int64_t i, auto lanes) {
-      store(fma(load<V>(x + i, lanes) - centre.value, scale, shift), y + i, lanes);
+    const std::int64_t first = c * v.inner;
+    for_each_written<V>(v.inner, streams, [&](std::int64_t i, auto lanes) {
+      store(fma(load<V>(x + first + i, lanes) - centre.value, scale, shift), y + first + i, lanes);
     });
   }
+}
+
+// A row is read for its moments and for y, which together pay for a thread.
+template <class T>
+void rows_forward(const RowNormParams& p) {
+  const RowView& v = p.view;
+  const std::int64_t length = v.channels * v.inner;
+  const std::int64_t bytes = 2 * v.rows * length * std::int64_t{sizeof(T)};
+  const std::int64_t pitch = (v.inner == 1 ? length : v.inner) * std::int64_t{sizeof(T)};
+  const bool streams = streams_rows<Vec<compute_t<T>>>(bytes, static_cast<const T*>(p.y), pitch);
+  parallel_for(v.rows, kGrain / (2 * length) + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) row_norm_row<T>(p, row, streams);
+    finish_streams();
+  });
 }
 
 // ---- a weight per element ---------------------------------------------------------------------

@@ -17,15 +17,13 @@ GS_INLINE ColumnBlocks sample_blocks(const RowView& v) {
 }
 
 // Mean and variance over the channels of a group, whose columns have as many values each.
-template <class S>
-GS_INLINE Moments group_moments(const S* partial, const ColumnBlocks& blocks, std::int64_t first,
-                                std::int64_t channels) {
+GS_INLINE Moments group_moments(const Moments* of_columns, std::int64_t channels) {
   const double share = 1 / static_cast<double>(channels);
   double mean = 0, squares = 0, variance = 0;
-  for (std::int64_t c = first; c < first + channels; ++c) {
-    const Moments column = joined_moments(partial, blocks, c);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const Moments& column = of_columns[c];
     const double step = column.mean - mean;  // Welford's update, since means may be large
-    mean += step / static_cast<double>(c - first + 1);
+    mean += step / static_cast<double>(c + 1);
     squares += step * (column.mean - mean);
     variance += column.variance;
   }
@@ -40,15 +38,21 @@ void some_samples_forward(const RowNormParams& p) {
   const std::int64_t columns = blocks.columns, count = blocks.matrices * columns;
   const std::int64_t partials = blocks.matrices * blocks.row_blocks * 3 * columns;
   const Workspace workspace(static_cast<std::size_t>(3 * count + partials) * sizeof(S));
+  const Workspace moments_space(static_cast<std::size_t>(count) * sizeof(Moments));
+  Moments* of_columns = moments_space.as<Moments>();
   const ColumnScales<S> scales(workspace.as<S>(), count);
   S* partial = workspace.as<S>() + 3 * count;
   const T* x = static_cast<const T*>(p.x);
   const S *weight = static_cast<const S*>(p.weight), *bias = static_cast<const S*>(p.bias);
   partial_moments(x, blocks, partial);
-  for_each_of(v.rows, v.channels * blocks.row_blocks * 3, [&](std::int64_t row) {
+  for_each_of(blocks.matrices, columns * blocks.row_blocks, [&](std::int64_t sample) {
+    for_joined_moments(
+        partial + sample * blocks.row_blocks * 3 * columns, blocks, 0, columns,
+        [&](std::int64_t c, const Moments& m) { of_columns[sample * columns + c] = m; });
+  });
+  for_each_of(v.rows, v.channels * 8, [&](std::int64_t row) {
     const std::int64_t sample = row / v.groups, first = row % v.groups * v.channels;
-    const Moments moments = group_moments(partial + sample * blocks.row_blocks * 3 * columns,
-                                          blocks, first, v.channels);
+    const Moments moments = group_moments(of_columns + sample * columns + first, v.channels);
     const Centre<Vec<S>> centre(moments.mean);
     const double rstd = 1 / __builtin_sqrt(moments.variance + p.eps);
     static_cast<S*>(p.mean)[row] = static_cast<S>(moments.mean);

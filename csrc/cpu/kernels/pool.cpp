@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maximum and average pooling, forward and backward: channels-last arrays in pool_channels.h, C
-// order in pool_rows.h, of narrow rows in pool_pairs.h and, for the windows that neither takes,
-// pool_lines.h. The place of a maximum is kept in a vector of offsets, which are whole numbers that
-// the type holds exactly. Averages over short windows add up in the type's own precision (float for
-// bfloat16), long ones in double. In C order, the gradient of a maximum goes back element by
-// element into planes that stay near.
+// Maximum and average pooling, forward and backward: channels-last arrays in pool_channels.h and
+// pool_averages.h, C order in pool_rows.h, of windows two wide in pool_pairs.h and, where neither
+// applies, pool_lines.h. The place of a maximum is kept in a vector of offsets, which are whole
+// numbers that the type holds exactly. Averages over short windows add up in the type's own
+// precision (float for bfloat16), long ones in double. In C order, the gradient of a maximum goes
+// back element by element into planes that stay near.
 #include "ops/pool.h"
 
 #include "core/dispatch.h"
@@ -110,6 +110,7 @@ template <class T>
 void run_max(const MaxPoolParams& p) {
   const PoolWindows& w = p.windows;
   if (p.inner > 1) return max_channels<T>(p);
+  if (p.indices == nullptr && has_pairs(w)) return largest_of_pairs<T>(p);
   if (has_narrow_pairs<Vec<compute_t<T>>>(w)) return max_pairs<T>(p);
   if (!has_row_vectors(w)) return max_lines<T>(p);
   GS_FOR_WINDOW(max_rows, T, w, p);
@@ -120,7 +121,7 @@ void run_average(const AvgPoolParams& p) {
   const PoolWindows& w = p.windows;
   if (p.inner > 1) return average_channels<T>(p);
   if (is_whole_plane(w)) return average_planes<T>(p);
-  if (has_narrow_pairs<Vec<compute_t<T>>>(w) && is_short(w)) return average_pairs<T>(p);
+  if (has_pairs(w) && is_short(w)) return average_pairs<T>(p);
   if (!has_row_vectors(w) || !is_short(w)) return average_lines<T>(p);
   GS_FOR_WINDOW(average_rows, T, w, p);
 }

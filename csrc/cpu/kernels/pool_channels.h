@@ -2,7 +2,7 @@
 // Pooling of channels-last arrays: a vector holds neighbouring channels, so windows of any kind
 // walk whole vectors and keep the running result of four of them in registers. Backward, every
 // element of x gathers from the outputs whose windows cover it: each is written once, in an order
-// that no thread count changes.
+// that no thread count changes. Maxima are here, averages in pool_averages.h.
 #pragma once
 
 #include "core/parallel.h"
@@ -87,8 +87,6 @@ GS_INLINE void for_cover(const PoolWindows& w, const Cover& depth, const Cover& 
 GS_INLINE std::int64_t row_work(const PoolWindows& w) {
   return window_elements(w) / larger(1, w.out[0] * w.out[1]);
 }
-
-// ---- maximum ----------------------------------------------------------------------------------
 
 // The windows d, h, w of some channels: x at their first, inner apart.
 template <class T>
@@ -254,117 +252,39 @@ void max_channels_backward(const PoolIndexParams& p, Whole whole) {
       });
 }
 
-// ---- average ----------------------------------------------------------------------------------
-
-constexpr std::int64_t kShortWindow = 64;  // elements that add up well in float
-
-// Each size on its own first: a product of sizes near their limits would overflow.
-GS_INLINE bool is_short(const PoolWindows& w) {
-  std::int64_t product = 1;
-  for (int d = 0; d < kSpatialDims; ++d) {
-    const std::int64_t size = w.adaptive ? w.in[d] / larger(1, w.out[d]) + 2 : w.kernel[d];
-    if (size > kShortWindow) return false;
-    product *= size;
-  }
-  return product <= kShortWindow;
-}
-
-template <int kVectors, class T, class Which>
-GS_INLINE void short_average(const ChannelWindow<T>& c, double inverse, T* y, Which lanes) {
+// The same for windows that tile x: each output gives all elements of its window their values.
+template <class T, class Whole>
+void max_tiles_backward(const PoolIndexParams& p, Whole whole) {
   using S = compute_t<T>;
   using V = Vec<S>;
-  V sum[kVectors];
-  for (V& each : sum) each = V(S(0));
-  for_window(c.windows, c.depth, c.height, c.width, [&](std::int64_t position) {
-    const T* from = c.x + position * c.inner;
-    for (int v = 0; v < kVectors; ++v) {
-      sum[v] = sum[v] + load<V>(from + v * V::kWidth, lanes);
-    }
-  });
-  const V factor(static_cast<S>(inverse));
-  for (int v = 0; v < kVectors; ++v) store(sum[v] * factor, y + v * V::kWidth, lanes);
-}
-
-// Long sums of floats add up in double.
-template <class T, class Which>
-GS_INLINE void long_average(const ChannelWindow<T>& c, double inverse, T* y, Which lanes) {
-  using V = Vec<compute_t<T>>;
-  Vec<double> low(0.0), high(0.0);
-  for_window(c.windows, c.depth, c.height, c.width, [&](std::int64_t position) {
-    const V value = load<V>(c.x + position * c.inner, lanes);
-    low = low + widen_low(value);
-    high = high + widen_high(value);
-  });
-  const Vec<double> factor(inverse);
-  store(narrow(low * factor, high * factor), y, lanes);
-}
-
-template <class T>
-void average_channels(const AvgPoolParams& p) {
-  using V = Vec<compute_t<T>>;
   const PoolWindows& w = p.windows;
   const WindowTable windows(w);
-  const InverseTable inverses(p, windows);
-  const ColumnFetcher<T> fetcher(w, p.outer, p.inner);
-  const std::int64_t in_count = volume(w.in), out_count = volume(w.out);
-  const bool adds_in_type = __is_same(T, double) || is_short(w);
+  const std::int32_t* indices = static_cast<const std::int32_t*>(p.indices);
+  const T* dy = static_cast<const T*>(p.y);
   for_channel_rows(
       w.out, p.outer, p.inner, row_work(w),
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
-        const T* x = static_cast<const T*>(p.x) + o * in_count * p.inner;
-        const std::int64_t row = o * out_count + (d * w.out[1] + h) * w.out[2];
+        T* dx = static_cast<T*>(p.x) + o * p.in_count * p.inner;
+        const std::int64_t row = o * p.out_count + (d * w.out[1] + h) * w.out[2];
         for (std::int64_t t = 0; t < w.out[2]; ++t) {
-          T* y = static_cast<T*>(p.y) + (row + t) * p.inner;
-          fetcher.fetch(x + begin, windows.at(0, d), windows.at(1, h), windows.at(2, t),
-                        end - begin);
-          const double inverse = inverses.at(0, d) * inverses.at(1, h) * inverses.at(2, t);
-          const auto window = [&](std::int64_t c) -> ChannelWindow<T> {
-            return {w, windows.at(0, d), windows.at(1, h), windows.at(2, t), p.inner, x + c};
-          };
-          if (adds_in_type) {
-            for_channels<V>(begin, end, AllLanes{}, [&](std::int64_t c, auto group, auto lanes) {
-              constexpr int kVectors = decltype(group)::kCount;
-              short_average<kVectors>(window(c), inverse, y + c, lanes);
-            });
-          } else if constexpr (!__is_same(T, double)) {
-            for_each_vector<V>(begin, end, [&](std::int64_t c, auto lanes) {
-              long_average(window(c), inverse, y + c, lanes);
-            });
-          }
-        }
-      });
-}
-
-template <class T, class Whole>
-void average_channels_backward(const AvgPoolParams& p, Whole whole) {
-  using S = compute_t<T>;
-  using V = Vec<S>;
-  const PoolWindows& w = p.windows;
-  const WindowTable windows(w);
-  const InverseTable inverses(p, windows);
-  const CoverTable covers(w, windows);
-  const std::int64_t in_count = volume(w.in), out_count = volume(w.out);
-  for_channel_rows(
-      w.in, p.outer, p.inner, w.in[2],
-      [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
-        const T* dy = static_cast<const T*>(p.y) + o * out_count * p.inner;
-        const std::int64_t row = o * in_count + (d * w.in[1] + h) * w.in[2];
-        for (std::int64_t i = 0; i < w.in[2]; ++i) {
-          T* to = static_cast<T*>(p.x) + (row + i) * p.inner;
+          const std::int64_t at = (row + t) * p.inner;
           for_channels<V>(begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
             constexpr int kVectors = decltype(group)::kCount;
-            V sum[kVectors];
-            for (V& each : sum) each = V(S(0));
-            for_cover(w, covers.at(0, d), covers.at(1, h), covers.at(2, i),
-                      [&](std::int64_t output, std::int64_t td, std::int64_t th, std::int64_t tw) {
-                        const V share(static_cast<S>(inverses.at(0, td) * inverses.at(1, th) *
-                                                     inverses.at(2, tw)));
-                        const T* from = dy + output * p.inner + c;
-                        for (int v = 0; v < kVectors; ++v) {
-                          sum[v] = fma(load<V>(from + v * V::kWidth, lanes), share, sum[v]);
-                        }
-                      });
-            for (int v = 0; v < kVectors; ++v) store(sum[v], to + c + v * V::kWidth, lanes);
+            const V zero(S(0));
+            V place[kVectors], value[kVectors];
+            for (int v = 0; v < kVectors; ++v) {
+              place[v] = load<V>(indices + at + c + v * V::kWidth, lanes);
+              value[v] = zero + load<V>(dy + at + c + v * V::kWidth, lanes);
+            }
+            for_window(w, windows.at(0, d), windows.at(1, h), windows.at(2, t),
+                       [&](std::int64_t position) {
+                         const V here(static_cast<S>(position));
+                         T* to = dx + position * p.inner + c;
+                         for (int v = 0; v < kVectors; ++v) {
+                           const V share = select(place[v] == here, value[v], zero);
+                           store(share, to + v * V::kWidth, lanes);
+                         }
+                       });
           });
         }
       });
@@ -372,14 +292,9 @@ void average_channels_backward(const AvgPoolParams& p, Whole whole) {
 
 template <class T>
 void max_channels_backward(const PoolIndexParams& p) {
-  write_channels<T>(p.windows, p.outer, p.inner, p.x,
-                    [&](auto whole) { max_channels_backward<T>(p, whole); });
-}
-
-template <class T>
-void average_channels_backward(const AvgPoolParams& p) {
-  write_channels<T>(p.windows, p.outer, p.inner, p.x,
-                    [&](auto whole) { average_channels_backward<T>(p, whole); });
+  write_channels<T>(p.windows, p.outer, p.inner, p.x, [&](auto whole) {
+    tiles_plane(p.windows) ? max_tiles_backward<T>(p, whole) : max_channels_backward<T>(p, whole);
+  });
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 // plane wins. All other windows (adaptive ones, larger strides) are those of pool_lines.h.
 #pragma once
 
-#include "cpu/kernels/pool_channels.h"
+#include "cpu/kernels/pool_averages.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -63,6 +63,13 @@ struct WindowRows {
       for (std::int64_t h = 0; h < height; ++h, row += row_step) visit(row);
     }
   }
+
+  // The same where they are kHeight rows of one depth.
+  template <int kHeight, class Visit>
+  GS_INLINE void flat(const Visit& visit) const {
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeight; ++h) visit(offset + h * row_step);
+  }
 };
 
 // Calls make(rows of the windows, line) for some rows of outputs, then take(line, what make
@@ -91,7 +98,6 @@ GS_INLINE void for_row_lines(const PoolWindows& w, std::int64_t planes, const vo
                  const WindowRows<T> rows(w, static_cast<const T*>(x) + plane * in_count,
                                           windows.at(0, d), windows.at(1, h));
                  if (is_far) {
-                   // Short rows side by side are no stream that the processor follows by itself.
                    const T* behind = rows.x + rows.offset + rows.height * rows.row_step;
                    fetch_ahead(behind + kAheadBytes / std::int64_t{sizeof(T)},
                                w.stride[1] * w.in[2]);
@@ -128,7 +134,7 @@ GS_INLINE void for_taps(const PoolWindows& w, const Tap& tap) {
   }
 }
 
-// `finish(value, t, d, h, lanes)` is what becomes of the outputs from t on.
+// `finish(d, h)` gives a function of the row: what becomes of the outputs from t on.
 template <template <class> class Op, int kTaps, int kStride, class T, class Finish>
 GS_INLINE void combined_rows(const PoolWindows& w, std::int64_t planes, const void* x, void* y,
                              const WindowTable& windows, const Finish& finish) {
@@ -138,23 +144,31 @@ GS_INLINE void combined_rows(const PoolWindows& w, std::int64_t planes, const vo
   for_row_lines<T, S>(
       w, planes, x, windows, 1, &outside,
       [&](const WindowRows<T>& rows, S* line) {
-        for_each_vector<V>(0, w.in[2], [&](std::int64_t i, auto lanes) {
-          V value = Op<V>::none();
-          rows.each([&](std::int64_t row) {
-            value = Op<V>::combine(value, load<V>(rows.x + row + i, lanes));
+        const auto combine = [&](const auto& each) {
+          for_each_vector<V>(0, w.in[2], [&](std::int64_t i, auto lanes) {
+            V value = Op<V>::none();
+            each([&](std::int64_t row) {
+              value = Op<V>::combine(value, load<V>(rows.x + row + i, lanes));
+            });
+            store(value, line + i, lanes);
           });
-          store(value, line + i, lanes);
-        });
+        };
+        if (rows.depth == 1 && rows.height == 3) {
+          combine([&](const auto& visit) { rows.template flat<3>(visit); });
+        } else {
+          combine([&](const auto& visit) { rows.each(visit); });
+        }
         return true;
       },
       [&](const S* line, bool, std::int64_t at, std::int64_t d, std::int64_t h) {
+        const auto finished = finish(d, h);
         for_each_vector<V>(0, w.out[2], [&](std::int64_t t, auto lanes) {
           const S* from = line + t * kStride - w.pad[2];
           V value = Op<V>::none();
           for_taps<kTaps>(w, [&](std::int64_t tap) {
             value = Op<V>::combine(value, load_outputs<V, kStride>(from + tap));
           });
-          store(finish(value, t, d, h, lanes), static_cast<T*>(y) + at + t, lanes);
+          store(finished(value, t, lanes), static_cast<T*>(y) + at + t, lanes);
         });
       });
 }
@@ -170,10 +184,11 @@ void average_rows(const AvgPoolParams& p) {
   S* inverse = space.as<S>();
   for (std::int64_t t = 0; t < w.out[2]; ++t) inverse[t] = static_cast<S>(inverses.at(2, t));
   combined_rows<Sum, kTaps, kStride, T>(
-      w, p.outer, p.x, p.y, windows,
-      [&](V value, std::int64_t t, std::int64_t d, std::int64_t h, auto lanes) {
+      w, p.outer, p.x, p.y, windows, [&](std::int64_t d, std::int64_t h) {
         const V factor(static_cast<S>(inverses.at(0, d) * inverses.at(1, h)));
-        return value * (factor * load<V>(inverse + t, lanes));
+        return [factor, inverse](V value, std::int64_t t, auto lanes) {
+          return value * (factor * load<V>(inverse + t, lanes));
+        };
       });
 }
 
@@ -265,8 +280,9 @@ void max_rows(const MaxPoolParams& p) {
   const WindowTable windows(p.windows);
   if (p.indices != nullptr) return places_of_rows<kTaps, kStride, T>(p, windows);
   combined_rows<Maximum, kTaps, kStride, T>(
-      p.windows, p.outer, p.x, p.y, windows,
-      [](auto value, std::int64_t, std::int64_t, std::int64_t, auto) { return value; });
+      p.windows, p.outer, p.x, p.y, windows, [](std::int64_t, std::int64_t) {
+        return [](auto value, std::int64_t, auto) { return value; };
+      });
 }
 
 }  // namespace

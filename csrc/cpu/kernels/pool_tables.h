@@ -7,6 +7,7 @@
 #include "core/allocator.h"
 #include "core/index.h"
 #include "cpu/pool_windows.h"
+#include "cpu/simd/fetch.h"
 #include "cpu/simd/stream.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -15,11 +16,17 @@ namespace {
 constexpr std::int64_t kPoolWork = 16384;       // elements that pay for waking a thread
 constexpr std::int64_t kExactOffset = 1 << 24;  // whole numbers below are floats
 
-constexpr std::int64_t kNearBytes = 1 << 20;   // arrays that stay in the caches
-constexpr std::int64_t kAheadBytes = 1 << 12;  // how far in front of its use memory is fetched
-
 GS_INLINE std::int64_t table_size(const std::int64_t* sizes) {
   return sizes[0] + sizes[1] + sizes[2];
+}
+
+// Windows side by side without a rest: each element of x lies in one of them.
+GS_INLINE bool tiles_plane(const PoolWindows& w) {
+  for (int d = 0; d < kSpatialDims; ++d) {
+    if (w.adaptive || w.pad[d] != 0 || w.dilation[d] != 1) return false;
+    if (w.stride[d] != w.kernel[d] || w.in[d] != w.out[d] * w.kernel[d]) return false;
+  }
+  return true;
 }
 
 class WindowTable {
@@ -117,14 +124,6 @@ struct Flag {
 };
 using Yes = Flag<true>;
 using No = Flag<false>;
-
-// Asks for `count` elements before they are needed; the address may lie behind the array.
-template <class T>
-GS_INLINE void fetch_ahead(const T* from, std::int64_t count) {
-  const char* bytes = reinterpret_cast<const char*>(from);
-  const std::int64_t size = count * std::int64_t{sizeof(T)};
-  for (std::int64_t i = 0; i < size; i += 64) __builtin_prefetch(bytes + i);
-}
 
 // Whether a value takes the place of the best one so far, where neither is NaN; kExact: in any
 // case, the first NaN stays.

@@ -10,6 +10,7 @@
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/kernels/resampling_taps.h"
+#include "cpu/simd/fetch.h"
 #include "cpu/simd/stream.h"
 #include "ops/op_table.h"
 
@@ -124,8 +125,8 @@ void resize_runs(const ResizeParams& p) {
 // Lines made before the columns of the first are taken: what was just stored cannot be loaded
 // across its vectors without a wait.
 std::int64_t lines_at_once(std::int64_t bytes) {
-  constexpr std::int64_t kLines = 8, kNearBytes = 1 << 14;
-  return larger(1, smaller(kLines, kNearBytes / bytes));
+  constexpr std::int64_t kLines = 8, kFirstCache = 1 << 14;
+  return larger(1, smaller(kLines, kFirstCache / bytes));
 }
 
 // Both axes, or columns of narrow elements; `take` makes rows of y of some lines. A line is longer
@@ -136,12 +137,18 @@ void resize_lines(const ResizeParams& p, const Columns& take) {
   const std::int64_t length = p.columns.in * p.inner, pitch = length + 2 * Vec<C>::kWidth;
   const std::int64_t lines = lines_at_once(pitch * std::int64_t{sizeof(C)});
   const RunTaps<C> rows(p.rows, length);
+  const std::int64_t plane_size = p.rows.in * length, share = plane_size / larger(p.rows.out, 1);
+  const bool is_far = p.outer * plane_size * std::int64_t{sizeof(T)} > kNearBytes &&
+                      length * std::int64_t{sizeof(T)} <= kAheadBytes;
   parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
     const Workspace space(static_cast<std::size_t>(lines * pitch) * sizeof(C));
     for (std::int64_t first = begin; first < end; first += lines) {
       const std::int64_t last = smaller(first + lines, end);
       C* line = space.template as<C>();
       for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T*) {
+        if (is_far) {
+          fetch_ahead(plane + row * share + kAheadBytes / std::int64_t{sizeof(T)}, share);
+        }
         if (is_identity(p.rows)) {
           widen_line(plane, length, line);
         } else {

@@ -152,7 +152,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 _PRODUCT = "use_mm_for_euclid_dist"
 # Mode: the most rows that take no product.
 _MODES = {f"{_PRODUCT}_if_necessary": 25, _PRODUCT: 0, f"donot_{_PRODUCT}": math.inf}
-_SHORT = 32  # elements of a row up to which the kernel is as fast as a product, and exact
+_SHORT = 64  # elements of a row up to which the kernel is as fast as a product, and exact
 
 
 def _check_order(op: str, p: Any) -> float:
@@ -196,7 +196,7 @@ def cdist(
         p: order of the norm, >= 0.
         compute_mode: whether distances of p = 2 and their gradients may come from products of
             matrices, which are fast and lose digits where rows are close: by default from 26 rows
-            on, the distances themselves if rows have more than 32 elements, or
+            on, the distances themselves if rows have more than 64 elements, or
             ``"use_mm_for_euclid_dist"``, or ``"donot_use_mm_for_euclid_dist"``.
 
     Returns:

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory that is asked for before it is needed. Short rows of an array, several at a time, are no
+// stream that the processor follows by itself.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/simd/simd.h"
+
+namespace gradsmith::cpu::GS_SIMD {
+
+constexpr std::int64_t kNearBytes = 1 << 20;   // arrays that stay in the caches
+constexpr std::int64_t kAheadBytes = 1 << 12;  // how far in front of its use memory is fetched
+
+// The first of `count` elements may lie behind the array.
+template <class T>
+GS_INLINE void fetch_ahead(const T* from, std::int64_t count) {
+  const char* bytes = reinterpret_cast<const char*>(from);
+  const std::int64_t size = count * std::int64_t{sizeof(T)};
+  for (std::int64_t i = 0; i < size; i += 64) __builtin_prefetch(bytes + i);
+}
+
+}  // namespace gradsmith::cpu::GS_SIMD
