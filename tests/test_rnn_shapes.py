@@ -18,14 +18,15 @@ from tests.tolerance import assert_close
 SHAPES = [(3, 1, 5), (3, 1, 40), (2, 1, 131), (3, 2, 16), (2, 7, 37), (2, 9, 210), (2, 61, 101)]
 
 
-def arrays_of_shape(cell: str, shape: tuple[int, int, int]) -> list[np.ndarray]:
+def arrays_of_shape(cell: str, shape: tuple[int, int, int], features: int = 3) -> list[np.ndarray]:
     """Return the operands and then the gradients of the outputs."""
     steps, batch, hidden = shape
     rng = np.random.default_rng(hidden)
     rows = GATES[cell] * hidden
     states = 2 if cell == "lstm" else 1
-    shapes = [(steps, batch, 3), *[(batch, hidden)] * states, (rows, 3), (rows, hidden)]
-    scales = [1.0] * (2 + states) + [hidden**-0.5]
+    shapes = [(steps, batch, features), *[(batch, hidden)] * states]
+    shapes += [(rows, features), (rows, hidden)]
+    scales = [1.0] * (1 + states) + [max(features / 3, 1.0) ** -0.5, hidden**-0.5]
     arrays = [s * rng.standard_normal(each) for each, s in zip(shapes, scales, strict=True)]
     arrays += [rng.standard_normal(rows) for _ in range(2)]
     return arrays + [
@@ -105,3 +106,22 @@ def test_shapes_give_the_same_bits_for_any_thread_count(
     for other in runs[1:]:
         for one, another in zip(runs[0], other, strict=True):
             assert one.tobytes() == another.tobytes()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("features", [0, 1, 410])
+@pytest.mark.parametrize("cell", list(GATES))
+def test_inputs_of_any_width_with_and_without_gradients(cell: str, features: int, isa: str) -> None:
+    """Of a batch large enough for the kernel to multiply inputs and states side by side."""
+    reverse = features == 1
+    arrays = arrays_of_shape(cell, (3, 37, 20), features)[: -(3 if cell == "lstm" else 2)]
+    operand = [each.astype(np.float32) for each in arrays]
+    with isa_cap(isa):
+        got = run_layer(cell, True, reverse, *(Tensor(each) for each in operand))
+        saving = run_layer(
+            cell, True, reverse, *(Tensor(each, requires_grad=True) for each in operand)
+        )
+    want = define(cell, True, reverse, *(each.astype(np.float64) for each in operand))
+    for one, same, other in zip(got, saving, want, strict=True):
+        assert one.numpy().tobytes() == same.detach().numpy().tobytes()
+        assert_close(one.numpy(), other, "float32", "recurrent", 4 * 3, cell)

@@ -4,7 +4,6 @@
 #include "bindings/array.h"
 #include "bindings/families.h"
 #include "core/error.h"
-#include "ops/gemm.h"
 
 namespace gradsmith::bindings {
 namespace {
@@ -46,32 +45,11 @@ Shape shape3(std::int64_t a, std::int64_t b, std::int64_t c) {
 
 void* data_of(py::handle array, const char* op) { return view(array, op, "out").data; }
 
-// The input's share of the gates of all steps, one product.
-py::object project_input(const char* op, const Array& x, const Array& w_ih, const Array* b_ih) {
-  Array rows = x;  // T * B, I
-  rows.shape.ndim = 2;
-  rows.shape[0] = checked_multiply(x.size(0), x.size(1));
-  rows.shape[1] = x.size(2);
-  rows.stride[0] = x.size(2);
-  rows.stride[1] = 1;
-  Array columns = w_ih;  // I, G * H
-  columns.shape[0] = w_ih.size(1);
-  columns.shape[1] = w_ih.size(0);
-  columns.stride[0] = 1;
-  columns.stride[1] = w_ih.size(1);
-  Shape ignored;
-  GemmParams p = gemm_params(rows, columns, b_ih, &ignored);
-  py::object gates = empty(shape3(x.size(0), x.size(1), w_ih.size(0)), x.dtype);
-  p.c = data_of(gates, op);
-  run_released(table().gemm, p, p.m * p.n * (p.k / 16 + 1));
-  return gates;
-}
-
 // Returns gates, states (those given, if any), cells, candidate; the last two are None where the
 // cell has none.
 py::tuple call_forward(const std::string& name, py::handle x, py::handle h0, py::handle c0,
                        py::handle w_ih, py::handle w_hh, py::handle b_ih, py::handle b_hh,
-                       bool reverse, py::handle given_states) {
+                       bool reverse, py::handle given_states, bool saves) {
   const RnnCell cell = cell_from(name);
   const char* op = name_of(cell);
   const Input x_in = contiguous_input(x, op, "input");
@@ -83,7 +61,8 @@ py::tuple call_forward(const std::string& name, py::handle x, py::handle h0, py:
                            {&x_in.view, &h0_in.view, c0_in.view, &w_ih_in.view, &w_hh_in.view,
                             b_ih_in.view, b_hh_in.view},
                            reverse);
-  py::object gates = project_input(op, x_in.view, w_ih_in.view, b_ih_in.view);
+  p.saves = saves;
+  py::object gates = empty(shape3(p.steps, p.batch, w_ih_in.view.size(0)), p.dtype);
   py::object states = given_states.is_none()
                           ? empty(shape3(p.steps + 1, p.batch, p.hidden), p.dtype)
                           : py::reinterpret_borrow<py::object>(given_states);
@@ -98,7 +77,8 @@ py::tuple call_forward(const std::string& name, py::handle x, py::handle h0, py:
     candidate = empty(shape3(p.steps, p.batch, p.hidden), p.dtype);
     p.candidate = data_of(candidate, op);
   }
-  run_released(table().rnn_forward, p, p.steps * p.batch * p.hidden * (p.hidden / 4 + 8));
+  run_released(table().rnn_forward, p,
+               p.steps * p.batch * p.hidden * ((p.features + p.hidden) / 4 + 8));
   return py::make_tuple(gates, states, cells, candidate);
 }
 
@@ -141,7 +121,7 @@ py::tuple call_backward(const std::string& name, py::handle dy, py::handle dh_la
 void bind_rnn(py::module_& m) {
   m.def("rnn_forward", &call_forward, py::arg("cell"), py::arg("x"), py::arg("h0"), py::arg("c0"),
         py::arg("w_ih"), py::arg("w_hh"), py::arg("b_ih"), py::arg("b_hh"), py::arg("reverse"),
-        py::arg("states") = py::none());
+        py::arg("states") = py::none(), py::arg("saves") = true);
   m.def("rnn_backward", &call_backward, py::arg("cell"), py::arg("dy"), py::arg("dh_last"),
         py::arg("dc_last"), py::arg("w_hh"), py::arg("gates"), py::arg("states"), py::arg("cells"),
         py::arg("candidate"), py::arg("reverse"));

@@ -370,6 +370,7 @@ void backward(const RnnBackwardParams& p) {
 
 void rnn_forward(const RnnParams& p) {
   if (p.batch == 0 || p.hidden == 0) return;
+  project_input(p);
   visit_floating(p.dtype, [&](auto element) {
     using T = decltype(element);
     visit_gates(p.cell, [&](auto gates) { forward<T, decltype(gates)::value>(p); });

@@ -2,6 +2,8 @@
 #include "ops/rnn.h"
 
 #include "core/error.h"
+#include "ops/gemm.h"
+#include "ops/run.h"
 
 namespace gradsmith {
 namespace {
@@ -74,6 +76,7 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse) {
   p.reverse = reverse;
   p.steps = x.size(0);
   p.batch = x.size(1);
+  p.features = x.size(2);
   p.hidden = w_hh.size(1);
   const std::int64_t rows = checked_multiply(gate_count(cell), p.hidden);
   check(op, "w_hh", w_hh, p.dtype, shape_of(rows, p.hidden));
@@ -88,11 +91,33 @@ RnnParams rnn_params(RnnCell cell, const RnnOperands& operands, bool reverse) {
   GS_CHECK(is_lstm == (operands.c0 != nullptr), op, ": c0 is ",
            is_lstm ? "missing, expected one for an LSTM" : "given, expected none but for an LSTM");
   if (is_lstm) check(op, "c0", *operands.c0, p.dtype, shape_of(p.batch, p.hidden));
+  p.x = x.data;
+  p.w_ih = w_ih.data;
+  p.b_ih = data_of(operands.b_ih);
   p.h0 = operands.h0->data;
   p.c0 = data_of(operands.c0);
   p.w_hh = w_hh.data;
   p.b_hh = data_of(operands.b_hh);
   return p;
+}
+
+void project_input(const RnnParams& p) {
+  GemmParams product{};
+  product.dtype = p.dtype;
+  product.precision = float32_matmul_precision();
+  product.m = checked_multiply(p.steps, p.batch);
+  product.n = checked_multiply(gate_count(p.cell), p.hidden);
+  product.k = p.features;
+  product.a = p.x;
+  product.a_row = p.features;
+  product.a_depth = 1;
+  product.b = p.w_ih;
+  product.b_depth = 1;
+  product.b_column = p.features;
+  product.bias = p.b_ih;
+  product.c = p.gates;
+  product.c_row = product.n;
+  run(table().gemm, product);
 }
 
 bool has_even_rows(const Array& array) {

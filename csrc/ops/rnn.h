@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One recurrent layer in one direction over a whole sequence. Gate order is i, f, g, o for the LSTM
-// and r, z, n for the GRU. The products with the input and the weight gradients are matrix products
-// over all steps at once and go through the gemm slot; these slots hold what runs step by step.
+// and r, z, n for the GRU. The weight gradients are matrix products over all steps at once and go
+// through the gemm slot; these slots hold what runs step by step. The product with the input is a
+// kernel's own choice: `project_input` is one for all steps, too.
 #pragma once
 
 #include <cstdint>
@@ -26,17 +27,25 @@ struct RnnParams {
   RnnCell cell;
   DType dtype;
   bool reverse;
-  std::int64_t steps, batch, hidden;  // T, B, H
-  std::int64_t state_row;             // H, or 2 H where two directions share the array
-  const void* h0;                     // B, H
-  const void* c0;                     // B, H; lstm only
-  const void* w_hh;                   // G*H, H
-  const void* b_hh;                   // G*H, or null
-  void* gates;      // T, B, G*H: w_ih x + b_ih on entry, the activated gates on return
+  bool saves;  // for a backward pass; else gates, cells and candidate are the kernel's to scribble
+               // on, but for the cells after the last step walked
+  std::int64_t steps, batch, features, hidden;  // T, B, I, H
+  std::int64_t state_row;                       // H, or 2 H where two directions share the array
+  const void* x;                                // T, B, I
+  const void* h0;                               // B, H
+  const void* c0;                               // B, H; lstm only
+  const void* w_ih;                             // G*H, I
+  const void* w_hh;                             // G*H, H
+  const void* b_ih;                             // G*H, or null
+  const void* b_hh;                             // G*H, or null
+  void* gates;                                  // T, B, G*H: the activated gates
   void* states;     // T + 1, B, H; rows of the batch state_row elements apart
   void* cells;      // T + 1, B, H; lstm only
   void* candidate;  // T, B, H; gru only: w_hn h + b_hn, which the backward pass needs
 };
+
+// Leaves w_ih x + b_ih of all steps in the gates.
+void project_input(const RnnParams& params);
 
 struct RnnBackwardParams {
   RnnCell cell;

@@ -512,6 +512,7 @@ def rnn_forward(
     b_hh: Any,
     reverse: bool,
     states: Any = None,
+    saves: bool = True,
 ) -> tuple[Any, ...]: ...
 def round(x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Out = None) -> _Array: ...
 def row_norm_backward(

@@ -2,8 +2,9 @@
 // Depthwise convolution of channels-last images, any kernel, stride and dilation: a vector holds
 // neighbouring channels. Forward and input gradient are one walk along a row of the result: four
 // pixels at a time share each load of a tap's weights, and every multiply-add reads its x where it
-// lies. The input gradient walks each phase of the stride with the taps that meet it. The weight
-// gradient stands in conv_depthwise_weight.h.
+// lies. Wide kernels with stride 1 take a row of taps at a time, with its weights in registers, and
+// load x once for all of them. The input gradient walks each phase of the stride with the taps that
+// meet it. The weight gradient stands in conv_depthwise_weight.h.
 #include "cpu/kernels/conv_depthwise_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
@@ -12,6 +13,13 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 constexpr std::int64_t kPixels = 4;  // of the result that share a load of weights
+// Of the result that a row of taps meets together, and where fewer are left.
+#if defined(__AVX512F__)
+constexpr int kPixelsOfRun = 14;
+#else
+constexpr int kPixelsOfRun = 8;
+#endif
+constexpr int kFewPixelsOfRun = 4;
 // Weights that stay in the first cache beside what they are multiplied with.
 constexpr std::int64_t kNearWeights = 2560;
 
@@ -33,6 +41,7 @@ struct PixelRow {
   const Tap* taps;
   std::int64_t tap_count;
   std::int64_t newest;  // the tap whose row of the source was read last, or not yet
+  std::int64_t run;     // as many taps in turn meet neighbouring pixels; 0: none do
   std::int64_t first_channel = 0, last_channel = 0;  // of a pass
 
   // Channels of a pass, whole pairs of vectors.
@@ -75,14 +84,49 @@ GS_INLINE void correlate_pixels(const PixelRow<T>& r, std::int64_t m, std::int64
   }
 }
 
-// Asks for the pixels of the next step in the row of the source that no row before has read.
+// The same for taps in runs of kTaps, which start with tap `left` as columns go: what is loaded of
+// the source serves all of a run. Bit j of `inside`: column j of those that the pixels meet is none
+// of padding; kEdge: some are.
+template <int kCount, int kTaps, bool kEdge, class T, class Which>
+GS_INLINE void correlate_runs(const PixelRow<T>& r, std::int64_t m, std::int64_t c,
+                              std::int64_t left, unsigned inside, Which lanes) {
+  using V = Vec<compute_t<T>>;
+  V sum[kCount];
+  const V bias = load<V>(r.bias + c, lanes);
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) sum[i] = bias;
+  const std::int64_t pitch = r.channels, weight_step = left == 0 ? pitch : -pitch;
+  const T* source = r.source + m * pitch + c;
+  const Tap* end = r.taps + r.tap_count;
+  for (const Tap* tap = r.taps + left; tap < end; tap += kTaps) {
+    const T* from = source + tap->source;
+    const compute_t<T>* weights = r.weight + tap->weight + c;
+    V weight[kTaps];
+#pragma GCC unroll 8
+    for (int k = 0; k < kTaps; ++k, weights += weight_step) weight[k] = load<V>(weights, lanes);
+#pragma GCC unroll 32
+    for (int j = 0; j < kCount + kTaps - 1; ++j, from += pitch) {
+      if (kEdge && (inside >> j & 1) == 0) continue;
+      const V x = load<V>(from, lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < kCount; ++i) {
+        if (j >= i && j - i < kTaps) sum[i] = fma(x, weight[j - i], sum[i]);
+      }
+    }
+  }
+  T* to = r.result + m * r.step + c;
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i, to += r.step) store(sum[i], to, lanes);
+}
+
+// Asks for the `count` pixels after pixel m in the row of the source that no row before has read.
 template <class T>
-GS_INLINE void fetch_next(const PixelRow<T>& r, std::int64_t m) {
+GS_INLINE void fetch_next(const PixelRow<T>& r, std::int64_t m, std::int64_t count) {
   if (r.tap_count == 0 || r.last_channel - r.first_channel < r.channels) return;
   const std::int64_t pitch = r.source_step * r.channels;
   const char* from =
-      reinterpret_cast<const char*>(r.source + r.taps[r.newest].source + (m + kPixels) * pitch);
-  const std::int64_t bytes = kPixels * pitch * std::int64_t{sizeof(T)};
+      reinterpret_cast<const char*>(r.source + r.taps[r.newest].source + (m + count) * pitch);
+  const std::int64_t bytes = count * pitch * std::int64_t{sizeof(T)};
   for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
 }
 
@@ -123,7 +167,7 @@ void correlate_pass(const PixelRow<T>& r, Tap* picked) {
   for (std::int64_t m = 0; m < first; ++m) edge(m);
   std::int64_t m = first;
   for (; m + kPixels <= last; m += kPixels) {
-    fetch_next(r, m);
+    fetch_next(r, m, kPixels);
     correlate_channels<kPixels>(r, m, r.taps, r.tap_count);
   }
   if (m + kPixels / 2 <= last) {
@@ -134,14 +178,63 @@ void correlate_pass(const PixelRow<T>& r, Tap* picked) {
   for (m = last; m < r.count; ++m) edge(m);
 }
 
+template <int kCount, int kTaps, bool kEdge, class T>
+__attribute__((noinline)) void correlate_run_channels(const PixelRow<T>& row, std::int64_t m,
+                                                      std::int64_t left, unsigned inside) {
+  const PixelRow<T> r = row;  // which stores to the result cannot change
+  for_each_vector<Vec<compute_t<T>>>(
+      r.first_channel, r.last_channel, [&](std::int64_t c, auto lanes) {
+        correlate_runs<kCount, kTaps, kEdge>(r, m, c, left, inside, lanes);
+      });
+}
+
+template <int kCount, int kTaps, class T>
+void correlate_run_pixels(const PixelRow<T>& r, std::int64_t m) {
+  constexpr int kColumns = kCount + kTaps - 1;
+  const std::int64_t left = r.taps[0].column < r.taps[1].column ? 0 : kTaps - 1;
+  const std::int64_t column = m + r.taps[left].column;
+  if (column >= 0 && column + kColumns <= r.columns) {
+    return correlate_run_channels<kCount, kTaps, false>(r, m, left, 0);
+  }
+  unsigned inside = 0;
+  for (int j = 0; j < kColumns; ++j) {
+    if (column + j >= 0 && column + j < r.columns) inside |= 1u << j;
+  }
+  correlate_run_channels<kCount, kTaps, true>(r, m, left, inside);
+}
+
+// The last pixels overlap with those before them where the row is no multiple.
+template <int kTaps, class T>
+void correlate_run_pass(const PixelRow<T>& r) {
+  std::int64_t m = 0;
+  for (; m + kPixelsOfRun <= r.count; m += kPixelsOfRun) {
+    fetch_next(r, m, kPixelsOfRun);
+    correlate_run_pixels<kPixelsOfRun, kTaps>(r, m);
+  }
+  for (; m < r.count; m += kFewPixelsOfRun) {
+    correlate_run_pixels<kFewPixelsOfRun, kTaps>(r, smaller(m, r.count - kFewPixelsOfRun));
+  }
+}
+
 template <class T>
 void correlate_row(PixelRow<T> r, Tap* picked) {
+  const bool in_runs = r.tap_count > 0 && r.count >= kFewPixelsOfRun;
   const std::int64_t together = r.channels_together();
   for (std::int64_t c = 0; c < r.channels; c += together) {
     r.first_channel = c;
     r.last_channel = smaller(c + together, r.channels);
-    correlate_pass(r, picked);
+    if (in_runs && r.run == 5) {
+      correlate_run_pass<5>(r);
+    } else if (in_runs && r.run == 7) {
+      correlate_run_pass<7>(r);
+    } else {
+      correlate_pass(r, picked);
+    }
   }
+}
+
+GS_INLINE std::int64_t run_of(const ConvParams& p) {
+  return p.stride[2] == 1 && p.dilation[2] == 1 ? p.kernel[2] : 0;
 }
 
 // The weights as (taps, channels) and the bias, or zeros, behind them.
@@ -196,7 +289,7 @@ void forward(const ConvParams& p) {
           correlate_row<T>(
               {channels, p.out[2], p.in[2], p.stride[2], static_cast<const T*>(p.x) + n * in_count,
                packed.weights(), packed.bias(), static_cast<T*>(p.y) + at, channels, taps, count,
-               count - 1},
+               count - 1, run_of(p)},
               taps + volume(p.kernel));
         });
       });
@@ -247,7 +340,7 @@ void backward_input(const ConvParams& p) {
             correlate_row<T>({channels, (p.in[2] - 1 - phase) / stride + 1, p.out[2], 1,
                               static_cast<const T*>(p.y) + n * out_count, packed.weights(),
                               packed.bias(), static_cast<T*>(p.x) + (row + phase) * channels,
-                              stride * channels, taps, count, 0},
+                              stride * channels, taps, count, 0, run_of(p)},
                              taps + volume(p.kernel));
           }
         });

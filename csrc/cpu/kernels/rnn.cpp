@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrent layers over a sequence. Each step is a product with w_hh and then the cell; here both
-// run block by block of units, the cell on sums that are still in L1 (compare oneDNN's brgemm cell
-// and Diamos et al., "Persistent RNNs", 2016). The gates of all steps are saved, so the backward
-// pass is one product and one cell a step as well, and weight gradients stay one product over all
-// steps. The arithmetic is the type's own, float for bfloat16.
+// Recurrent layers over a sequence. Each step is a product with w_hh, one with w_ih where the batch
+// is large (else that is one product for all steps), and then the cell; here all of it runs block
+// by block of units, the cell on sums that are still in the cache (compare oneDNN's brgemm cell and
+// Diamos et al., "Persistent RNNs", 2016). The gates of all steps are saved for a backward pass,
+// which so is one product and one cell a step as well, and weight gradients stay one product over
+// all steps. The arithmetic is the type's own, float for bfloat16.
 //
 //   rnn_product.h   packed weights, products of several rows
 //   rnn_vector.h    one row, weights read where they lie

@@ -29,13 +29,15 @@ GS_INLINE Vec<T> tanh_slope(Vec<T> y) {
 }
 
 // Pointers to one row of one step; gate g of unit j is at g * hidden + j. The sums of that unit are
-// `sum_stride` apart.
+// `sum_stride` apart, those of the input `input_sums` after those of the state, or, where that is
+// 0, complete in the gates.
 template <class T, class S>
 struct ForwardRow {
   using V = Vec<T>;
-  std::int64_t hidden, sum_stride;
-  const S* bias;  // b_hh or null
-  S* gates;       // in: the input's share
+  std::int64_t hidden, sum_stride, input_sums;
+  bool saves;
+  const S *input_bias, *bias;  // b_ih and b_hh, or null
+  S* gates;
   const S* state;
   S* next_state;
   const S* cell;
@@ -43,22 +45,31 @@ struct ForwardRow {
   S* candidate;
 
   template <class Lanes>
-  GS_INLINE V from_state(int gate, std::int64_t j, const T* sums, Lanes lanes) const {
-    const V sum = V::load(sums + gate * sum_stride);
-    if (bias == nullptr) return sum;
-    return sum + load<V>(bias + gate * hidden + j, lanes);
+  GS_INLINE V biased(const T* sum, const S* biases, int gate, std::int64_t j, Lanes lanes) const {
+    const V value = V::load(sum + gate * sum_stride);
+    if (biases == nullptr) return value;
+    return value + load<V>(biases + gate * hidden + j, lanes);
   }
   template <class Lanes>
-  GS_INLINE V from_input(int gate, std::int64_t j, Lanes lanes) const {
-    return load<V>(gates + gate * hidden + j, lanes);
+  GS_INLINE V from_state(int gate, std::int64_t j, const T* sums, Lanes lanes) const {
+    return biased(sums, bias, gate, j, lanes);
+  }
+  template <class Lanes>
+  GS_INLINE V from_input(int gate, std::int64_t j, const T* sums, Lanes lanes) const {
+    if (input_sums == 0) return load<V>(gates + gate * hidden + j, lanes);
+    return biased(sums + input_sums, input_bias, gate, j, lanes);
   }
   template <class Lanes>
   GS_INLINE V total(int gate, std::int64_t j, const T* sums, Lanes lanes) const {
-    return from_input(gate, j, lanes) + from_state(gate, j, sums, lanes);
+    return from_input(gate, j, sums, lanes) + from_state(gate, j, sums, lanes);
+  }
+  template <class Lanes>
+  GS_INLINE void save(V value, S* to, Lanes lanes) const {
+    if (saves) store(value, to, lanes);
   }
   template <class Lanes>
   GS_INLINE void put_gate(int gate, std::int64_t j, V value, Lanes lanes) const {
-    store(value, gates + gate * hidden + j, lanes);
+    save(value, gates + gate * hidden + j, lanes);
   }
 
   template <RnnCell kCell, class Lanes>
@@ -76,9 +87,9 @@ struct ForwardRow {
     } else if constexpr (kCell == RnnCell::gru) {
       const V r = sigmoid(total(0, j, sums, lanes)), z = sigmoid(total(1, j, sums, lanes));
       const V from_h = from_state(2, j, sums, lanes);
-      const V n = tanh(fma(r, from_h, from_input(2, j, lanes)));
+      const V n = tanh(fma(r, from_h, from_input(2, j, sums, lanes)));
       store(fma(z, load<V>(state + j, lanes) - n, n), next_state + j, lanes);
-      store(from_h, candidate + j, lanes);
+      save(from_h, candidate + j, lanes);
       put_gate(0, j, r, lanes);
       put_gate(1, j, z, lanes);
       put_gate(2, j, n, lanes);

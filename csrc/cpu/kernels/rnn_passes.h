@@ -80,25 +80,37 @@ struct Forward {
   using VectorBlock = Block<T, gates_of(kCell), 1>;
 
   const RnnParams& p;
+  bool multiplies_input;
 
   template <class Other>
   GS_INLINE Forward<kCell, S, Other> with_block() const {
-    return {p};
+    return {p, multiplies_input};
   }
   GS_INLINE std::int64_t batch() const { return p.batch; }
   GS_INLINE std::int64_t hidden() const { return p.hidden; }
-  GS_INLINE Weights<S> weights() const { return forward_weights<S>(p.w_hh, p.hidden); }
+  GS_INLINE int operands() const { return multiplies_input ? 2 : 1; }
+  GS_INLINE Weights<S> weights(int number) const {
+    return number == 0 ? forward_weights<S>(p.w_hh, p.hidden, p.hidden)
+                       : forward_weights<S>(p.w_ih, p.hidden, p.features);
+  }
   GS_INLINE std::int64_t stages() const { return p.steps; }
 
   GS_INLINE S* state(std::int64_t time, std::int64_t row) const {
     return at<S>(p.states, (time * p.batch + row) * p.state_row);
   }
-  GS_INLINE Rows<S> operand(std::int64_t stage) const {
-    return {state(Step(stage, p.steps, p.reverse).before, 0), p.state_row};
+  GS_INLINE S* cell(std::int64_t time, std::int64_t row) const {
+    const std::int64_t last = p.reverse ? 0 : p.steps;
+    return at<S>(p.cells, ((p.saves ? time : last) * p.batch + row) * p.hidden);
+  }
+  GS_INLINE Rows<S> operand(int number, std::int64_t stage) const {
+    const Step step(stage, p.steps, p.reverse);
+    if (number == 0) return {state(step.before, 0), p.state_row};
+    return {at<S>(p.x, step.t * p.batch * p.features), p.features};
   }
   GS_INLINE void fill(std::int64_t, std::int64_t, std::int64_t, T*) const {}
 
   void prefetch(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows) const {
+    if (multiplies_input) return;  // nothing but weights comes from far then
     const Step step(stage, p.steps, p.reverse);
     constexpr int kGates = gates_of(kCell);
     for (std::int64_t r = row; r < row + rows; ++r) {
@@ -106,30 +118,31 @@ struct Forward {
       for (int g = 0; g < kGates; ++g) prefetch_units<B>(gates + g * p.hidden, block);
       prefetch_units<B>(state(step.after, r), block);
       if (kCell != RnnCell::lstm) continue;
-      const S* cells = static_cast<const S*>(p.cells);
-      prefetch_units<B>(cells + (step.before * p.batch + r) * p.hidden, block);
-      prefetch_units<B>(cells + (step.after * p.batch + r) * p.hidden, block);
+      prefetch_units<B>(cell(step.before, r), block);
+      prefetch_units<B>(cell(step.after, r), block);
     }
   }
 
-  void apply(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows,
-             T* sums) const {
+  void apply(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows, T* sums,
+             std::int64_t sums_of_operand) const {
     const Step step(stage, p.steps, p.reverse);
     const std::int64_t h = p.hidden, width = gates_of(kCell) * h;
     for (std::int64_t r = row; r < row + rows; ++r, sums += B::kColumns) {
-      const std::int64_t before = step.before * p.batch + r, after = step.after * p.batch + r;
       const std::int64_t now = step.t * p.batch + r;
-      const ForwardRow<T, S> cell{h,
-                                  B::kUnits,
-                                  static_cast<const S*>(p.b_hh),
-                                  at<S>(p.gates, now * width),
-                                  state(step.before, r),
-                                  state(step.after, r),
-                                  at<S>(p.cells, before * h),
-                                  at<S>(p.cells, after * h),
-                                  at<S>(p.candidate, now * h)};
+      const ForwardRow<T, S> units{h,
+                                   B::kUnits,
+                                   multiplies_input ? sums_of_operand : 0,
+                                   p.saves,
+                                   static_cast<const S*>(p.b_ih),
+                                   static_cast<const S*>(p.b_hh),
+                                   at<S>(p.gates, now * width),
+                                   state(step.before, r),
+                                   state(step.after, r),
+                                   cell(step.before, r),
+                                   cell(step.after, r),
+                                   at<S>(p.candidate, now * h)};
       for_units<B>(h, block, sums, [&](std::int64_t j, const T* from, auto lanes) {
-        cell.template run<kCell>(j, from, lanes);
+        units.template run<kCell>(j, from, lanes);
       });
     }
   }
@@ -144,20 +157,34 @@ void copy_rows(const void* from, void* to, std::int64_t to_stride, std::int64_t 
   }
 }
 
-// Products of several rows are those of Product<block, compute type>, of blocks with kUnitVectors
-// vectors of units a gate.
-template <RnnCell kCell, class S, template <class, class> class Product, int kUnitVectors>
-void forward(const RnnParams& p) {
-  if (p.batch == 0) return;
-  constexpr int kGates = gates_of(kCell);
-  const std::int64_t initial = p.reverse ? p.steps * p.batch : 0;
-  copy_rows<S>(p.h0, at<S>(p.states, initial * p.state_row), p.state_row, p.batch, p.hidden);
+// Products of several rows are those of Product<B, compute type>. With many rows the input is
+// multiplied beside the state: what the gates are computed of then never leaves the cache. Fewer
+// rows would have to wait for w_ih at every step.
+template <RnnCell kCell, class S, template <class, class> class Product, class B>
+void forward_in_blocks(const RnnParams& p) {
+  const bool multiplies_input =
+      Product<B, compute_t<S>>::kTakesInput && p.batch >= kRowsHidingL3 && p.features > 0;
+  if (!multiplies_input) project_input(p);
+  const Forward<kCell, S, B> pass{p, multiplies_input};
+  const std::int64_t initial = p.reverse ? p.steps : 0;
+  copy_rows<S>(p.h0, pass.state(initial, 0), p.state_row, p.batch, p.hidden);
   if (kCell == RnnCell::lstm) {
-    copy_rows<S>(p.c0, at<S>(p.cells, initial * p.hidden), p.hidden, p.batch, p.hidden);
+    copy_rows<S>(p.c0, pass.cell(initial, 0), p.hidden, p.batch, p.hidden);
   }
-  const Forward<kCell, S, Block<compute_t<S>, kGates, kUnitVectors>> pass{p};
   if (p.batch == 1) return run_one_row(pass);
   run_rows<Product>(pass);
+}
+
+// In blocks with kUnitVectors vectors of units a gate.
+template <RnnCell kCell, class S, template <class, class> class Product, int kUnitVectors>
+void forward(const RnnParams& p) {
+  using T = compute_t<S>;
+  constexpr int kGates = gates_of(kCell), kVectors = kGates * kUnitVectors;
+  using FewRows = Block<T, kGates, kUnitVectors, panel_vectors(kVectors, true)>;
+  using ManyRows = Block<T, kGates, kUnitVectors, panel_vectors(kVectors, false)>;
+  if (p.batch == 0) return;
+  if (p.batch < kRowsHidingL3) return forward_in_blocks<kCell, S, Product, FewRows>(p);
+  forward_in_blocks<kCell, S, Product, ManyRows>(p);
 }
 
 // ---- backward -----------------------------------------------------------------------------------
@@ -182,7 +209,8 @@ struct Backward {
   GS_INLINE std::int64_t batch() const { return p.batch; }
   GS_INLINE std::int64_t hidden() const { return p.hidden; }
   GS_INLINE std::int64_t width() const { return gates_of(kCell) * p.hidden; }
-  GS_INLINE Weights<S> weights() const {
+  GS_INLINE int operands() const { return 1; }
+  GS_INLINE Weights<S> weights(int) const {
     return backward_weights<S>(p.w_hh, p.hidden, gates_of(kCell));
   }
   GS_INLINE std::int64_t stages() const { return p.steps + 1; }
@@ -193,7 +221,7 @@ struct Backward {
     return at<S>(p.states, (time * p.batch + row) * p.state_row);
   }
 
-  GS_INLINE Rows<S> operand(std::int64_t stage) const {
+  GS_INLINE Rows<S> operand(int, std::int64_t stage) const {
     if (stage == 0) return {nullptr, width()};
     return {at<S>(static_cast<const void*>(p.dhidden), step_of(stage - 1).t * p.batch * width()),
             width()};
@@ -238,8 +266,8 @@ struct Backward {
     }
   }
 
-  void apply(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows,
-             T* sums) const {
+  void apply(std::int64_t stage, std::int64_t block, std::int64_t row, std::int64_t rows, T* sums,
+             std::int64_t) const {
     if (stage == p.steps) return finish(block, row, rows, sums);
     const Step step = step_of(stage);
     const std::int64_t h = p.hidden;

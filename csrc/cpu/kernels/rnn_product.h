@@ -6,8 +6,7 @@
 // product. Every sum is added up in ascending depth whatever rows stand beside it.
 #pragma once
 
-#include "cpu/gemm/microkernel.h"
-#include "cpu/gemm/pack.h"
+#include "cpu/gemm/packed.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -20,29 +19,36 @@ constexpr int kRegisters = 16;
 
 // Bytes of a panel of one depth block, which stays in L1 while several row tiles pass over it.
 constexpr int kPanelBytes = 24 << 10;
-// Row tiles that pass over it together; their sums and operands stay in L1, too.
-constexpr std::int64_t kTilesTogether = 4;
 
-// Column vectors of a block: for each gate, kUnitVectors vectors of neighbouring units. A panel is
-// as many of them as a micro-tile can hold beside enough rows.
-template <class T, int kGates_, int kUnitVectors_>
+// Vectors of a panel of a block that has so many: with few rows all, which keep the multipliers
+// busy, else as many as leave room for more rows, because rows share what is read of the panel.
+constexpr int panel_vectors(int vectors, bool few_rows) {
+  return vectors == 4 && (kRegisters == 16 || !few_rows) ? 2 : vectors;
+}
+
+// Column vectors of a block: for each gate, kUnitVectors vectors of neighbouring units.
+template <class T, int kGates_, int kUnitVectors_,
+          int kPanelVectors_ = panel_vectors(kGates_ * kUnitVectors_, false)>
 struct Block {
   static constexpr int kGates = kGates_;
   static constexpr int kUnitVectors = kUnitVectors_;
   static constexpr int kUnits = kUnitVectors * Vec<T>::kWidth;
   static constexpr int kColumns = kGates * kUnits;
   static constexpr int kVectors = kGates * kUnitVectors;
-  static constexpr int kPanelVectors = kVectors == 4 && kRegisters == 16 ? 2 : kVectors;
+  static constexpr int kPanelVectors = kPanelVectors_;
   static constexpr int kPanels = kVectors / kPanelVectors;
   static constexpr int kPanelColumns = kPanelVectors * Vec<T>::kWidth;
-  // Terms between two visits of the sums, a multiple of every vector's width.
   static constexpr std::int64_t kDepth =
-      kPanelBytes / (kPanelColumns * static_cast<int>(sizeof(T))) / 32 * 32;
+      kPanelBytes / (kPanelColumns * static_cast<int>(sizeof(T)));
   static constexpr int kFittingRows = (kRegisters - 1 - kPanelVectors) / kPanelVectors;
   // A sliver's rows fit one vector (pack.h relies on it).
   static constexpr int kRows = kFittingRows < Vec<T>::kWidth ? kFittingRows : Vec<T>::kWidth;
 
   GS_INLINE static std::int64_t count(std::int64_t hidden) { return divide_up(hidden, kUnits); }
+  // Terms between two visits of the sums, as even as whole vectors allow.
+  GS_INLINE static std::int64_t terms(std::int64_t depth) {
+    return divide_up(divide_up(depth, larger(1, divide_up(depth, kDepth))), 16) * 16;
+  }
 };
 
 template <class T, int kRows>
@@ -72,11 +78,11 @@ struct Weights {
   }
 };
 
-// w_hh is G*H x H. The forward pass multiplies states by its transpose, the backward pass gradients
-// of all gates by itself.
+// w_hh is G*H x H and w_ih G*H x I. The forward pass multiplies states and inputs by their
+// transposes, the backward pass gradients of all gates by w_hh itself.
 template <class S>
-GS_INLINE Weights<S> forward_weights(const void* w_hh, std::int64_t hidden) {
-  return {static_cast<const S*>(w_hh), hidden, hidden, hidden * hidden, hidden, 1};
+GS_INLINE Weights<S> forward_weights(const void* w, std::int64_t hidden, std::int64_t depth) {
+  return {static_cast<const S*>(w), hidden, depth, hidden * depth, depth, 1};
 }
 template <class S>
 GS_INLINE Weights<S> backward_weights(const void* w_hh, std::int64_t hidden, int gates) {
@@ -110,8 +116,9 @@ GS_INLINE void pack_lanes(const Weights<S>& w, int gate, std::int64_t unit, std:
 // A whole block: by depth blocks, in each of them by panels.
 template <class B, class T, class S>
 void pack_block(const Weights<S>& w, std::int64_t block, T* to) {
-  for (std::int64_t start = 0; start < w.depth; start += B::kDepth) {
-    const std::int64_t depth = smaller(B::kDepth, w.depth - start);
+  const std::int64_t most = B::terms(w.depth);
+  for (std::int64_t start = 0; start < w.depth; start += most) {
+    const std::int64_t depth = smaller(most, w.depth - start);
     for (int i = 0; i < B::kVectors; ++i) {
       const std::int64_t unit = block * B::kUnits + i % B::kUnitVectors * Vec<T>::kWidth;
       T* panel = to + (start * B::kPanels + i / B::kPanelVectors * depth) * B::kPanelColumns;
@@ -123,24 +130,27 @@ void pack_block(const Weights<S>& w, std::int64_t block, T* to) {
 
 // `count` rows shared out evenly among as few tiles as hold them.
 struct RowTiles {
-  std::int64_t rows, tiles;
+  std::int64_t tiles, rows_each, longer;  // the first tiles, which are longer by a row
 
-  RowTiles(std::int64_t count, int most) : rows(count), tiles(divide_up(count, most)) {}
-  std::int64_t begin(std::int64_t tile) const {
-    return tile * (rows / tiles) + smaller(tile, rows % tiles);
+  RowTiles(std::int64_t count, int most)
+      : tiles(divide_up(count, most)),
+        rows_each(count / larger(1, tiles)),
+        longer(count - tiles * rows_each) {}
+  GS_INLINE std::int64_t begin(std::int64_t tile) const {
+    return tile * rows_each + smaller(tile, longer);
   }
 };
 
-template <int kTileRows_, class B, class T>
-GS_INLINE void multiply_tile_of(const T* sliver, const T* panel, std::int64_t depth,
+template <int kTileRows_, class B, class T, class Columns>
+GS_INLINE void multiply_tile_of(const T* sliver, const Columns& panel, std::int64_t depth,
                                 std::int64_t rows, const Output<T, T>& out) {
   if constexpr (kTileRows_ > 1) {
     if (rows < kTileRows_) {
       return multiply_tile_of<kTileRows_ - 1, B>(sliver, panel, depth, rows, out);
     }
   }
-  multiply_tile<kTileRows_, B::kPanelVectors, false>(
-      Sliver<T, B::kRows>{sliver}, Panel<T, B::kPanelVectors>{panel}, depth, B::kPanelColumns, out);
+  multiply_tile<kTileRows_, B::kPanelVectors, false>(Sliver<T, B::kRows>{sliver}, panel, depth,
+                                                     B::kPanelColumns, out);
 }
 
 // The product with packed weights. `slivers` holds the rows of the current step.
@@ -151,10 +161,14 @@ struct PackedProduct {
     GS_INLINE Scope() {}
   };
   static constexpr int kRows = B::kRows;
+  static constexpr bool kTakesInput = true;
+  // Row tiles that share a panel while it is in L1; their sums come from L2 if need be.
+  static constexpr std::int64_t kTilesTogether = 8;
 
   const T* weights;
   std::int64_t depth;
   T* slivers;
+  bool far;  // whether the weights come from beyond L2 at every step
 
   GS_INLINE static std::int64_t weight_elements(std::int64_t hidden, std::int64_t depth) {
     return B::count(hidden) * B::kColumns * depth;
@@ -184,19 +198,36 @@ struct PackedProduct {
     const T* panels = weights + block * B::kColumns * depth;
     Output<T, T> out{};
     out.c_row = out.partial_row = B::kColumns;
-    for (std::int64_t start = 0; start < depth; start += B::kDepth) {
-      const std::int64_t terms = smaller(B::kDepth, depth - start);
+    const std::int64_t most = B::terms(depth);
+    for (std::int64_t start = 0; start < depth; start += most) {
+      const std::int64_t terms = smaller(most, depth - start);
       out.first = start == 0;
       out.last = start + terms == depth;
       for (int p = 0; p < B::kPanels; ++p) {
-        out.c = out.partial = sums + p * B::kPanelColumns;
         const T* panel = panels + (start * B::kPanels + p * terms) * B::kPanelColumns;
-        for (std::int64_t tile = first; tile < last; ++tile) {
-          const T* sliver = slivers + tile * panel_size<T, B::kRows>(depth) + start * B::kRows;
-          const std::int64_t row = tiles.begin(tile) - tiles.begin(first);
-          multiply_tile_of<B::kRows, B>(sliver, panel, terms,
-                                        tiles.begin(tile + 1) - tiles.begin(tile), out.at(row, 0));
+        const auto multiply_tiles = [&](const auto& columns_of) {
+          for (std::int64_t tile = first; tile < last; ++tile) {
+            const T* sliver = slivers + tile * panel_size<T, B::kRows>(depth) + start * B::kRows;
+            const std::int64_t row = tiles.begin(tile) - tiles.begin(first);
+            // Changed in place: a copy would wait for the store of each of its words.
+            out.c = out.partial = sums + row * B::kColumns + p * B::kPanelColumns;
+            multiply_tile_of<B::kRows, B>(sliver, columns_of(tile - first), terms,
+                                          tiles.begin(tile + 1) - tiles.begin(tile), out);
+          }
+        };
+        const Panel<T, B::kPanelVectors> near{panel};
+        if (!far || last - first == 1) {
+          multiply_tiles([&](std::int64_t) { return near; });
+          continue;
         }
+        // The tiles share the rows of the panel that follows, which they call into L2.
+        const std::int64_t together = divide_up(kStepsOfGroup, last - first);
+        const T* next = panel + terms * B::kPanelColumns;
+        multiply_tiles([&](std::int64_t tile) {
+          const T* row = next + tile * together * (terms / kStepsOfGroup) * B::kPanelColumns;
+          return FetchingB<Panel<T, B::kPanelVectors>>{
+              near, next_panel(row, B::kPanelColumns, B::kPanelColumns), together};
+        });
       }
     }
   }

@@ -15,11 +15,14 @@ struct TiledProduct {
   using Element = Pair;
   using Scope = WholeTiles;
   static constexpr int kRows = kMicroRows;
+  static constexpr std::int64_t kTilesTogether = 4;
+  static constexpr bool kTakesInput = false;  // one product for all steps reads the weights once
   static_assert(B::kUnits == kMicroColumns);
 
   const Pair* weights;
   std::int64_t depth;
   Pair* slivers;
+  bool far;  // as PackedProduct's; nothing is called ahead here
 
   // Of a panel, or of 32 rows.
   GS_INLINE static std::int64_t panel_elements(std::int64_t depth) {

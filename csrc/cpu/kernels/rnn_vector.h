@@ -88,6 +88,7 @@ struct VectorProduct {
   T* x;  // the row of the current step, `depth` elements
 
   static constexpr int kRows = 1;
+  static constexpr std::int64_t kTilesTogether = 1;
   static constexpr std::int64_t kSumElements = B::kColumns;
 
   void take_rows(const S* row, std::int64_t, const RowTiles&) const {

@@ -326,6 +326,7 @@ void backward(const RnnBackwardParams& p) {
 }  // namespace
 
 void rnn_forward(const RnnParams& params) {
+  project_input(params);
   visit_floating(params.dtype, [&](auto element) { forward<decltype(element)>(params); });
 }
 

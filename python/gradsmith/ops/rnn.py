@@ -198,13 +198,16 @@ def _run_layer(
 
     `y` is where the outputs come to lie in those arrays.
     """
+    given = [x, *(each for _, operands, _ in directions for each in operands)]
+    saves = is_grad_enabled() and any(each is not None and each.requires_grad for each in given)
     inputs: list[Tensor | None] = [contiguous(x)]
     saved, last = [], []
     for reverse, operands, states in directions:
         own = [None if each is None else contiguous(each) for each in operands]
         arrays = [None if each is None else each._array for each in (inputs[0], *own)]
         extension = EXTENSIONS[type(arrays[0])]
-        direction = _Direction(reverse, *extension.rnn_forward(cell, *arrays, reverse, states))
+        kept = extension.rnn_forward(cell, *arrays, reverse, states, saves)
+        direction = _Direction(reverse, *kept)
         # y is a view of the states; what else is returned gets memory of its own.
         end = 0 if reverse else -1
         last.append(extension.copy_of(direction.states[end]))
