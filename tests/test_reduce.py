@@ -362,7 +362,7 @@ def test_nan_beats_every_number(axis: int, isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_products_of_long_rows_have_the_range_of_double(isa: str) -> None:
-    x = np.random.default_rng(0).uniform(0.8, 1.2, (8, 2100)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(0.8, 1.2, (9, 2100)).astype(np.float32)
     x[1, :512:64] *= 1e19
     x[1, 1024:1536:64] *= 1e-19  # beyond float on the way, back within it at the end
     x[2] *= np.where(np.arange(2100) // 64 % 2, 1e-30, 1e30)
@@ -371,6 +371,8 @@ def test_products_of_long_rows_have_the_range_of_double(isa: str) -> None:
     x[5, 3], x[5, 900] = np.inf, 0
     x[6, 1200] = np.nan
     x[7, 5:9] = -1e30
+    x[8, :128:64] *= 1e-21  # a denormal, which has few digits, on the way
+    x[8, 128:256:64] *= 1e21
     with np.errstate(all="ignore"), isa_cap(isa):
         expected = x.astype(np.float64).prod(1).astype(np.float32)
         got = gs.tensor(x).prod(1).numpy()

@@ -21,6 +21,7 @@ __global__ __launch_bounds__(kThreads) void copy_elements(BorderParams p, Border
   for (std::int64_t i = grid_thread(); i < p.y_count; i += grid_threads()) {
     std::int64_t rest = i, step = p.inner;
     std::int64_t offset = by.inner.split(&rest);
+#pragma unroll 1
     for (int d = p.ndim - 1; d >= 0; --d) {
       offset += p.axis[d].element(p.mode, by.axis[d].split(&rest)) * step;
       step *= p.axis[d].size;
@@ -36,6 +37,7 @@ __device__ std::int64_t holder_at(const BorderParams& p, const BorderDividers& b
   std::int64_t rest = i, step = p.inner;
   std::int64_t offset = by.inner.split(&rest);
   *holders = 1;
+#pragma unroll 1
   for (int d = p.ndim - 1; d >= 0; --d) {
     const std::int64_t index = by.axis[d].split(&rest);
     const std::int64_t count = p.axis[d].holders(p.mode, index);

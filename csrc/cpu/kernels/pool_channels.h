@@ -274,7 +274,7 @@ void max_tiles_backward(const PoolIndexParams& p, Whole whole) {
             V place[kVectors], value[kVectors];
             for (int v = 0; v < kVectors; ++v) {
               place[v] = load<V>(indices + at + c + v * V::kWidth, lanes);
-              value[v] = zero + load<V>(dy + at + c + v * V::kWidth, lanes);
+              value[v] = zero + load<V>(dy + at + c + v * V::kWidth, lanes);  // no -0, as a sum
             }
             for_window(w, windows.at(0, d), windows.at(1, h), windows.at(2, t),
                        [&](std::int64_t position) {

@@ -96,8 +96,8 @@ struct Product {
   static constexpr std::int64_t kFactors = 8;  // of a chain
 
   // Takes chains of a few factors, up to one that ends near the ends of float's range or beyond:
-  // what left that range on the way has become 0, infinite or NaN, and stays so. Returns where the
-  // rest begins, which is multiplied in double.
+  // what left that range on the way has become 0 (not denormal, see core/float_mode.h), infinite or
+  // NaN, and stays so. Returns where the rest begins, which is multiplied in double.
   GS_INLINE static std::int64_t take_chains(const T* x, std::int64_t n, Vec<double>* low,
                                             Vec<double>* high) {
     constexpr std::int64_t kStride = kChains * V::kWidth;
