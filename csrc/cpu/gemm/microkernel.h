@@ -157,11 +157,15 @@ GS_INLINE void write_column(Vec<T> (&sum)[kRows], const Output<T, S>& out, std::
   }
 }
 
-// Kept out of line: the register allocator does well on one tile at a time.
+// Kept out of line: the register allocator does well on one tile at a time. Operands come by
+// reference: a copy for the call reads by vectors what was just written piece by piece, and waits
+// until the stores of the tile before have left the core.
 template <int kRows, int kVectors, bool kPartial, class A, class B, class T, class S>
-__attribute__((noinline)) void multiply_tile(A a, B b, std::int64_t depth, std::int64_t columns,
-                                             const Output<T, S>& out) {
+__attribute__((noinline)) void multiply_tile(const A& first_a, const B& first_b, std::int64_t depth,
+                                             std::int64_t columns, const Output<T, S>& out) {
   constexpr int kWidth = Vec<T>::kWidth;
+  A a = first_a;
+  B b = first_b;
   const std::int64_t lanes = columns - (kVectors - 1) * kWidth;
   Vec<T> sum[kVectors][kRows];
 #pragma GCC unroll 16
@@ -208,7 +212,7 @@ __attribute__((noinline)) void multiply_tile(A a, B b, std::int64_t depth, std::
 }
 
 template <int kRows, int kVectors, class A, class B, class T, class S>
-GS_INLINE void multiply_columns(A a, B b, std::int64_t depth, std::int64_t columns,
+GS_INLINE void multiply_columns(const A& a, const B& b, std::int64_t depth, std::int64_t columns,
                                 const Output<T, S>& out) {
   constexpr int kWidth = Vec<T>::kWidth;
   if constexpr (kVectors > 1) {
@@ -225,8 +229,8 @@ GS_INLINE void multiply_columns(A a, B b, std::int64_t depth, std::int64_t colum
 
 // A tile of 1 to kRows rows and 1 to kVectors vectors of columns.
 template <int kRows, int kVectors, class A, class B, class T, class S>
-GS_INLINE void multiply(A a, B b, std::int64_t depth, std::int64_t rows, std::int64_t columns,
-                        const Output<T, S>& out) {
+GS_INLINE void multiply(const A& a, const B& b, std::int64_t depth, std::int64_t rows,
+                        std::int64_t columns, const Output<T, S>& out) {
   if constexpr (kRows > 1) {
     if (rows < kRows) return multiply<kRows - 1, kVectors>(a, b, depth, rows, columns, out);
   }

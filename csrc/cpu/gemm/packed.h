@@ -275,15 +275,19 @@ void multiply_unpacked_rows(const Product<T>& p, const Cut<T, Form>& cut) {
   }
 }
 
+// Whether the rows of A are multiplied where they lie, if a rectangle has so many columns.
+template <class T, class S>
+GS_INLINE bool leaves_a_unpacked(const Product<S>& p, std::int64_t columns) {
+  return __is_same(T, S) && p.a_depth == 1 && columns <= kPanelsOfUnpackedA * kTileColumns<T>;
+}
+
 // The whole product on one thread.
 template <class T, class Form, class S>
 void multiply_rectangle(const Product<S>& p) {
   constexpr int kColumns = kTileColumns<T>;
   const Cut<T, Form> cut(p);
-  if constexpr (__is_same(typename Form::Element, S)) {
-    if (p.a_depth == 1 && p.n <= kPanelsOfUnpackedA * kColumns) {
-      return multiply_unpacked_rows(p, cut);
-    }
+  if constexpr (__is_same(T, S)) {
+    if (leaves_a_unpacked<T>(p, p.n)) return multiply_unpacked_rows(p, cut);
   }
   const std::int64_t affordable = kPackedBytes / (cut.steps * static_cast<std::int64_t>(sizeof(T)));
   const std::int64_t most = larger(4 * kColumns, smaller(kBlocking<T>.column_block, affordable));
@@ -302,16 +306,17 @@ struct Grid {
 
 // The grid of at most `threads` rectangles whose largest takes least: its multiplications, and
 // packing, which takes as long as multiplying one panel.
-template <class T>
-Grid grid_of(std::int64_t m, std::int64_t n, std::int64_t threads) {
+template <class T, class S>
+Grid grid_of(const Product<S>& p, std::int64_t threads) {
   constexpr int kColumns = kTileColumns<T>;
-  const std::int64_t panels = divide_up(n, kColumns);
+  const std::int64_t panels = divide_up(p.n, kColumns);
   Grid best{1, 1};
   std::int64_t least = 0;
-  for (std::int64_t rows = smaller(threads, m); rows >= 1; --rows) {
+  for (std::int64_t rows = smaller(threads, p.m); rows >= 1; --rows) {
     const std::int64_t columns = smaller(threads / rows, panels);
-    const std::int64_t height = divide_up(m, rows), width = divide_up(panels, columns) * kColumns;
-    const std::int64_t cost = height * width + kColumns * (height + width);
+    const std::int64_t height = divide_up(p.m, rows), width = divide_up(panels, columns) * kColumns;
+    const std::int64_t packed_a = leaves_a_unpacked<T>(p, width) ? 0 : height;
+    const std::int64_t cost = height * width + kColumns * (packed_a + width);
     if (least != 0 && cost >= least) continue;
     least = cost;
     best = {rows, columns};
@@ -324,7 +329,7 @@ void multiply_packed(const Product<S>& p) {
   static_assert(sizeof(typename Form::Element) == sizeof(T), "one step of a lane is one T");
   constexpr int kColumns = kTileColumns<T>;
   const std::int64_t paid = p.m * p.n * divide_up(p.k, Form::kTerms) / kWorkPerThread;
-  const Grid grid = grid_of<T>(p.m, p.n, larger(1, smaller(free_thread_count(), paid)));
+  const Grid grid = grid_of<T>(p, larger(1, smaller(free_thread_count(), paid)));
   const std::int64_t panels = divide_up(p.n, kColumns);
   parallel_for(grid.rows * grid.columns, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
