@@ -16,6 +16,8 @@ GS_HOST_INLINE void visit_floating(DType dtype, const Body& body) {
       return body(double{});
     case DType::bfloat16:
       return body(bfloat16{});
+    case DType::float16:
+      return body(float16{});
     default:
       __builtin_unreachable();
   }
