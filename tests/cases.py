@@ -33,12 +33,8 @@ _ORDER = ("reference", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 ISAS = _ORDER[: _ORDER.index(_cpu.highest_isa()) + 1]
 HAS_SIMULATOR = importlib.util.find_spec("gradsmith._cudasim") is not None
 SCHEDULES = ("in_order", "reversed", "random")
-NUMPY_DTYPES = {
-    "float32": np.float32,
-    "float64": np.float64,
-    "bfloat16": ml_dtypes.bfloat16,
-    "float16": np.float16,
-}
+NUMPY_DTYPES = {"float32": np.float32, "float64": np.float64}
+NUMPY_DTYPES |= {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
 REDUCED = ("bfloat16", "float16")
 
 

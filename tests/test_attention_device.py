@@ -55,7 +55,7 @@ def run(device: Device, arrays: list[np.ndarray], mask: Any, causal: bool) -> li
     return [to_array(each) for each in (y, *grad(y, (q, k, v), dy))]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["none", "causal", "boolean", "keys", "additive"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_problems(shape: tuple[int, ...], kind: str, dtype: str, device_isa: str) -> None:

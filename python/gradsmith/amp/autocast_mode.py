@@ -47,7 +47,7 @@ class _Region:
         self._kept: dict[tuple[int, bool], tuple[Tensor, Array, int, Tensor]] = {}
 
     def down(self, *operands: Any) -> tuple[Any, ...]:
-        """Return the operands with float32 ones in the low dtype."""
+        """Return the operands in the low dtype, but for what is float64 or no number of these."""
         return tuple(self._down(each) for each in operands)
 
     def up(self, operand: Any) -> Any:
@@ -66,11 +66,13 @@ class _Region:
         return _Region(self.dtypes, self._keeps)
 
     def _down(self, x: Any) -> Any:
-        if not isinstance(x, Tensor) or x.dtype != float32:
+        if not isinstance(x, Tensor) or (x.dtype != float32 and x.dtype not in _LOW):
             return x
         dtype = self.dtypes.get(x.device.type)
-        if dtype is None:
+        if dtype is None or x.dtype == dtype:
             return x
+        if x.dtype in _LOW:
+            return to(x, dtype)
         if not (self._keeps and x.requires_grad and x.is_leaf):
             return _lowered(x, dtype)
         key, version = (id(x), mode.enabled), x._shared_version().number
