@@ -261,8 +261,8 @@ def test_float16(device: str) -> None:
         assert (x.half() + 1).dtype == gs.float16
     assert (y.dtype, product.dtype, loss.dtype) == (gs.float16, gs.float16, gs.float32)
     loss.backward()
-    assert other.grad is not None and other.grad.dtype == gs.bfloat16
-    assert layer.weight.grad is not None and layer.weight.grad.dtype == gs.float32
+    assert str(getattr(other.grad, "dtype", None)) == "bfloat16"
+    assert str(getattr(layer.weight.grad, "dtype", None)) == "float32"
 
 
 def test_regions_are_of_one_thread() -> None:
