@@ -23,6 +23,12 @@ GS_HOST_INLINE void visit_floating(DType dtype, const Body& body) {
   }
 }
 
+// bfloat16 and float16.
+template <class Body>
+GS_HOST_INLINE void visit_reduced(DType dtype, const Body& body) {
+  return dtype == DType::bfloat16 ? body(bfloat16{}) : body(float16{});
+}
+
 template <class Body>
 GS_HOST_INLINE void visit_integer(DType dtype, const Body& body) {
   switch (dtype) {
