@@ -68,7 +68,7 @@ bool wide_tiles_are_faster(const GemmParams& p) {
 Support supports(const GemmParams& params) {
   constexpr std::int64_t kSmallest = 64;  // half a tile
   const GemmParams p = folded(params);
-  GS_NEEDS(p.dtype == DType::bfloat16);
+  GS_NEEDS(is_reduced_floating(p.dtype));
   GS_NEEDS(p.m >= kSmallest && p.n >= kSmallest && p.k >= kTileDepth);
   GS_NEEDS(p.batch_ndim <= 1);
   GS_NEEDS(!has_large_side(p));
@@ -86,10 +86,10 @@ Support supports_wide(const GemmParams& params) {
 }
 
 // `outer_box` rows or columns make up what the kernel loads in one copy by depth.
-TensorMap map_of(const Operand& x, std::int64_t batch, int outer_box) {
+TensorMap map_of(const Operand& x, DType dtype, std::int64_t batch, int outer_box) {
   const bool has_batch = batch > 1 && x.batch_stride != 0;
   TensorShape shape{};
-  shape.dtype = DType::bfloat16;
+  shape.dtype = dtype;
   shape.rank = 3;
   shape.swizzle = Swizzle::bytes128;
   const bool by_depth = is_by_depth(x);
@@ -108,10 +108,10 @@ TensorMap map_of(const Operand& x, std::int64_t batch, int outer_box) {
 
 TensorMap map_of_c(const GemmParams& p, std::int64_t batch) {
   const Operand c{p.c, p.m, p.n, p.c_row, 1, p.batch_ndim > 0 ? p.c_batch[0] : 0};
-  return map_of(c, batch, 64);  // what a warpgroup stores
+  return map_of(c, p.dtype, batch, 64);  // what a warpgroup stores
 }
 
-template <int Columns, Major A, Major B>
+template <class T, int Columns, Major A, Major B>
 void run_as(const GemmParams& p) {
   const std::int64_t batch = batch_count(p);
   const wgmma::Grid grid{static_cast<unsigned>(divide_up(p.m, kTileRows)),
@@ -123,19 +123,22 @@ void run_as(const GemmParams& p) {
   const unsigned blocks =
       smaller(grid.tiles, static_cast<unsigned>(device_facts().multiprocessors));
   const LaunchShape shape{blocks, wgmma::kThreads, wgmma::Tile<Columns>::kSharedBytes};
-  launch<wgmma::gemm<Columns, A, B>>(shape, map_of(operand_a(p), batch, kTileRows),
-                                     map_of(operand_b(p), batch, Columns), map_of_c(p, batch), grid,
-                                     p);
+  launch<wgmma::gemm<T, Columns, A, B>>(shape, map_of(operand_a(p), p.dtype, batch, kTileRows),
+                                        map_of(operand_b(p), p.dtype, batch, Columns),
+                                        map_of_c(p, batch), grid, p);
 }
 
 template <int Columns>
 void run(const GemmParams& params) {
   const GemmParams p = folded(params);
   const bool a_by_depth = is_by_depth(operand_a(p)), b_by_depth = is_by_depth(operand_b(p));
-  if (a_by_depth && b_by_depth) return run_as<Columns, Major::depth, Major::depth>(p);
-  if (a_by_depth) return run_as<Columns, Major::depth, Major::outer>(p);
-  if (b_by_depth) return run_as<Columns, Major::outer, Major::depth>(p);
-  run_as<Columns, Major::outer, Major::outer>(p);
+  visit_reduced(p.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (a_by_depth && b_by_depth) return run_as<T, Columns, Major::depth, Major::depth>(p);
+    if (a_by_depth) return run_as<T, Columns, Major::depth, Major::outer>(p);
+    if (b_by_depth) return run_as<T, Columns, Major::outer, Major::depth>(p);
+    run_as<T, Columns, Major::outer, Major::outer>(p);
+  });
 }
 
 }  // namespace
