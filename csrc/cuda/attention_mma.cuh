@@ -3,9 +3,9 @@
 // of rows in shared memory, filled by asynchronous copies, and products of a warp's rows with them.
 // Features beyond the last, up to the panel's width, are zeros, as are rows beyond the last.
 //
-// Of float16, whose largest number is 65504: products of rows, scores with scale and mask, maxima
-// and sums stay in float. Rounded to it are weights, which are at most 1, results, and on the way
-// back the gradients of scores, scale included: of those, what is beyond its range becomes infinite
+// Of float16, whose numbers end at 65504: products of rows, scores with scale and mask, maxima and
+// sums stay in float. Rounded to it are weights, which are at most 1, results, and on the way back
+// the gradients of scores before the scale: of those, what is beyond its numbers becomes infinite
 // and what is below 2^-25 zero, so that a loss wants the scale that it has in float16 anyway.
 #pragma once
 

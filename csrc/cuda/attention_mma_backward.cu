@@ -60,9 +60,22 @@ __device__ __forceinline__ float shift_of(float log_sum) {
   return log_sum == -infinity<float>() ? infinity<float>() : log_sum * kLog2E;
 }
 
-__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta,
-                                                float scale) {
-  return probability == 0.0f ? 0.0f : probability * (gradient - delta) * scale;
+// Of a scaled score: the scale itself meets the finished sums.
+__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta) {
+  return probability == 0.0f ? 0.0f : probability * (gradient - delta);
+}
+
+template <int kRowBlocks, int kColumnBlocks>
+__device__ __forceinline__ void scale_sums(float (&sums)[kRowBlocks][kColumnBlocks][4],
+                                           float scale) {
+#pragma unroll
+  for (int m = 0; m < kRowBlocks; ++m) {
+#pragma unroll
+    for (int j = 0; j < kColumnBlocks; ++j) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[m][j][i] *= scale;
+    }
+  }
 }
 
 template <class Tile, bool kMasked>
@@ -107,7 +120,6 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
       delta[m][half] = global<const float>(delta_rows)[at];
     }
   }
-  const float scale = static_cast<float>(p.scale);
   BackwardSums<Tile> sums = {};
   int stage = 0;
 #pragma unroll 1
@@ -134,8 +146,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
             const float probability = fast_exp2(scores[m][j][i] - shift[m][i / 2]);
-            scores[m][j][i] =
-                score_gradient(probability, gradients[m][j][i], delta[m][i / 2], scale);
+            scores[m][j][i] = score_gradient(probability, gradients[m][j][i], delta[m][i / 2]);
           }
         }
       }
@@ -144,6 +155,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
   }
   copy_async_wait<0>();
   sync_block();  // the queries' panel is free, without any tile too
+  scale_sums(sums, static_cast<float>(p.scale));
   store_panel<kFeatures>(sums, memory.own[0], warp_row, params.dq, head, first_query, p.queries,
                          p.features);
 }
@@ -209,7 +221,6 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
   if (begin >= p.queries) ahead.head = end_head;  // no query sees these keys
   QueryTiles present = ahead;
   copy_tile(0);
-  const float scale = static_cast<float>(p.scale);
   BackwardSums<Tile> key_sums = {}, value_sums = {};
   std::int64_t mask_head = kMasked ? p.mask_heads.offset(present.head) : 0;
   int stage = 0;
@@ -258,8 +269,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
         for (int m = 0; m < Tile::kRowBlocks; ++m) {
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
-            scores[m][j][i] =
-                score_gradient(scores[m][j][i], gradients[m][j][i], delta[i % 2], scale);
+            scores[m][j][i] = score_gradient(scores[m][j][i], gradients[m][j][i], delta[i % 2]);
           }
         }
       }
@@ -268,6 +278,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
   }
   copy_async_wait<0>();
   sync_block();  // the keys' panel is free, without any tile too
+  scale_sums(key_sums, static_cast<float>(p.scale));
   store_panel<kFeatures>(key_sums, memory.own[0], warp_row, params.dk, kv_head, first_key, p.keys,
                          p.features);
   store_panel<kFeatures>(value_sums, memory.own[1], warp_row, params.dv, kv_head, first_key, p.keys,
