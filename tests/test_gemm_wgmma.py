@@ -71,6 +71,54 @@ def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     assert_close(y, a.astype(np.float64) @ b.astype(np.float64), "bfloat16", "matmul", depth=64)
 
 
+@pytest.mark.parametrize("size", [(257, 301, 203), (200, 650, 101)])
+@pytest.mark.parametrize("is_a_transposed", [False, True])
+@pytest.mark.parametrize("is_b_transposed", [False, True])
+def test_operands_that_the_copy_engine_cannot_read(
+    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool
+) -> None:
+    m, n, k = size
+    rng = np.random.default_rng(5)
+    a, b = matrix(rng, (m, k), is_a_transposed), matrix(rng, (k, n), is_b_transposed)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), "bfloat16", "matmul", depth=k)
+
+
+@pytest.mark.parametrize("shapes", [((3, 131, 203), (3, 203, 167)), ((3, 131, 203), (203, 167))])
+def test_batches_that_the_copy_engine_cannot_read(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    rng = np.random.default_rng(6)
+    a, b = (matrix(rng, shape, False) for shape in shapes)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), "bfloat16", "matmul", depth=203)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_slices_that_the_copy_engine_cannot_read(step: int) -> None:
+    rng = np.random.default_rng(7)
+    a, b = matrix(rng, (257, 411), False), matrix(rng, (205, 259), False)
+    expected = a[:, 1 : 1 + 205 * step : step].astype(np.float64) @ b.astype(np.float64)
+    with backend(ISA) as device:
+        x = gs.from_numpy(a).to(device)[:, 1 : 1 + 205 * step : step]
+        y = (x @ gs.from_numpy(b).to(device)).cpu().numpy()
+    assert_close(y, expected, "bfloat16", "matmul", depth=205)
+
+
+def test_a_gradient_is_added_to_rows_that_start_anywhere() -> None:
+    rng = np.random.default_rng(8)
+    x, dy = matrix(rng, (128, 72), False), matrix(rng, (128, 203), False)
+    with backend(ISA) as device:
+        layer = gs.nn.Linear(72, 203, bias=False, dtype=gs.bfloat16).to(device)
+        for _ in range(2):
+            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
+        got = layer.weight.grad.cpu().numpy()
+    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
+    assert_close(got, expected, "bfloat16", "matmul", depth=128)
+
+
 def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:
     arrays = [gs.from_numpy(x).to(device)._array for x in (a, b, bias)]
     return np.asarray(extension_of(device).gemm(*arrays, name)).astype(np.float64)
