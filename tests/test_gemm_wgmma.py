@@ -76,6 +76,58 @@ def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) ->
     assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=64)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(257, 301, 203), (200, 650, 101)])
+@pytest.mark.parametrize("is_a_transposed", [False, True])
+@pytest.mark.parametrize("is_b_transposed", [False, True])
+def test_operands_that_the_copy_engine_cannot_read(
+    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+) -> None:
+    m, n, k = size
+    rng = np.random.default_rng(5)
+    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shapes", [((3, 131, 203), (3, 203, 167)), ((3, 131, 203), (203, 167))])
+def test_batches_that_the_copy_engine_cannot_read(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str
+) -> None:
+    rng = np.random.default_rng(6)
+    a, b = (matrix(rng, shape, dtype) for shape in shapes)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=203)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("step", [1, 2])
+def test_slices_that_the_copy_engine_cannot_read(step: int, dtype: str) -> None:
+    rng = np.random.default_rng(7)
+    a, b = matrix(rng, (257, 411), dtype), matrix(rng, (205, 259), dtype)
+    expected = a[:, 1 : 1 + 205 * step : step].astype(np.float64) @ b.astype(np.float64)
+    with backend(ISA) as device:
+        x = gs.from_numpy(a).to(device)[:, 1 : 1 + 205 * step : step]
+        y = (x @ gs.from_numpy(b).to(device)).cpu().numpy()
+    assert_close(y, expected, dtype, "matmul", depth=205)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_is_added_to_rows_that_start_anywhere(dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    x, dy = matrix(rng, (128, 72), dtype), matrix(rng, (128, 203), dtype)
+    with backend(ISA) as device:
+        layer = gs.nn.Linear(72, 203, bias=False, dtype=dtype).to(device)
+        for _ in range(2):
+            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
+        got = layer.weight.grad.cpu().numpy()
+    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
+    assert_close(got, expected, dtype, "matmul", depth=128)
+
+
 def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:
     arrays = [gs.from_numpy(x).to(device)._array for x in (a, b, bias)]
     return np.asarray(extension_of(device).gemm(*arrays, name)).astype(np.float64)

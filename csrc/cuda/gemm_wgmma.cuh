@@ -13,7 +13,8 @@
 // at one depth. Either way the 64 rows of A of a warpgroup are one panel.
 //
 // The finished tile goes through shared memory, 64 columns at a time in two buffers per warpgroup,
-// to the copy engine, which cuts off what lies outside of C.
+// to the copy engine, which cuts off what lies outside of C. Where rows of C do not start at
+// multiples of 16 bytes, the engine cannot write them and the threads do, element by element.
 #pragma once
 
 #include "cuda/gemm_problem.cuh"
@@ -51,6 +52,7 @@ struct Grid {
   unsigned tile_rows, tile_columns, tiles;  // tiles of all entries of the batch
   int steps;                                // of the depth
   bool a_has_batch, b_has_batch;            // else every entry has the same matrix
+  bool copies_c;                            // by the copy engine
 };
 
 struct Position {
@@ -245,10 +247,24 @@ __device__ inline void write_panel(Shared<T> panel, const float (&values)[32], i
   }
 }
 
+// What lies inside of C of a panel, by the threads of its warpgroup: 64 side by side.
+template <class T>
+__device__ inline void copy_panel(Shared<const T> panel, const GemmParams& p, std::int64_t row,
+                                  std::int64_t column, std::int64_t entry) {
+  const int thread = static_cast<int>(threadIdx.x) % kGroupThreads;
+  const int x = thread % 64;
+  if (column + x >= p.n) return;
+  const std::int64_t offset = p.batch_ndim > 0 ? entry * p.c_batch[0] : 0;
+  const Global<T> c = global<T>(p.c) + (offset + row * p.c_row + column + x);
+  for (int y = thread / 64; y < 64 && row + y < p.m; y += kGroupThreads / 64) {
+    c[y * p.c_row] = panel[y * 64 + ((x / 8) ^ y % 8) * 8 + x % 8];
+  }
+}
+
 template <class T, int Columns>
 __device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<T, Columns>& stages,
-                                  const TensorMap& map_c, const GemmParams& p, const Position& at,
-                                  int group, bool is_leader) {
+                                  const TensorMap& map_c, const Grid& grid, const GemmParams& p,
+                                  const Position& at, int group, bool is_leader) {
   constexpr int kPerPart = kStoreColumns / 2;  // values of a thread
   const int warp = warp_index() % 4;
   const int row = at.row + 64 * group;
@@ -270,7 +286,9 @@ __device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<T,
     write_panel(panel, values, warp);
     fence_async_shared();
     sync_threads_of(1 + group, kGroupThreads);
-    if (is_leader) {
+    if (!grid.copies_c) {
+      copy_panel<T>(panel, p, row, column, at.entry);
+    } else if (is_leader) {
       tensor_store(map_c, panel, column, row, at.entry);
       tensor_store_commit();
     }
@@ -286,7 +304,8 @@ __device__ inline void consume(const Stages<T, Columns>& stages, const TensorMap
   for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
     float d[Columns / 2];
     multiply<T, Columns, A, B>(d, stages, group, grid.steps, is_leader, &ring);
-    store_tile<T, Columns>(d, stages, map_c, p, position_of(grid, tile, Columns), group, is_leader);
+    store_tile<T, Columns>(d, stages, map_c, grid, p, position_of(grid, tile, Columns), group,
+                           is_leader);
   }
   if (is_leader) tensor_store_wait_read<0>();
 }
@@ -302,7 +321,7 @@ __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ Tens
     if (threadIdx.x == 0) {
       prefetch_tensor_map(map_a);
       prefetch_tensor_map(map_b);
-      prefetch_tensor_map(map_c);
+      if (grid.copies_c) prefetch_tensor_map(map_c);
       stages.make_barriers();
     }
     sync_block();
