@@ -137,7 +137,7 @@ def relative_error(got: Any, expected: Any) -> float:
     return error if error == error else float("inf")
 
 
-TOLERANCES = {"float32": 2e-5, "bfloat16": 1.2e-2, "float64": 1e-12}
+TOLERANCES = {"float32": 2e-5, "bfloat16": 1.2e-2, "float16": 1.5e-3, "float64": 1e-12}
 
 
 def check_close(ours: Any, expected: Any, tolerance: float) -> None:
@@ -337,7 +337,12 @@ def limits() -> dict[str, float]:
     target = torch.empty_like(source)
     seconds = _fastest(lambda: target.copy_(source))
     result = {"copy_gbs": 2 * source.nbytes / seconds / 1e9}
-    for dtype, size in (("bfloat16", 8192), ("float32", 4096), ("float64", 4096)):
+    for dtype, size in (
+        ("bfloat16", 8192),
+        ("float16", 8192),
+        ("float32", 4096),
+        ("float64", 4096),
+    ):
         a, b = (torch.randn(size, size, device="cuda").to(getattr(torch, dtype)) for _ in range(2))
         seconds = _fastest(lambda a=a, b=b: torch.matmul(a, b))
         result[f"{dtype}_tflops"] = 2 * size**3 / seconds / 1e12

@@ -33,7 +33,9 @@ _ORDER = ("reference", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 ISAS = _ORDER[: _ORDER.index(_cpu.highest_isa()) + 1]
 HAS_SIMULATOR = importlib.util.find_spec("gradsmith._cudasim") is not None
 SCHEDULES = ("in_order", "reversed", "random")
-NUMPY_DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
+NUMPY_DTYPES = {"float32": np.float32, "float64": np.float64}
+NUMPY_DTYPES |= {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
+REDUCED = ("bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Case:
             and these those of the other devices.
         tolerance: class of tests/tolerance.py.
         depth: number of terms that are added up per element.
-        dtypes: dtypes of forward parity; backward parity leaves out bfloat16, where rules that
-            are compositions round several times.
+        dtypes: dtypes of forward parity; backward parity leaves out those of 16 bits, where rules
+            that are compositions round several times.
         differentiable: whether gradients are checked at all.
         second_order: whether gradgradcheck applies.
         layouts: whether the op takes any strides.
@@ -66,7 +68,7 @@ class Case:
     backward: Callable[..., Any] | None = None
     tolerance: str = "pointwise"
     depth: int = 1
-    dtypes: tuple[str, ...] = ("float32", "float64", "bfloat16")
+    dtypes: tuple[str, ...] = ("float32", "float64", *REDUCED)
     differentiable: bool = True
     second_order: bool = True
     layouts: bool = True
@@ -97,7 +99,7 @@ def widened(array: np.ndarray) -> np.ndarray:
 
 
 def is_floating(array: np.ndarray) -> bool:
-    return array.dtype in (np.float32, np.float64, ml_dtypes.bfloat16)
+    return array.dtype in NUMPY_DTYPES.values()
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
@@ -258,7 +260,7 @@ class CaseTests:
             np.testing.assert_array_equal(before, to_array(after), err_msg=message)
 
     def test_backward(self, case: Case, dtype: str, isa: str) -> None:
-        if not case.differentiable or dtype == "bfloat16":
+        if not case.differentiable or dtype in REDUCED:
             return
         if case.backward is None and ":" not in isa:
             return  # gradcheck judges these

@@ -175,9 +175,9 @@ _OBJECTS = [
     *(1j, b"x", slice(None), Ellipsis, object(), range(3), float, [[1, 2], [3]], (None,)),
 ]
 _SHAPES = [(), (0,), (1,), (4,), (3, 0), (3, 4), (4, 3), (2, 3, 4), (2, 4, 7), (1,) * 16]
-_DTYPES = [*("float32", "float64", "bfloat16", "int64", "int32", "uint8", "bool")]
+_DTYPES = [*("float32", "float64", "bfloat16", "float16", "int64", "int32", "uint8", "bool")]
 _ARRAYS = [
-    np.zeros((3, 4), np.float16),
+    np.zeros((3, 4), np.complex64),
     np.zeros(3, np.complex64),
     np.arange(4, dtype=">f4"),
     np.array(["a"]),

@@ -19,7 +19,16 @@ import gradsmith as gs
 from tests.fuzz_calls import RIGHT, right_arguments
 
 SHAPES = [(), (0,), (1,), (4,), (3, 0), (3, 4), (4, 4), (2, 3, 4), (2, 4, 7), (2, 3, 5, 6)]
-DTYPES = [gs.float32, gs.float64, gs.bfloat16, gs.int64, gs.int32, gs.uint8, gs.backend.bool_]
+DTYPES = [
+    gs.float32,
+    gs.float64,
+    gs.bfloat16,
+    gs.float16,
+    gs.int64,
+    gs.int32,
+    gs.uint8,
+    gs.backend.bool_,
+]
 FLOATING = DTYPES[:3]
 _EXTREMES = [np.nan, np.inf, -np.inf, 1e38]
 
@@ -94,7 +103,7 @@ _ODD: list[Any] = [
     *(None, True, False, "", "mean", "cuda", (), (1,), (2, 2), [1, -1], (2**62, 4), (1.5,), {}),
     *(1j, b"x", slice(None), Ellipsis, float, [[1, 2], [3]], (None,), "a b c", ["a", "b"]),
     *(2**40, 2**62, 2**63, -(2**63), 10**30, -70, 7, np.zeros(3, np.complex64)),
-    *(np.array(["a"]), np.zeros((3, 4), np.float16), {"a": 1}, lambda *_: None),
+    *(np.array(["a"]), np.zeros((3, 4), np.complex64), {"a": 1}, lambda *_: None),
 ]
 
 

@@ -94,7 +94,7 @@ AS_GIVEN: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("given", ["float32", "bfloat16"])
+@pytest.mark.parametrize("given", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", [*LOW, *HIGH, *AS_GIVEN])
 def test_dtypes_of_results(name: str, given: str) -> None:
     function = {**LOW, **HIGH, **AS_GIVEN}[name]
@@ -247,6 +247,22 @@ def test_nesting_and_decorators() -> None:
     with pytest.raises(KeyError):
         fail()
     assert dtype_of_product() == "float32"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cudasim"])
+def test_float16(device: str) -> None:
+    layer, x = nn.Linear(3, 2).to(device), gs.ones(4, 3, device=device)
+    with amp.autocast(device, dtype=gs.float16):
+        y = layer(x)
+        # What is low in another way comes to the region's dtype, and its gradient goes back.
+        other = gs.ones(4, 3, device=device).bfloat16().requires_grad_()
+        product = layer(other)
+        loss = product.square().mean()
+        assert (x.half() + 1).dtype == gs.float16
+    assert (y.dtype, product.dtype, loss.dtype) == (gs.float16, gs.float16, gs.float32)
+    loss.backward()
+    assert str(getattr(other.grad, "dtype", None)) == "bfloat16"
+    assert str(getattr(layer.weight.grad, "dtype", None)) == "float32"
 
 
 def test_regions_are_of_one_thread() -> None:

@@ -38,6 +38,34 @@ def test_scaling_changes_no_bit() -> None:
     assert model.weight.tolist() == plain.weight.tolist()
 
 
+def test_small_gradients_of_float16_survive_by_the_scale() -> None:
+    """Without one the gradients underflow; with one too large the first steps are skipped."""
+    x, target = gs.ones(4, 1), gs.zeros(4, 1)
+
+    def slope(scale: float) -> tuple[float, float]:
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(model.weight, 2.0**-10)
+        scaler = amp.GradScaler(init_scale=scale)
+        optimizer = optim.SGD(model.parameters(), lr=1.0)
+        for _ in range(40):
+            optimizer.zero_grad()
+            with amp.autocast("cpu", dtype=gs.float16):
+                y = model(x)
+            loss = (y.float() - target).square().mean() * 1e-6
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            taken = model.weight.item() != 2.0**-10
+            scaler.update()
+            if taken:
+                break
+        return 2.0**-10 - model.weight.item(), scaler.get_scale()
+
+    assert slope(1.0) == (0.0, 1.0)
+    step, scale = slope(2.0**60)
+    assert scale < 2.0**60
+    assert step == pytest.approx(2e-6 * 2.0**-10, rel=0.1)
+
+
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 @pytest.mark.parametrize("unscale", [False, True])
 def test_a_skipped_step_leaves_no_trace(bad: float, unscale: bool) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gradsmith.ops.attention import scaled_dot_product_attention
 from gradsmith.tensor import Tensor
-from tests.cases import ISAS, NUMPY_DTYPES, isa_cap, threads
+from tests.cases import ISAS, NUMPY_DTYPES, REDUCED, isa_cap, threads
 from tests.reference import attention as reference
 from tests.tolerance import assert_close
 
@@ -70,7 +70,7 @@ def define(arrays: list[np.ndarray], mask: Any, causal: bool) -> list[np.ndarray
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize(
     "kind", ["none", "causal", "boolean", "boolean_columns", "keys", "additive"]
 )
@@ -97,7 +97,7 @@ def test_blocks(shape: tuple[int, ...], kind: str, dtype: str, isa: str) -> None
                 assert one.tobytes() == other.tobytes(), f"{name}: bits differ by threads"
     for name, one, want in zip(NAMES, got, define(arrays, mask, kind == "causal"), strict=True):
         # bfloat16 rounds y before the backward pass takes it up.
-        depth = max(features, values, 4 if dtype == "bfloat16" else 1)
+        depth = max(features, values, 4 if dtype in REDUCED else 1)
         assert_close(one, want, dtype, "attention", depth, name)
 
 

@@ -55,7 +55,7 @@ def run(device: Device, arrays: list[np.ndarray], mask: Any, causal: bool) -> li
     return [to_array(each) for each in (y, *grad(y, (q, k, v), dy))]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["none", "causal", "boolean", "keys", "additive"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 def test_problems(shape: tuple[int, ...], kind: str, dtype: str, device_isa: str) -> None:
@@ -71,9 +71,10 @@ def test_problems(shape: tuple[int, ...], kind: str, dtype: str, device_isa: str
 
 
 @pytest.mark.skipif(not HAS_SIMULATOR, reason="no simulator in this build")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("features", [32, 64, 128])
-def test_the_tensor_cores_run_in_any_order(features: int) -> None:
-    arrays = arrays_of((1, 2, 1, 150, 140, features, features), "bfloat16")
+def test_the_tensor_cores_run_in_any_order(features: int, dtype: str) -> None:
+    arrays = arrays_of((1, 2, 1, 150, 140, features, features), dtype)
     runs = []
     cudasim.reset()
     for order in SCHEDULES:
@@ -108,9 +109,21 @@ def test_no_keys_at_all(device_isa: str) -> None:
     assert [each.shape[2] for each in results] == [70, 70, 0, 0]
 
 
+@pytest.mark.parametrize("features", [64, 20])
+def test_scores_beyond_the_range_of_float16(features: int, device_isa: str) -> None:
+    arrays = arrays_of((1, 1, 1, 70, 90, features, features), "float16")
+    for each in arrays[:2]:
+        each *= np.float16(300)
+    with backend(device_isa) as device:
+        q, k, v = (wrap(moved(x, device)) for x in arrays[:3])
+        y = to_array(scaled_dot_product_attention(q, k, v))
+    assert_close(y, define(arrays, None, False)[0], "float16", "attention", features)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_stays_in_its_row(value: float, device_isa: str) -> None:
-    arrays = arrays_of((1, 1, 1, 70, 70, 64, 64), "bfloat16")[:3]
+def test_what_is_not_finite_stays_in_its_row(value: float, dtype: str, device_isa: str) -> None:
+    arrays = arrays_of((1, 1, 1, 70, 70, 64, 64), dtype)[:3]
     arrays[0][0, 0, 5, 3] = value
     with backend(device_isa) as device:
         q, k, v = (wrap(moved(x, device)) for x in arrays)

@@ -92,7 +92,8 @@ def test_problems(name: str, dtype: str, is_last: bool, device_isa: str) -> None
     [
         ("wide", "float32", ("SimtTile<float, 8, 8", "weight_tiles", "add_splits")),
         ("medium", "float64", ("gather_tiles<", "weight_tiles<")),
-        ("wide", "bfloat16", ("gather_mma", "MmaTile<128", "MmaTile<64", "weight_mma")),
+        ("wide", "bfloat16", ("gather_mma<", "bfloat16, 128", "bfloat16, 64", "weight_mma<")),
+        ("wide", "float16", ("gather_mma<", "float16, 128", "float16, 64", "weight_mma<")),
         ("many_pixels", "bfloat16", ("weight_mma", "add_splits")),
         ("depthwise", "bfloat16", ("gather_depthwise", "weight_depthwise")),
     ],
@@ -122,10 +123,11 @@ def test_positions_beyond_32_bits(device_isa: str) -> None:
         np.testing.assert_array_equal(to_array(y), np.ones((1, 1, 3)))
 
 
-def test_nan_reaches_what_sees_it_and_nothing_else(device_isa: str) -> None:
-    x = np.ones((1, 8, 6, 6), NUMPY_DTYPES["bfloat16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_nan_reaches_what_sees_it_and_nothing_else(dtype: str, device_isa: str) -> None:
+    x = np.ones((1, 8, 6, 6), NUMPY_DTYPES[dtype])
     x[0, 3, 0, 0] = np.nan
-    weight = np.ones((8, 8, 3, 3), NUMPY_DTYPES["bfloat16"])
+    weight = np.ones((8, 8, 3, 3), NUMPY_DTYPES[dtype])
     seen = np.zeros((8, 4, 4), dtype=bool)
     seen[:, 0, 0] = True
     with backend(device_isa) as device:

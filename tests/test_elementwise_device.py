@@ -15,7 +15,7 @@ import gradsmith as gs
 from gradsmith.backend import Device
 from tests.cases import backend, to_array
 
-NUMBERS = [np.uint8, np.int32, np.int64, ml_dtypes.bfloat16, np.float32, np.float64]
+NUMBERS = [np.uint8, np.int32, np.int64, ml_dtypes.bfloat16, np.float16, np.float32, np.float64]
 DTYPES = [np.bool_, *NUMBERS]
 
 
@@ -60,7 +60,9 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.bfloat16, np.float16, np.float32, np.float64, np.uint8]
+)
 @pytest.mark.parametrize("columns", [40, 37])
 @pytest.mark.parametrize("view", VIEWS)
 def test_views(view: str, columns: int, dtype: Any, device_isa: str) -> None:
@@ -81,7 +83,9 @@ def test_views(view: str, columns: int, dtype: Any, device_isa: str) -> None:
             np.testing.assert_array_equal(to_array(got), expected)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, ml_dtypes.bfloat16, np.float16, np.float32, np.float64]
+)
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), (1, 0, 2), (2, 0, 1), (1, 2, 0)])
 @pytest.mark.parametrize("shape", [(3, 70, 35), (2, 64, 64), (33, 1, 130), (5, 9, 7)])
 def test_turned_copies(shape: Any, order: Any, dtype: Any, device_isa: str) -> None:
@@ -109,7 +113,9 @@ def test_conversions(source: Any, target: Any, device_isa: str) -> None:
     np.testing.assert_array_equal(turned, x.T.astype(target))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, ml_dtypes.bfloat16, np.float16, np.float32, np.float64]
+)
 def test_large_operands_that_are_turned(dtype: Any, device_isa: str) -> None:
     a, b = matrix((300, 260), dtype), matrix((260, 300), dtype, 1)
     with backend(device_isa) as device:

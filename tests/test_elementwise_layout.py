@@ -14,7 +14,16 @@ import pytest
 import gradsmith as gs
 from tests.cases import ISAS, isa_cap, threads
 
-DTYPES = [np.bool_, np.uint8, np.int32, np.int64, ml_dtypes.bfloat16, np.float32, np.float64]
+DTYPES = [
+    np.bool_,
+    np.uint8,
+    np.int32,
+    np.int64,
+    ml_dtypes.bfloat16,
+    np.float16,
+    np.float32,
+    np.float64,
+]
 SIZES = [(1, 1), (3, 50), (16, 16), (17, 33), (64, 64), (70, 131), (5, 400), (300, 150)]
 
 
@@ -35,7 +44,7 @@ def test_transposed_copy(size: tuple[int, int], dtype: Any, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(2, 3, 9, 11), (3, 20, 7, 5), (2, 64, 8, 8), (1, 1, 4, 70)])
 def test_channels_first_to_last_and_back(shape: tuple[int, ...], dtype: Any, isa: str) -> None:
     x = matrix(shape[0] * shape[1], shape[2] * shape[3], dtype).reshape(shape)
@@ -69,7 +78,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("right", LAYOUTS)
 @pytest.mark.parametrize("left", LAYOUTS)
 def test_operands_of_any_two_layouts(left: str, right: str, dtype: Any, isa: str) -> None:
@@ -95,6 +104,32 @@ def test_bfloat16_to_float_and_back(isa: str) -> None:
     expected = x.astype(ml_dtypes.bfloat16).astype(np.float32)
     np.testing.assert_array_equal(narrow.astype(np.float32), expected)
     np.testing.assert_array_equal(wide, expected)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_float16_becomes_its_float(isa: str) -> None:
+    x = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    with isa_cap(isa):
+        wide = gs.from_numpy(x).to("float32").numpy()
+    np.testing.assert_array_equal(wide, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_floats_round_to_the_nearest_float16(isa: str) -> None:
+    steps = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
+    halfway = np.append((steps[1:] + steps[:-1]) / 2, 65520.0).astype(np.float32)
+    beside = [np.nextafter(halfway, np.float32(end)) for end in (-np.inf, np.inf)]
+    special = np.array([0.0, 3e-38, 1e-30, 3e38, np.inf, np.nan], np.float32)
+    x = np.concatenate([halfway, *beside, special])
+    x = np.concatenate([x, -x])
+    with isa_cap(isa):
+        narrow = gs.from_numpy(x).to("float16").numpy()
+        between = gs.from_numpy(x).to("bfloat16").to("float16").numpy()
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(narrow, x.astype(np.float16))
+        expected = x.astype(ml_dtypes.bfloat16).astype(np.float32).astype(np.float16)
+        np.testing.assert_array_equal(between, expected)
+    assert (np.signbit(narrow) == np.signbit(x)).all()
 
 
 def test_layout_changes_give_the_same_bits_for_any_thread_count() -> None:

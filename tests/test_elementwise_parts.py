@@ -121,7 +121,7 @@ def test_bits_of_bools_and_numbers() -> None:
 SPECIAL = np.array([0.0, -0.0, 1, -1, INF, -INF, NAN, -NAN, 0.1, 3e38, -1e-38, 1e-42, -1e-45])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 def test_signs_and_neighbours_of_special_values(dtype: Any) -> None:
     with np.errstate(all="ignore"):
         values = SPECIAL.astype(dtype)
@@ -137,7 +137,7 @@ def test_signs_and_neighbours_of_special_values(dtype: Any) -> None:
     np.testing.assert_array_equal(moved.astype(np.float64), next_number.astype(np.float64))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 def test_mantissa_and_exponent_give_the_number(dtype: Any) -> None:
     with np.errstate(all="ignore"):
         values = SPECIAL.astype(dtype)

@@ -164,7 +164,7 @@ EDGES: dict[str, tuple[Callable[[Tensor], Tensor], list[float], list[float]]] = 
 
 
 @pytest.mark.parametrize("name", EDGES)
-@pytest.mark.parametrize("dtype", [gs.float32, gs.float64, gs.bfloat16])
+@pytest.mark.parametrize("dtype", [gs.float32, gs.float64, gs.bfloat16, gs.float16])
 def test_edges(name: str, dtype: Any) -> None:
     function, arguments, expected = EDGES[name]
     got = function(gs.tensor(arguments, dtype=dtype)).tolist()

@@ -64,7 +64,7 @@ class TestCases(CaseTests):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 def test_wide_rows(dtype: str, isa: str) -> None:
     """Several vectors of columns and a part of one; empty bags at both ends and between."""
     rng = np.random.default_rng(0)

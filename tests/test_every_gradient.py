@@ -80,6 +80,7 @@ def test_reasons_hold(
 CONVERSIONS: dict[str, Callable[[gs.Tensor], gs.Tensor]] = {
     "Tensor.float": lambda x: x.float(),
     "Tensor.bfloat16": lambda x: x.bfloat16(),
+    "Tensor.half": lambda x: x.half(),
     "Tensor.to": lambda x: x.to(gs.float32),
     "Tensor.type": lambda x: x.type(gs.float32),
     "Tensor.type_as": lambda x: x.type_as(gs.ones(1)),

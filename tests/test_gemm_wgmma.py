@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products of bfloat16 on Hopper's warpgroup instructions: orders of the operands, tiles that stick
-out, batches, what is done to the result, and that the order of the threads does not matter."""
+"""Products of bfloat16 and float16 on Hopper's warpgroup instructions: orders of the operands,
+tiles that stick out, batches, what is done to the result, and that the order of the threads does
+not matter."""
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 import gradsmith as gs
 from gradsmith.backend import Device, extension_of
-from tests.cases import SCHEDULES, backend
+from tests.cases import NUMPY_DTYPES, SCHEDULES, backend
 from tests.tolerance import assert_close
 
 try:
@@ -19,16 +19,19 @@ except RuntimeError as error:
     pytest.skip(str(error), allow_module_level=True)
 
 ISA = "cudasim:sm90"
+DTYPES = ["bfloat16", "float16"]
 
 # Less than a tile, several tiles and stages, parts of tiles, both widths of tiles.
 SIZES = [(64, 64, 64), (256, 512, 256), (130, 264, 72), (200, 136, 136), (129, 776, 320)]
 
 
-def matrix(rng: np.random.Generator, shape: tuple[int, ...], is_transposed: bool) -> np.ndarray:
+def matrix(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: str, is_transposed: bool = False
+) -> np.ndarray:
     """Return a random array, its last two dimensions by columns if asked for."""
     if not is_transposed:
-        return rng.standard_normal(shape).astype(ml_dtypes.bfloat16)
-    return np.swapaxes(matrix(rng, (*shape[:-2], shape[-1], shape[-2]), False), -1, -2)
+        return rng.standard_normal(shape).astype(NUMPY_DTYPES[dtype])
+    return np.swapaxes(matrix(rng, (*shape[:-2], shape[-1], shape[-2]), dtype), -1, -2)
 
 
 def product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -45,30 +48,84 @@ def product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, list[str]]:
         return y.cpu().numpy(), list(gs.cudasim.report())
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("is_a_transposed", [False, True])
 @pytest.mark.parametrize("is_b_transposed", [False, True])
 def test_orders_and_sizes(
-    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool
+    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
 ) -> None:
     m, n, k = size
     if is_a_transposed:
         m = (m + 7) // 8 * 8  # rows of 16 bytes
     rng = np.random.default_rng(0)
-    a, b = matrix(rng, (m, k), is_a_transposed), matrix(rng, (k, n), is_b_transposed)
+    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
     y, kernels = product(a, b)
     assert any("wgmma" in kernel for kernel in kernels), kernels
     expected = a.astype(np.float64) @ b.astype(np.float64)
-    assert_close(y, expected, "bfloat16", "matmul", depth=k)
+    assert_close(y, expected, dtype, "matmul", depth=k)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shapes", [((3, 72, 64), (3, 64, 136)), ((3, 72, 64), (64, 136))])
-def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) -> None:
     rng = np.random.default_rng(1)
-    a, b = (matrix(rng, shape, False) for shape in shapes)
+    a, b = (matrix(rng, shape, dtype) for shape in shapes)
     y, kernels = product(a, b)
     assert any("wgmma" in kernel for kernel in kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), "bfloat16", "matmul", depth=64)
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [(257, 301, 203), (200, 650, 101)])
+@pytest.mark.parametrize("is_a_transposed", [False, True])
+@pytest.mark.parametrize("is_b_transposed", [False, True])
+def test_operands_that_the_copy_engine_cannot_read(
+    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+) -> None:
+    m, n, k = size
+    rng = np.random.default_rng(5)
+    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shapes", [((3, 131, 203), (3, 203, 167)), ((3, 131, 203), (203, 167))])
+def test_batches_that_the_copy_engine_cannot_read(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str
+) -> None:
+    rng = np.random.default_rng(6)
+    a, b = (matrix(rng, shape, dtype) for shape in shapes)
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=203)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("step", [1, 2])
+def test_slices_that_the_copy_engine_cannot_read(step: int, dtype: str) -> None:
+    rng = np.random.default_rng(7)
+    a, b = matrix(rng, (257, 411), dtype), matrix(rng, (205, 259), dtype)
+    expected = a[:, 1 : 1 + 205 * step : step].astype(np.float64) @ b.astype(np.float64)
+    with backend(ISA) as device:
+        x = gs.from_numpy(a).to(device)[:, 1 : 1 + 205 * step : step]
+        y = (x @ gs.from_numpy(b).to(device)).cpu().numpy()
+    assert_close(y, expected, dtype, "matmul", depth=205)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_is_added_to_rows_that_start_anywhere(dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    x, dy = matrix(rng, (128, 72), dtype), matrix(rng, (128, 203), dtype)
+    with backend(ISA) as device:
+        layer = gs.nn.Linear(72, 203, bias=False, dtype=dtype).to(device)
+        for _ in range(2):
+            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
+        got = layer.weight.grad.cpu().numpy()
+    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
+    assert_close(got, expected, dtype, "matmul", depth=128)
 
 
 def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:
@@ -76,29 +133,46 @@ def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str)
     return np.asarray(extension_of(device).gemm(*arrays, name)).astype(np.float64)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", ["none", "relu", "gelu", "gelu_tanh", "sigmoid", "tanh"])
-def test_bias_and_activation(activation: str) -> None:
+def test_bias_and_activation(activation: str, dtype: str) -> None:
     rng = np.random.default_rng(2)
-    a, b = matrix(rng, (136, 64), False), matrix(rng, (64, 200), False)
-    bias = rng.standard_normal(200).astype(ml_dtypes.bfloat16)
+    a, b = matrix(rng, (136, 64), dtype), matrix(rng, (64, 200), dtype)
+    bias = rng.standard_normal(200).astype(NUMPY_DTYPES[dtype])
     expected = gemm("cpu", a, b, bias, activation)
     with backend(ISA):
         got = gemm("cudasim", a, b, bias, activation)
-    np.testing.assert_allclose(got, expected, rtol=0.01, atol=0.02)
+    tolerance = 0.01 if dtype == "bfloat16" else 0.00125
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=2 * tolerance)
 
 
-def test_nan_stays_in_its_row() -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_stays_in_its_row(dtype: str) -> None:
     rng = np.random.default_rng(3)
-    a, b = matrix(rng, (70, 64), False), matrix(rng, (64, 72), False)
+    a, b = matrix(rng, (70, 64), dtype), matrix(rng, (64, 72), dtype)
     a[69, 5] = np.nan
     y, _ = product(a, b)
     assert np.isnan(y[69].astype(float)).all()
     assert np.isfinite(y[:69].astype(float)).all()
 
 
-def test_every_schedule_gives_the_same_bits() -> None:
+def test_the_range_of_float16() -> None:
+    """Sums may leave it on the way, results become infinite, and no denormal number is lost."""
+    a, b = np.zeros((64, 64), np.float16), np.zeros((64, 64), np.float16)
+    a[0, :3], b[:3, 0] = [60000, 60000, 1], [2, -2, 3]
+    a[1, 0], b[0, 1] = -60000, 4
+    a[2, 5], b[5, 2] = 2**-24, 1024
+    y, kernels = product(a, b)
+    assert any("wgmma" in kernel for kernel in kernels), kernels
+    assert y[0, 0] == 3
+    assert y[1, 1] == -np.inf
+    assert y[2, 2] == 2**-14
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_schedule_gives_the_same_bits(dtype: str) -> None:
     rng = np.random.default_rng(4)
-    a, b = matrix(rng, (200, 328), False), matrix(rng, (328, 264), False)
+    a, b = matrix(rng, (200, 328), dtype), matrix(rng, (328, 264), dtype)
     results = []
     for schedule in SCHEDULES:
         with gs.cudasim.schedule(schedule, seed=1):

@@ -37,7 +37,7 @@ def item_case(name: str, index: Any, shape: tuple[int, ...] = (3, 4, 5)) -> Case
         lambda x: x[index],
         lambda rng: (rng.standard_normal(shape),),
         backward,
-        dtypes=("float32", "float64", "bfloat16"),
+        dtypes=("float32", "float64", "bfloat16", "float16"),
     )
 
 

@@ -39,7 +39,7 @@ def writes(
         lambda rng: tuple(rng.standard_normal(shape) for shape in shapes),
         tolerance="reduce" if depth else "exact",
         depth=max(depth, 1),
-        dtypes=("float32", "float64") if depth else ("float32", "float64", "bfloat16"),
+        dtypes=("float32", "float64") if depth else ("float32", "float64", "bfloat16", "float16"),
     )
 
 

@@ -32,7 +32,7 @@ def seeded() -> None:
 
 
 @pytest.mark.parametrize("name", DRAWS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 def test_draws_follow_the_seed_and_stay_off_the_tape(name: str, dtype: str) -> None:
     results = []
     for _ in range(2):

@@ -60,7 +60,7 @@ def test_every_dtype(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None
 
 def test_special_values_keep_their_bits(tmp_path: Path) -> None:
     values = np.array([np.nan, -np.nan, np.inf, -0.0, 5e-324, 1 / 3])
-    for dtype in ("float32", "float64", "bfloat16"):
+    for dtype in ("float32", "float64", "bfloat16", "float16"):
         tensor = gs.tensor(values).to(dtype)
         gs.save([tensor], tmp_path / "a")
         assert equal([tensor], gs.load(tmp_path / "a"))
@@ -423,7 +423,7 @@ def test_plain_safetensors(tmp_path: Path) -> None:
     path.write_bytes(safetensors.numpy.save(arrays, {"format": "pt"}))
     loaded = gs.load(path)
     assert {key: str(value.dtype) for key, value in loaded.items()} == {
-        **{"f32": "float32", "f16": "float32", "i8": "int64", "u16": "int64"},
+        **{"f32": "float32", "f16": "float16", "i8": "int64", "u16": "int64"},
         **{"bool": "bool", "bf16": "bfloat16", "i64": "int64"},
     }
     for key, array in arrays.items():

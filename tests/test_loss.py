@@ -377,7 +377,7 @@ def test_bfloat16_mean_is_rounded_once() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_of_long_rows(smoothing: float, dtype: str, isa: str) -> None:
     """Rows of several vectors with a rest, on several threads: the definition and the same bits."""

@@ -101,7 +101,7 @@ def both_passes(extension: Any, given: list[Any], dy: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("spread", [1.0, 300.0])
 def test_long_sequences(spread: float, dtype: str, isa: str) -> None:
     """With the wide spread, what a step allows is beyond the range of any dtype."""

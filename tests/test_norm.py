@@ -13,7 +13,7 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops import norm, norm_response
 from gradsmith.tensor import Tensor
-from tests.cases import ISAS, Case, CaseTests, isa_cap
+from tests.cases import ISAS, REDUCED, Case, CaseTests, isa_cap
 from tests.reference import norm as ref
 from tests.tolerance import assert_close
 
@@ -195,9 +195,9 @@ def array(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
     return np.random.default_rng(3).standard_normal(shape).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 def test_batch_norm_running_statistics(dtype: str) -> None:
-    numpy_dtype = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    numpy_dtype = ml_dtypes.bfloat16 if dtype in REDUCED else np.dtype(dtype)
     x = array((3, 4, 5), numpy_dtype)
     mean, var = Tensor(RUNNING_MEAN.astype(numpy_dtype)), Tensor(RUNNING_VAR.astype(numpy_dtype))
     norm.batch_norm(Tensor(x), mean, var, training=True, momentum=0.3)

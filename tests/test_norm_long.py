@@ -11,7 +11,7 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops import norm
 from gradsmith.tensor import Tensor
-from tests.cases import ISAS, Case, isa_cap, run_with_gradients, threads
+from tests.cases import ISAS, REDUCED, Case, isa_cap, run_with_gradients, threads
 from tests.reference import norm as ref
 from tests.test_norm import (
     array,
@@ -81,7 +81,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("long", LONG, ids=[case.name for case in LONG])
 def test_long_runs(long: Case, dtype: str, isa: str) -> None:
     """Several vectors and blocks with a rest: the definition, and the same bits for any threads."""
@@ -93,7 +93,7 @@ def test_long_runs(long: Case, dtype: str, isa: str) -> None:
         bits.add(b"".join(each.tobytes() for each in (y, *gradients)))
     assert len(bits) == 1
     assert_close(y, long.expected(arrays)[0], dtype, "norm", label=long.name)
-    if dtype != "bfloat16":
+    if dtype not in REDUCED:
         assert long.backward is not None
         wide = [each.astype(np.float64) for each in (dy, *arrays)]
         for got, want in zip(gradients, long.backward(*wide), strict=True):

@@ -12,6 +12,7 @@ import pytest
 import gradsmith as gs
 from gradsmith import nn, optim
 from gradsmith.tensor import Tensor
+from tests.cases import REDUCED
 from tests.reference import optim_composed as ref
 from tests.test_optim import leaf, parameters
 from tests.tolerance import assert_close
@@ -34,11 +35,11 @@ PROBLEMS: list[tuple[str, dict[str, Any]]] = [
 IDS = [f"{name}-{number}" for number, (name, _) in enumerate(PROBLEMS)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize(("name", "options"), PROBLEMS, ids=IDS)
 def test_steps_follow_the_definition(name: str, options: dict[str, Any], dtype: str) -> None:
     rng = np.random.default_rng(0)
-    storage = ml_dtypes.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    storage = ml_dtypes.bfloat16 if dtype in REDUCED else np.dtype(dtype)
     params = parameters(rng, storage)
     params[2]._array[:] = 0  # a norm of 0
     expected = [param._array.astype(np.float64) for param in params]
@@ -51,7 +52,7 @@ def test_steps_follow_the_definition(name: str, options: dict[str, Any], dtype: 
                 continue
             grad = np.asarray(rng.standard_normal(param.shape)).astype(storage)
             param.grad = Tensor(grad.copy())
-            start = param._array.astype(np.float64) if dtype == "bfloat16" else expected[i]
+            start = param._array.astype(np.float64) if dtype in REDUCED else expected[i]
             wide = grad.astype(np.float64)
             expected[i], states[i] = DEFINITIONS[name](start, wide, states[i], **options)
         kept = [None if p.grad is None else p.grad._array.copy() for p in params]
@@ -64,7 +65,7 @@ def test_steps_follow_the_definition(name: str, options: dict[str, Any], dtype: 
         assert set(held) == {"step", *states[i]}
         for key, value in states[i].items():
             assert held[key].shape == np.shape(value), key
-            assert held[key].dtype == (np.float32 if dtype == "bfloat16" else held[key].dtype)
+            assert held[key].dtype == (np.float32 if dtype in REDUCED else held[key].dtype)
 
 
 @pytest.mark.parametrize("name", [*DEFINITIONS, "SAG", "SAGA"])

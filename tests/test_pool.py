@@ -314,7 +314,7 @@ def test_dtype_errors() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize("width", [8, 15, 37, 75])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "dilation"),

@@ -45,7 +45,7 @@ WINDOWS = [
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize(("shape", "name", "kernel", "stride", "padding"), WINDOWS)
 def test_gradients_of_maxima(
     shape: tuple[int, ...], name: str, kernel: Any, stride: Any, padding: Any, dtype: Any, isa: str
@@ -64,7 +64,7 @@ def test_gradients_of_maxima(
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize("shape", [(5, 13, 4, 2), (9, 40, 14, 14), (3, 7, 2, 26)])
 def test_averages_of_narrow_pairs(shape: tuple[int, ...], dtype: Any, isa: str) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(dtype)

@@ -50,7 +50,7 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize(("shape", "call"), [c[1:] for c in LAYOUTS], ids=[c[0] for c in LAYOUTS])
 def test_channels_last(shape: Any, call: Callable[[Tensor], Any], dtype: Any, isa: str) -> None:
     """Both layouts on every ISA against the reference in C order; the same bits on any threads."""

@@ -127,7 +127,7 @@ def test_a_seed_gives_the_same_numbers_for_any_thread_count(name: str) -> None:
     assert DRAWS[name]().numpy().tobytes() not in bits
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("offset", [0, 1, 6, 2**34 - 9])
 def test_every_isa_draws_the_same_numbers(offset: int, dtype: str) -> None:
     """Bit for bit; normal numbers but for the last bit, and hardly ever that."""
@@ -218,7 +218,7 @@ def test_moments() -> None:
 
 
 def test_uniform_excludes_its_upper_end_in_every_dtype() -> None:
-    for dtype in ("float32", "float64", "bfloat16"):
+    for dtype in ("float32", "float64", "bfloat16", "float16"):
         for low, high in ((0.0, 1.0), (-1.0, 0.0), (2.0, 3.0), (-3.0, -2.0)):
             gs.manual_seed(0)
             x = gs.zeros(100_000, dtype=dtype).uniform_(low, high).numpy().astype(np.float64)

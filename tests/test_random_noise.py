@@ -37,7 +37,7 @@ def test_moments(name: str) -> None:
     assert y.std() == pytest.approx(std, rel=0.02)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", NOISES)
 def test_draws_repeat_and_rest_in_evaluation(name: str, dtype: str) -> None:
     x = gs.tensor(np.random.default_rng(0).standard_normal((4, 6, 5)), dtype=dtype)

@@ -201,7 +201,7 @@ def test_unique_and_bincount() -> None:
 
 def test_unique_has_one_nan_and_one_zero() -> None:
     x = gs.tensor([[math.nan, 1.0, -0.0], [0.0, math.nan, 1.0]])
-    for dtype in (gs.float32, gs.float64, gs.bfloat16):
+    for dtype in (gs.float32, gs.float64, gs.bfloat16, gs.float16):
         values, inverse, counts = gs.unique(x.to(dtype), True, True, True)
         np.testing.assert_array_equal(values.float().numpy(), [0, 1, math.nan])
         assert values.dtype == dtype
@@ -262,7 +262,7 @@ def test_errors(call: Callable[[], Any], error: type[Exception], message: str) -
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin"])
 @pytest.mark.parametrize(
     ("shape", "axis"),
@@ -305,7 +305,7 @@ ARRANGEMENTS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize(
     ("name", "memory", "order", "axes"),
     [
@@ -333,7 +333,7 @@ def test_dimensions_that_do_not_merge(
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
 def test_long_scans(name: str, axis: int, dtype: str, isa: str) -> None:

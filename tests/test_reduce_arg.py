@@ -21,7 +21,7 @@ def extremes(rng: np.random.Generator, shape: Any, dtype: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, NUMPY_DTYPES["bfloat16"]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, NUMPY_DTYPES["bfloat16"], np.float16])
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 @pytest.mark.parametrize(
     ("shape", "axis"),

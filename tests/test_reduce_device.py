@@ -16,7 +16,7 @@ from gradsmith.backend import Device
 from tests.cases import NUMPY_DTYPES, SCHEDULES, backend, to_array
 from tests.tolerance import assert_close
 
-FLOATING = ["float32", "float64", "bfloat16"]
+FLOATING = ["float32", "float64", "bfloat16", "float16"]
 DEFINITION: dict[str, Callable[..., Any]] = {
     "sum": np.sum,
     "mean": np.mean,

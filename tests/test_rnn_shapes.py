@@ -91,7 +91,7 @@ def test_bfloat16_gradients(cell: str, shape: tuple[int, int, int], isa: str) ->
         assert_close(one, other, "bfloat16", "recurrent", shape[0], f"{cell} array {number}")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "t{}b{}h{}".format(*s))
 @pytest.mark.parametrize("cell", list(GATES))
 def test_shapes_give_the_same_bits_for_any_thread_count(

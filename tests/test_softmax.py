@@ -14,7 +14,7 @@ import pytest
 from gradsmith.autograd import grad
 from gradsmith.ops.softmax import log_softmax, logsumexp, softmax, softmin
 from gradsmith.tensor import Tensor
-from tests.cases import ISAS, Case, CaseTests, isa_cap, run_with_gradients, threads
+from tests.cases import ISAS, REDUCED, Case, CaseTests, isa_cap, run_with_gradients, threads
 from tests.reference import softmax as ref
 from tests.tolerance import assert_close
 
@@ -133,7 +133,7 @@ def test_errors(op: Any) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 @pytest.mark.parametrize(("shape", "dim"), [((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1)])
 def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -> None:
@@ -147,7 +147,7 @@ def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -
         bits.add(y.tobytes() + dx.tobytes())
     assert len(bits) == 1
     assert_close(y, case.expected(arrays)[0], dtype, "softmax", label=op)
-    if dtype != "bfloat16":
+    if dtype not in REDUCED:
         x = arrays[0].astype(np.float64)
         expected = getattr(ref, f"{op}_backward")(dy.astype(np.float64), x, axis=dim)
         assert_close(dx, expected, dtype, "softmax", depth=4, label=f"{op} gradient")

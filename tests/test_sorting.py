@@ -20,7 +20,7 @@ from tests.test_reduce import distinct
 
 NAN = math.nan
 ALL_DTYPES = [
-    *(np.float32, np.float64, ml_dtypes.bfloat16),
+    *(np.float32, np.float64, ml_dtypes.bfloat16, np.float16),
     *(np.int64, np.int32, np.uint8, np.bool_),
 ]
 

@@ -135,9 +135,10 @@ def test_prints_as_pytorch(options: dict[str, Any]) -> None:
         cast = torch.tensor(array).to(getattr(torch, other))
         assert on_one_line(repr(gs.tensor(array).to(other))) == on_one_line(repr(cast))
         if array.dtype.kind == "f":
-            small = torch.tensor(plain).bfloat16().requires_grad_()
-            mine = repr(gs.tensor(plain).bfloat16().requires_grad_())
-            assert on_one_line(mine) == on_one_line(repr(small))
+            for narrow in ("bfloat16", "half"):
+                small = getattr(torch.tensor(plain), narrow)().requires_grad_()
+                mine = repr(getattr(gs.tensor(plain), narrow)().requires_grad_())
+                assert on_one_line(mine) == on_one_line(repr(small))
             leaf = torch.tensor(plain, requires_grad=True)
             assert repr(gs.tensor(plain, requires_grad=True)) == repr(leaf)
     torch.set_printoptions(profile="default")

@@ -92,6 +92,7 @@ lib.fmax(holes, row) | lib.fmin(row, holes) | i.gcd(j) | i.lcm(j) | bytes.gcd(by
 lib.gcd(lib.tensor([0, 0]), lib.tensor([0, -5])) | x.ldexp(twice) | small.frexp() | ends.frexp()
 x.double().frexp() | lib.nextafter(small, lib.zeros(6)) | lib.nextafter(ends, lib.ones(9))
 lib.nextafter(x.double(), y.double()) | lib.nextafter(x.bfloat16(), y.bfloat16())
+lib.nextafter(x.half(), y.half())
 lib.logaddexp2(x, row) | lib.logaddexp2(ends, ends) | u.logit() | ends.logit()
 ends.logit(eps=0.1) | x.erfc() | ends.erfc() | u.erfinv() | ends.erfinv() | u.lgamma()
 big.lgamma() | ends.lgamma() | x.digamma() | ends.digamma() | big.digamma() | x.polygamma(1)

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 if find_spec("torch") is not None:
     import torch
 
-DTYPES = ("float32", "float64", "bfloat16", "int64", "int32", "uint8", "bool")
+DTYPES = ("float32", "float64", "bfloat16", "float16", "int64", "int32", "uint8", "bool")
 NUMBERS = {"2": 2, "1.5": 1.5, "True": True}
 OPERANDS = (*DTYPES, "0-d float32", "0-d float64", "0-d int64", *NUMBERS)
 FUNCTIONS = """

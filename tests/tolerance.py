@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-7}
+EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 
 # class: k for depth 1
 TABLE = {

@@ -26,6 +26,7 @@ DTYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
     "int64": torch.int64,
     "uint8": torch.uint8,
     "bool": torch.bool,
@@ -34,13 +35,19 @@ _GS_DTYPES = {
     torch.float64: gs.float64,
     torch.float32: gs.float32,
     torch.bfloat16: gs.bfloat16,
+    torch.float16: gs.float16,
     torch.int64: gs.int64,
     torch.int32: gs.int32,
     torch.uint8: gs.uint8,
     torch.bool: gs.backend.bool_,
 }
 # (relative, absolute) per dtype.
-TOLERANCES = {"float64": (1e-7, 1e-7), "float32": (1e-4, 1e-4), "bfloat16": (4e-2, 4e-2)}
+TOLERANCES = {
+    "float64": (1e-7, 1e-7),
+    "float32": (1e-4, 1e-4),
+    "bfloat16": (4e-2, 4e-2),
+    "float16": (5e-3, 5e-3),
+}
 REFUSALS = (ValueError, TypeError, IndexError, MemoryError, NotImplementedError, RuntimeError)
 
 
@@ -275,7 +282,7 @@ def _difference(got: Any, expected: Any, dtype: str, values: bool) -> str | None
 def close(got: np.ndarray, expected: np.ndarray, dtype: str) -> bool:
     """Return whether arrays agree within the tolerance of the dtype under test."""
     relative, absolute = TOLERANCES.get(dtype, TOLERANCES["float32"])
-    if dtype in ("float32", "bfloat16") and expected.size and expected.dtype.kind == "f":
+    if dtype in ("float32", "bfloat16", "float16") and expected.size and expected.dtype.kind == "f":
         # Rounding is relative to the largest terms of a sum.
         absolute *= max(
             1.0, float(np.max(np.abs(expected), where=np.isfinite(expected), initial=0))

@@ -228,6 +228,7 @@ METHODS: dict[str, Value] = {
     "Tensor.__repr__": (lambda: repr(gs.tensor([1.0, 2.5])), "tensor([1.0000, 2.5000])"),
     "Tensor.backward": (lambda: _gathered(gs.ones(2, requires_grad=True)), 6.0),
     "Tensor.bfloat16": (_made(lambda x: x.bfloat16()), A.astype(ml_dtypes.bfloat16)),
+    "Tensor.half": (_made(lambda x: x.half()), A.astype(np.float16)),
     "Tensor.bool": (lambda: gs.tensor(M).bool(), M != 0),
     "Tensor.byte": (lambda: gs.tensor(M).byte(), M.astype(np.uint8)),
     "Tensor.copy_": (changed("copy_", A, B), B),

@@ -20,9 +20,10 @@ DTYPES = {
     "float32": np.float32,
     "float64": np.float64,
     "bfloat16": ml_dtypes.bfloat16,
+    "float16": np.float16,
     "int64": np.int64,
 }
-TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3, "int64": 0.0}
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3, "float16": 1e-3, "int64": 0.0}
 
 _erf = np.vectorize(math.erf)
 

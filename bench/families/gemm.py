@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix products in float32, float64 and bfloat16, batched and transposed."""
+"""Matrix products in float32, float64, bfloat16 and float16, batched and transposed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
 
-DTYPES = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 1e-2}
+DTYPES = {"float32": np.float32, "float64": np.float64}
+DTYPES |= {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12, "bfloat16": 1e-2, "float16": 1e-3}
 
 
 def operand(rng: np.random.Generator, shape: tuple[int, ...], transposed: bool, dtype: str) -> Any:
@@ -58,7 +59,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
             flops=2.0 * batch * m * n * k,
             bytes=float(a.itemsize) * batch * (m * k + k * n + m * n),
         )
-        if "numpy" in against and dtype != "bfloat16":
+        if "numpy" in against and dtype not in ("bfloat16", "float16"):
             problem.peers["numpy"] = {"default": lambda a=a, b=b: a @ b}
         if "torch" in against:
             import torch

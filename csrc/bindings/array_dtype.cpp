@@ -21,6 +21,7 @@ struct Descriptors {
     set(DType::uint8, py::dtype("uint8"));
     set(DType::int32, py::dtype("int32"));
     set(DType::int64, py::dtype("int64"));
+    set(DType::float16, py::dtype("float16"));
     set(DType::float32, py::dtype("float32"));
     set(DType::float64, py::dtype("float64"));
     set(DType::bfloat16, py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16")));
@@ -65,8 +66,8 @@ DType dtype_from(py::handle dtype, const char* op) {
   const bool is_descriptor = PyObject_TypeCheck(dtype.ptr(), numpy().PyArrayDescr_Type_);
   const int found = is_descriptor ? descriptors().find(dtype.ptr()) : -1;
   GS_CHECK_TYPE(found >= 0, op, ": dtype ", text_of(dtype),
-                " is not one of bool, uint8, int32, int64, bfloat16, float32, float64 (native byte "
-                "order)");
+                " is not one of bool, uint8, int32, int64, bfloat16, float16, float32, float64 "
+                "(native byte order)");
   return static_cast<DType>(found);
 }
 

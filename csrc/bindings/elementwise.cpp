@@ -73,6 +73,9 @@ struct Operand {
       case DType::bfloat16:
         *reinterpret_cast<bfloat16*>(bytes) = bfloat16(floating);
         return;
+      case DType::float16:
+        *reinterpret_cast<float16*>(bytes) = float16(floating);
+        return;
       case DType::int64:
         *reinterpret_cast<std::int64_t*>(bytes) = integer;
         return;

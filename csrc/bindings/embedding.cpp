@@ -46,7 +46,7 @@ py::object call_backward(py::handle dy, py::handle ids, std::int64_t rows, std::
   Shape shape;
   shape.append(rows);
   shape.append(p.width);
-  py::object dweight = empty(shape, p.dtype == DType::bfloat16 ? DType::float32 : p.dtype);
+  py::object dweight = empty(shape, statistics_dtype(p.dtype));
   p.dweight = view(dweight, kOp, "out").data;
   run_released(table().embedding_backward, p, (p.rows + p.count) * p.width);
   return as_dtype(dweight, p.dtype, kOp, "out");

@@ -16,9 +16,17 @@ GS_HOST_INLINE void visit_floating(DType dtype, const Body& body) {
       return body(double{});
     case DType::bfloat16:
       return body(bfloat16{});
+    case DType::float16:
+      return body(float16{});
     default:
       __builtin_unreachable();
   }
+}
+
+// bfloat16 and float16.
+template <class Body>
+GS_HOST_INLINE void visit_reduced(DType dtype, const Body& body) {
+  return dtype == DType::bfloat16 ? body(bfloat16{}) : body(float16{});
 }
 
 template <class Body>

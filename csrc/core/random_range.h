@@ -9,10 +9,12 @@ namespace GS_TARGET_NAMESPACE {
 
 GS_HOST_INLINE float largest_below(float x) { return __builtin_nextafterf(x, -__builtin_inff()); }
 GS_HOST_INLINE double largest_below(double x) { return __builtin_nextafter(x, -__builtin_inf()); }
-GS_HOST_INLINE bfloat16 largest_below(bfloat16 x) {
+template <class T>
+GS_HOST_INLINE T largest_below(T x) {
+  static_assert(is_reduced<T>);
   constexpr std::uint16_t kSmallestNegative = 0x8001;
   const float value = x;
-  bfloat16 result = x;
+  T result = x;
   if (value == 0.0f) {
     result.bits = kSmallestNegative;
   } else {

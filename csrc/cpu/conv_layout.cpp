@@ -4,7 +4,8 @@
 
 namespace gradsmith {
 
-// Channels-last fills its vectors with the channels of a group. bfloat16 has kernels for it alone.
+// Channels-last fills its vectors with the channels of a group. The reduced types have kernels for
+// it alone.
 Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t lanes) {
   constexpr std::int64_t kLanes = 16;
   const bool fills_vectors =
@@ -12,7 +13,7 @@ Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t la
   const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && is_channels_last(read);
   const bool is_batched = read.ndim() == o.ndim + 2;
   const bool is_last =
-      is_batched && (fills_vectors || stays_depthwise || read.dtype == DType::bfloat16);
+      is_batched && (fills_vectors || stays_depthwise || is_reduced_floating(read.dtype));
   return is_last ? Layout::channels_last : Layout::channels_first;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention on the tensor cores of bfloat16, forward (Dao 2023). A block owns the queries of four
-// warps and goes over the keys in tiles of 64, whose keys and values are copied while the tile
-// before is worked on. A warp keeps its scores, its sums and the running maximum of its rows in
-// registers; the lanes of a quad share two rows of every 16. Exponentials are to the base 2, with
-// log2(e) in the scale. Masked scores are -inf, and tiles without a visible key are skipped.
+// Attention on the tensor cores of bfloat16 and float16, forward (Dao 2023). A block owns the
+// queries of four warps and goes over the keys in tiles of 64, whose keys and values are copied
+// while the tile before is worked on. A warp keeps its scores, its sums and the running maximum of
+// its rows in registers; the lanes of a quad share two rows of every 16. Exponentials are to the
+// base 2, with log2(e) in the scale. Masked scores are -inf, and tiles without a visible key are
+// skipped.
 #include "cuda/attention_mma.cuh"
 
 namespace gradsmith::cuda {
@@ -14,15 +15,16 @@ namespace {
 
 // With 32 rows per warp what is loaded of keys and values serves two products; 128 features leave
 // registers for 16 rows.
-template <int kFeatures_>
+template <class T_, int kFeatures_>
 struct ForwardTile {
+  using T = T_;
   static constexpr int kFeatures = kFeatures_;
   static constexpr int kRowBlocks = kFeatures == 128 ? 1 : 2;
   static constexpr int kWarpRows = 16 * kRowBlocks;
   static constexpr int kQueries = kMmaWarps * kWarpRows;
   static constexpr int kPanel = kMmaOther * kFeatures;  // elements, of keys or values
   static constexpr std::size_t kSharedBytes =
-      sizeof(bfloat16) * (kQueries * kFeatures + kMmaStages * 2 * kPanel);
+      sizeof(T) * (kQueries * kFeatures + kMmaStages * 2 * kPanel);
 };
 
 // Largest score and sum of exponentials of the rows of a lane; the sum is of the lane's own columns
@@ -98,26 +100,27 @@ struct RunningRows {
 
 template <class Tile, bool kMasked>
 __global__ __launch_bounds__(kMmaThreads, 2) void forward_mma(AttentionParams params) {
+  using T = typename Tile::T;
   constexpr int kFeatures = Tile::kFeatures, kRowBlocks = Tile::kRowBlocks;
-  using Panel = RowPanel<kFeatures>;
+  using Panel = RowPanel<T, kFeatures>;
   const AttentionProblem& p = params.problem;
   const std::int64_t tiles = divide_up(p.queries, Tile::kQueries);
   const std::int64_t head = blockIdx.x / tiles, kv_head = head / p.group;
   // Causal queries at the end have most keys: they begin first.
   const std::int64_t block_query = (tiles - 1 - blockIdx.x % tiles) * Tile::kQueries;
-  const auto q = rows_of<bfloat16>(params.q, head, p.queries, p.features);
-  const auto k = rows_of<bfloat16>(params.k, kv_head, p.keys, p.features);
-  const auto v = rows_of<bfloat16>(params.v, kv_head, p.keys, p.features);
+  const auto q = rows_of<T>(params.q, head, p.queries, p.features);
+  const auto k = rows_of<T>(params.k, kv_head, p.keys, p.features);
+  const auto v = rows_of<T>(params.v, kv_head, p.keys, p.features);
   const std::int64_t mask_head = kMasked ? p.mask_heads.offset(head) : 0;
   SharedArena arena;
-  const Shared<bfloat16> queries = arena.take<bfloat16>(Tile::kQueries * kFeatures);
-  const Shared<bfloat16> stages = arena.take<bfloat16>(kMmaStages * 2 * Tile::kPanel);
+  const Shared<T> queries = arena.take<T>(Tile::kQueries * kFeatures);
+  const Shared<T> stages = arena.take<T>(kMmaStages * 2 * Tile::kPanel);
 
   const int warp_row = warp_index() * Tile::kWarpRows;
   const std::int64_t first_query = block_query + warp_row;
   const std::int64_t end = p.causal ? smaller(p.keys, block_query + Tile::kQueries) : p.keys;
   const auto copy_tile = [&](std::int64_t first_key, int stage) {
-    const Shared<bfloat16> to = stages + stage * 2 * Tile::kPanel;
+    const Shared<T> to = stages + stage * 2 * Tile::kPanel;
     if (first_key < end) {
       Panel::template copy<kMmaOther>(to, k, first_key);
       Panel::template copy<kMmaOther>(to + Tile::kPanel, v, first_key);
@@ -134,14 +137,14 @@ __global__ __launch_bounds__(kMmaThreads, 2) void forward_mma(AttentionParams pa
     copy_async_wait<0>();
     sync_block();  // the tile is there, and everybody has read the one before
     copy_tile(first_key + kMmaOther, stage ^ 1);
-    const Shared<bfloat16> keys = stages + stage * 2 * Tile::kPanel;
+    const Shared<T> keys = stages + stage * 2 * Tile::kPanel;
     stage ^= 1;
     if (p.causal && first_key >= first_query + Tile::kWarpRows) continue;
     float scores[kRowBlocks][kMmaOther / 8][4] = {};
     multiply_panels<kFeatures>(scores, queries, warp_row, keys);
     const bool is_whole =
         first_key + kMmaOther <= p.keys && !(p.causal && first_key + kMmaOther > first_query + 1);
-    mask_scores<kMasked, false>(scores, p, mask_head, first_query, first_key, is_whole);
+    mask_scores<T, kMasked, false>(scores, p, mask_head, first_query, first_key, is_whole);
     running.add(scores, sums);
     add_weighted_panel<kFeatures>(sums, scores, keys + Tile::kPanel);
   }
@@ -171,9 +174,9 @@ __global__ __launch_bounds__(kMmaThreads, 2) void forward_mma(AttentionParams pa
 
 // ---- launchers ----------------------------------------------------------------------------------
 
-template <int kFeatures>
+template <class T, int kFeatures>
 void run_features(const AttentionParams& params) {
-  using Tile = ForwardTile<kFeatures>;
+  using Tile = ForwardTile<T, kFeatures>;
   const AttentionProblem& p = params.problem;
   const std::int64_t blocks = p.batch * divide_up(p.queries, Tile::kQueries);
   const LaunchShape shape{static_cast<unsigned>(blocks), kMmaThreads, Tile::kSharedBytes};
@@ -192,13 +195,16 @@ Support supports(const AttentionParams& params) {
 void run(const AttentionParams& params) {
   const AttentionProblem& p = params.problem;
   if (p.batch * p.queries == 0) return;
-  if (p.features <= 32) {
-    run_features<32>(params);
-  } else if (p.features <= 64) {
-    run_features<64>(params);
-  } else {
-    run_features<128>(params);
-  }
+  visit_reduced(p.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (p.features <= 32) {
+      run_features<T, 32>(params);
+    } else if (p.features <= 64) {
+      run_features<T, 64>(params);
+    } else {
+      run_features<T, 128>(params);
+    }
+  });
 }
 
 }  // namespace

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What attention on the tensor cores of bfloat16 (mma.sync m16n8k16) is made of: panels of rows in
-// shared memory, filled by asynchronous copies, and products of a warp's rows with them. Features
-// beyond the last, up to the panel's width, are zeros, as are rows beyond the last.
+// What attention on the tensor cores of bfloat16 and float16 (mma.sync m16n8k16) is made of: panels
+// of rows in shared memory, filled by asynchronous copies, and products of a warp's rows with them.
+// Features beyond the last, up to the panel's width, are zeros, as are rows beyond the last.
+//
+// Of float16, whose numbers end at 65504: products of rows, scores with scale and mask, maxima and
+// sums stay in float. Rounded to it are weights, which are at most 1, results, and on the way back
+// the gradients of scores before the scale: of those, what is beyond its numbers becomes infinite
+// and what is below 2^-25 zero, so that a loss wants the scale that it has in float16 anyway.
 #pragma once
 
+#include "core/dispatch.h"
 #include "cuda/attention_tile.cuh"
 #include "ops/attention.h"
 #include "ops/op_table.h"
@@ -22,7 +28,7 @@ constexpr float kLn2 = 0.693147181f;
 // Rows of kFeatures elements in shared memory. Chunks of 16 bytes change places within 128 bytes by
 // an exclusive or with the row: the same chunk of eight rows, which a matrix load reads, is in
 // different banks, and so are the chunks that eight lanes copy.
-template <int kFeatures>
+template <class T, int kFeatures>
 struct RowPanel {
   static constexpr int kChunks = kFeatures / kMmaChunk;
   static_assert(kChunks == 4 || kChunks % 8 == 0);
@@ -34,15 +40,13 @@ struct RowPanel {
 
   // Starts the copies of kRows rows.
   template <int kRows>
-  static __device__ __forceinline__ void copy(Shared<bfloat16> panel,
-                                              const MatrixRows<bfloat16>& from,
+  static __device__ __forceinline__ void copy(Shared<T> panel, const MatrixRows<T>& from,
                                               std::int64_t first_row) {
     constexpr int kRowStep = kMmaThreads / kChunks;
     const int row = static_cast<int>(threadIdx.x) / kChunks;
     const int chunk = static_cast<int>(threadIdx.x) % kChunks;
     const bool has_column = chunk * kMmaChunk < from.columns;
-    const Global<const bfloat16> source =
-        from.data + ((first_row + row) * from.row + chunk * kMmaChunk);
+    const Global<const T> source = from.data + ((first_row + row) * from.row + chunk * kMmaChunk);
 #pragma unroll
     for (int i = 0; i < kRows / kRowStep; ++i) {
       const bool exists = has_column && first_row + row + i * kRowStep < from.rows;
@@ -53,15 +57,15 @@ struct RowPanel {
 
   // 16 x 16 elements: r[i] has rows 8 (i % 2), features 8 (i / 2), which is an operand A; r[0] and
   // r[2] are the operand B of a product with the first 8 rows, the others of one with the next.
-  static __device__ __forceinline__ void load(std::uint32_t (&r)[4], Shared<bfloat16> panel,
-                                              int row, int chunk) {
+  static __device__ __forceinline__ void load(std::uint32_t (&r)[4], Shared<T> panel, int row,
+                                              int chunk) {
     const int lane = lane_index();
     load_matrix_x4(r, panel + chunk_at(row + lane % 16, chunk + lane / 16));
   }
 
   // The same turned, for sums over rows: r[0] and r[1] are the operand B for the first 8 features,
   // the others for the next.
-  static __device__ __forceinline__ void load_turned(std::uint32_t (&r)[4], Shared<bfloat16> panel,
+  static __device__ __forceinline__ void load_turned(std::uint32_t (&r)[4], Shared<T> panel,
                                                      int row, int chunk) {
     const int lane = lane_index();
     load_matrix_x4_transposed(r, panel + chunk_at(row + lane % 16, chunk + lane / 16));
@@ -69,11 +73,10 @@ struct RowPanel {
 };
 
 // products[m][j] = 16 rows (16 m of the warp's) . 8 rows (8 j) of the other side.
-template <int kFeatures, int kRowBlocks, int kColumnBlocks>
+template <int kFeatures, class T, int kRowBlocks, int kColumnBlocks>
 __device__ __forceinline__ void multiply_panels(float (&products)[kRowBlocks][kColumnBlocks][4],
-                                                Shared<bfloat16> own, int own_row,
-                                                Shared<bfloat16> other) {
-  using Panel = RowPanel<kFeatures>;
+                                                Shared<T> own, int own_row, Shared<T> other) {
+  using Panel = RowPanel<T, kFeatures>;
 #pragma unroll
   for (int depth = 0; depth < Panel::kChunks; depth += 2) {
     std::uint32_t a[kRowBlocks][4];
@@ -86,20 +89,20 @@ __device__ __forceinline__ void multiply_panels(float (&products)[kRowBlocks][kC
       const std::uint32_t first[2] = {b[0], b[2]}, second[2] = {b[1], b[3]};
 #pragma unroll
       for (int m = 0; m < kRowBlocks; ++m) {
-        mma_m16n8k16<bfloat16>(products[m][j], a[m], first);
-        mma_m16n8k16<bfloat16>(products[m][j + 1], a[m], second);
+        mma_m16n8k16<T>(products[m][j], a[m], first);
+        mma_m16n8k16<T>(products[m][j + 1], a[m], second);
       }
     }
   }
 }
 
 // sums[m] += weights[m] (one column per row of the other side) times the rows of the other side.
-// Weights are rounded to bfloat16: as they lie in the lanes after a product, they are operands A.
-template <int kFeatures, int kRowBlocks, int kWeightBlocks>
+// Weights are rounded to T: as they lie in the lanes after a product, they are operands A.
+template <int kFeatures, class T, int kRowBlocks, int kWeightBlocks>
 __device__ __forceinline__ void add_weighted_panel(
     float (&sums)[kRowBlocks][kFeatures / 8][4],
-    const float (&weights)[kRowBlocks][kWeightBlocks][4], Shared<bfloat16> other) {
-  using Panel = RowPanel<kFeatures>;
+    const float (&weights)[kRowBlocks][kWeightBlocks][4], Shared<T> other) {
+  using Panel = RowPanel<T, kFeatures>;
 #pragma unroll
   for (int block = 0; block < kWeightBlocks; block += 2) {
     std::uint32_t a[kRowBlocks][4];
@@ -108,7 +111,7 @@ __device__ __forceinline__ void add_weighted_panel(
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float (&four)[4] = weights[m][block + i / 2];
-        a[m][i] = pack_bfloat16(four[i % 2 * 2], four[i % 2 * 2 + 1]);
+        a[m][i] = pack_pair<T>(four[i % 2 * 2], four[i % 2 * 2 + 1]);
       }
     }
 #pragma unroll
@@ -118,25 +121,26 @@ __device__ __forceinline__ void add_weighted_panel(
       const std::uint32_t first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};
 #pragma unroll
       for (int m = 0; m < kRowBlocks; ++m) {
-        mma_m16n8k16<bfloat16>(sums[m][chunk], a[m], first);
-        mma_m16n8k16<bfloat16>(sums[m][chunk + 1], a[m], second);
+        mma_m16n8k16<T>(sums[m][chunk], a[m], first);
+        mma_m16n8k16<T>(sums[m][chunk + 1], a[m], second);
       }
     }
   }
 }
 
 // A score to the base 2 with the mask's element.
+template <class T>
 __device__ __forceinline__ float masked_score(const AttentionProblem& p, std::int64_t at,
                                               float score) {
   if (p.mask_kind == AttentionMask::boolean) {
     return global<const bool>(p.mask)[at] ? score : -infinity<float>();
   }
-  return score + static_cast<float>(global<const bfloat16>(p.mask)[at]) * kLog2E;
+  return score + static_cast<float>(global<const T>(p.mask)[at]) * kLog2E;
 }
 
 // Scales scores to the base 2 and masks them. `is_whole`: all keys are visible but for the mask.
 // Rows are queries and columns keys, or, kTurned, the other way around.
-template <bool kMasked, bool kTurned, int kRowBlocks, int kScores>
+template <class T, bool kMasked, bool kTurned, int kRowBlocks, int kScores>
 __device__ __forceinline__ void mask_scores(float (&scores)[kRowBlocks][kScores][4],
                                             const AttentionProblem& p, std::int64_t mask_head,
                                             std::int64_t first_row, std::int64_t first_column,
@@ -166,7 +170,7 @@ __device__ __forceinline__ void mask_scores(float (&scores)[kRowBlocks][kScores]
         if (!is_visible(p, query, key)) {
           score = -infinity<float>();
         } else if (kMasked) {
-          score = masked_score(p, mask_head + query * p.mask_row + key * p.mask_column, score);
+          score = masked_score<T>(p, mask_head + query * p.mask_row + key * p.mask_column, score);
         }
       }
     }
@@ -175,13 +179,12 @@ __device__ __forceinline__ void mask_scores(float (&scores)[kRowBlocks][kScores]
 
 // Writes the warp's rows of a result. They go through the warp's rows of a panel that nobody else
 // reads any more, to leave in whole chunks.
-template <int kFeatures, int kRowBlocks>
+template <int kFeatures, class T, int kRowBlocks>
 __device__ __forceinline__ void store_panel(const float (&sums)[kRowBlocks][kFeatures / 8][4],
-                                            Shared<bfloat16> panel, int panel_row,
-                                            const HeadMatrices& to, std::int64_t head,
-                                            std::int64_t first_row, std::int64_t rows,
-                                            std::int64_t columns) {
-  using Panel = RowPanel<kFeatures>;
+                                            Shared<T> panel, int panel_row, const HeadMatrices& to,
+                                            std::int64_t head, std::int64_t first_row,
+                                            std::int64_t rows, std::int64_t columns) {
+  using Panel = RowPanel<T, kFeatures>;
   const int lane = lane_index();
   sync_warp();
 #pragma unroll
@@ -191,14 +194,14 @@ __device__ __forceinline__ void store_panel(const float (&sums)[kRowBlocks][kFea
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int row = panel_row + 16 * m + 8 * half + lane / 4;
-        const Shared<bfloat16> place = panel + (Panel::chunk_at(row, j) + lane % 4 * 2);
+        const Shared<T> place = panel + (Panel::chunk_at(row, j) + lane % 4 * 2);
         memory_cast<std::uint32_t>(place)[0] =
-            pack_bfloat16(sums[m][j][2 * half], sums[m][j][2 * half + 1]);
+            pack_pair<T>(sums[m][j][2 * half], sums[m][j][2 * half + 1]);
       }
     }
   }
   sync_warp();
-  const Global<bfloat16> target = global<bfloat16>(to.data) + to.heads.offset(head);
+  const Global<T> target = global<T>(to.data) + to.heads.offset(head);
   constexpr int kRowStep = kWarpSize / Panel::kChunks;
   const int chunk = lane % Panel::kChunks;
   if (chunk * kMmaChunk >= columns) return;
@@ -223,7 +226,7 @@ inline bool has_aligned_rows(const HeadMatrices& matrices) {
 }
 
 inline Support supports_mma(const AttentionProblem& p) {
-  GS_NEEDS(p.dtype == DType::bfloat16);
+  GS_NEEDS(is_reduced_floating(p.dtype));
   GS_NEEDS(p.features == p.value_features);
   GS_NEEDS(p.features % 8 == 0 && p.features > 0 && p.features <= 128);
   return {};

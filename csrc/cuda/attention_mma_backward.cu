@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of attention on the tensor cores of bfloat16 (Dao 2023). Probabilities are made
-// again from log_sum_exp. One pass owns tiles of queries and goes over the keys, the other owns
-// tiles of keys and goes over the queries of all heads that read them, so that every sum is made by
-// one warp in a fixed order. Tiles of the other side are copied while the one before is worked on.
+// The gradients of attention on the tensor cores of bfloat16 and float16 (Dao 2023). Probabilities
+// are made again from log_sum_exp. One pass owns tiles of queries and goes over the keys, the other
+// owns tiles of keys and goes over the queries of all heads that read them, so that every sum is
+// made by one warp in a fixed order. Tiles of the other side are copied while the one before is
+// worked on.
 #include "cuda/attention_mma.cuh"
 
 namespace gradsmith::cuda {
@@ -10,8 +11,9 @@ namespace {
 
 // Scores and gradients of probabilities are alive at the same time as the sums: a tile of the other
 // side is worked on in parts.
-template <int kFeatures_>
+template <class T_, int kFeatures_>
 struct BackwardTile {
+  using T = T_;
   static constexpr int kFeatures = kFeatures_;
   static constexpr int kRowBlocks = kFeatures == 128 ? 1 : 2;
   static constexpr int kWarpRows = 16 * kRowBlocks;
@@ -21,7 +23,7 @@ struct BackwardTile {
   static constexpr int kQueryPart = 16;  // of queries, with sums for keys and values
   static constexpr int kOwnPanel = kOwn * kFeatures, kOtherPanel = kOther * kFeatures;  // elements
   static constexpr std::size_t kSharedBytes =
-      sizeof(bfloat16) * (2 * kOwnPanel + kMmaStages * 2 * kOtherPanel) +
+      sizeof(T) * (2 * kOwnPanel + kMmaStages * 2 * kOtherPanel) +
       sizeof(float) * kMmaStages * 2 * kOther;
 };
 
@@ -34,17 +36,18 @@ using BackwardSums = float[Tile::kRowBlocks][Tile::kFeatures / 8][4];
 // stage.
 template <class Tile>
 struct BackwardMemory {
-  Shared<bfloat16> own[2], others;
+  using T = typename Tile::T;
+  Shared<T> own[2], others;
   Shared<float> numbers;
 
   __device__ BackwardMemory() {
     SharedArena arena;
-    own[0] = arena.take<bfloat16>(Tile::kOwnPanel);
-    own[1] = arena.take<bfloat16>(Tile::kOwnPanel);
-    others = arena.take<bfloat16>(kMmaStages * 2 * Tile::kOtherPanel);
+    own[0] = arena.take<T>(Tile::kOwnPanel);
+    own[1] = arena.take<T>(Tile::kOwnPanel);
+    others = arena.take<T>(kMmaStages * 2 * Tile::kOtherPanel);
     numbers = arena.take<float>(kMmaStages * 2 * Tile::kOther);
   }
-  __device__ __forceinline__ Shared<bfloat16> other(int stage, int which) const {
+  __device__ __forceinline__ Shared<T> other(int stage, int which) const {
     return others + (stage * 2 + which) * Tile::kOtherPanel;
   }
   __device__ __forceinline__ Shared<float> numbers_of(int stage, int which) const {
@@ -57,23 +60,37 @@ __device__ __forceinline__ float shift_of(float log_sum) {
   return log_sum == -infinity<float>() ? infinity<float>() : log_sum * kLog2E;
 }
 
-__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta,
-                                                float scale) {
-  return probability == 0.0f ? 0.0f : probability * (gradient - delta) * scale;
+// Of a scaled score: the scale itself meets the finished sums.
+__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta) {
+  return probability == 0.0f ? 0.0f : probability * (gradient - delta);
+}
+
+template <int kRowBlocks, int kColumnBlocks>
+__device__ __forceinline__ void scale_sums(float (&sums)[kRowBlocks][kColumnBlocks][4],
+                                           float scale) {
+#pragma unroll
+  for (int m = 0; m < kRowBlocks; ++m) {
+#pragma unroll
+    for (int j = 0; j < kColumnBlocks; ++j) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[m][j][i] *= scale;
+    }
+  }
 }
 
 template <class Tile, bool kMasked>
 __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBackwardParams params,
                                                                      const float* delta_rows) {
+  using T = typename Tile::T;
   constexpr int kFeatures = Tile::kFeatures, kRowBlocks = Tile::kRowBlocks;
-  using Panel = RowPanel<kFeatures>;
+  using Panel = RowPanel<T, kFeatures>;
   const AttentionProblem& p = params.problem;
   const std::int64_t tiles = divide_up(p.queries, Tile::kOwn);
   const std::int64_t head = blockIdx.x / tiles, kv_head = head / p.group;
   // Causal queries at the end have most keys: they begin first.
   const std::int64_t block_query = (tiles - 1 - blockIdx.x % tiles) * Tile::kOwn;
-  const auto k = rows_of<bfloat16>(params.k, kv_head, p.keys, p.features);
-  const auto v = rows_of<bfloat16>(params.v, kv_head, p.keys, p.features);
+  const auto k = rows_of<T>(params.k, kv_head, p.keys, p.features);
+  const auto v = rows_of<T>(params.v, kv_head, p.keys, p.features);
   const std::int64_t mask_head = kMasked ? p.mask_heads.offset(head) : 0;
   const BackwardMemory<Tile> memory;
 
@@ -87,10 +104,10 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
     }
     copy_async_commit();
   };
-  Panel::template copy<Tile::kOwn>(
-      memory.own[0], rows_of<bfloat16>(params.q, head, p.queries, p.features), block_query);
-  Panel::template copy<Tile::kOwn>(
-      memory.own[1], rows_of<bfloat16>(params.dy, head, p.queries, p.features), block_query);
+  Panel::template copy<Tile::kOwn>(memory.own[0], rows_of<T>(params.q, head, p.queries, p.features),
+                                   block_query);
+  Panel::template copy<Tile::kOwn>(memory.own[1],
+                                   rows_of<T>(params.dy, head, p.queries, p.features), block_query);
   copy_tile(0, 0);
   float shift[kRowBlocks][2], delta[kRowBlocks][2];
 #pragma unroll
@@ -103,7 +120,6 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
       delta[m][half] = global<const float>(delta_rows)[at];
     }
   }
-  const float scale = static_cast<float>(p.scale);
   BackwardSums<Tile> sums = {};
   int stage = 0;
 #pragma unroll 1
@@ -111,7 +127,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
     copy_async_wait<0>();
     sync_block();  // the tile is there, and everybody has read the one before
     copy_tile(first_key + Tile::kOther, stage ^ 1);
-    const Shared<bfloat16> keys = memory.other(stage, 0), values = memory.other(stage, 1);
+    const Shared<T> keys = memory.other(stage, 0), values = memory.other(stage, 1);
     stage ^= 1;
 #pragma unroll 1
     for (int part = 0; part < Tile::kOther; part += Tile::kKeyPart) {
@@ -122,7 +138,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
       multiply_panels<kFeatures>(gradients, memory.own[1], warp_row, values + part * kFeatures);
       const bool is_whole = part_key + Tile::kKeyPart <= p.keys &&
                             !(p.causal && part_key + Tile::kKeyPart > first_query + 1);
-      mask_scores<kMasked, false>(scores, p, mask_head, first_query, part_key, is_whole);
+      mask_scores<T, kMasked, false>(scores, p, mask_head, first_query, part_key, is_whole);
 #pragma unroll
       for (int m = 0; m < kRowBlocks; ++m) {
 #pragma unroll
@@ -130,8 +146,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
             const float probability = fast_exp2(scores[m][j][i] - shift[m][i / 2]);
-            scores[m][j][i] =
-                score_gradient(probability, gradients[m][j][i], delta[m][i / 2], scale);
+            scores[m][j][i] = score_gradient(probability, gradients[m][j][i], delta[m][i / 2]);
           }
         }
       }
@@ -140,6 +155,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void query_gradient_mma(AttentionBa
   }
   copy_async_wait<0>();
   sync_block();  // the queries' panel is free, without any tile too
+  scale_sums(sums, static_cast<float>(p.scale));
   store_panel<kFeatures>(sums, memory.own[0], warp_row, params.dq, head, first_query, p.queries,
                          p.features);
 }
@@ -161,9 +177,10 @@ struct QueryTiles {
 template <class Tile, bool kMasked>
 __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBackwardParams params,
                                                                    const float* delta_rows) {
+  using T = typename Tile::T;
   constexpr int kFeatures = Tile::kFeatures, kOther = Tile::kOther;
   constexpr int kPart = Tile::kQueryPart;
-  using Panel = RowPanel<kFeatures>;
+  using Panel = RowPanel<T, kFeatures>;
   const AttentionProblem& p = params.problem;
   const std::int64_t tiles = divide_up(p.keys, Tile::kOwn);
   const std::int64_t kv_head = blockIdx.x / tiles;
@@ -175,8 +192,8 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
   const std::int64_t end_head = (kv_head + 1) * p.group;
 
   QueryTiles ahead{kv_head * p.group, begin};
-  auto q = rows_of<bfloat16>(params.q, ahead.head, p.queries, p.features);
-  auto dy = rows_of<bfloat16>(params.dy, ahead.head, p.queries, p.features);
+  auto q = rows_of<T>(params.q, ahead.head, p.queries, p.features);
+  auto dy = rows_of<T>(params.dy, ahead.head, p.queries, p.features);
   const auto copy_tile = [&](int stage) {
     if (ahead.head < end_head) {
       Panel::template copy<kOther>(memory.other(stage, 0), q, ahead.first);
@@ -191,20 +208,19 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
                       ahead.first + row < p.queries);
       }
       if (ahead.advance(kOther, begin, p.queries) && ahead.head < end_head) {
-        q = rows_of<bfloat16>(params.q, ahead.head, p.queries, p.features);
-        dy = rows_of<bfloat16>(params.dy, ahead.head, p.queries, p.features);
+        q = rows_of<T>(params.q, ahead.head, p.queries, p.features);
+        dy = rows_of<T>(params.dy, ahead.head, p.queries, p.features);
       }
     }
     copy_async_commit();
   };
-  Panel::template copy<Tile::kOwn>(
-      memory.own[0], rows_of<bfloat16>(params.k, kv_head, p.keys, p.features), block_key);
-  Panel::template copy<Tile::kOwn>(
-      memory.own[1], rows_of<bfloat16>(params.v, kv_head, p.keys, p.features), block_key);
+  Panel::template copy<Tile::kOwn>(memory.own[0], rows_of<T>(params.k, kv_head, p.keys, p.features),
+                                   block_key);
+  Panel::template copy<Tile::kOwn>(memory.own[1], rows_of<T>(params.v, kv_head, p.keys, p.features),
+                                   block_key);
   if (begin >= p.queries) ahead.head = end_head;  // no query sees these keys
   QueryTiles present = ahead;
   copy_tile(0);
-  const float scale = static_cast<float>(p.scale);
   BackwardSums<Tile> key_sums = {}, value_sums = {};
   std::int64_t mask_head = kMasked ? p.mask_heads.offset(present.head) : 0;
   int stage = 0;
@@ -214,7 +230,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
     sync_block();  // the tile is there, and everybody has read the one before
     copy_tile(stage ^ 1);
     const std::int64_t first_query = present.first, mask_offset = mask_head;
-    const Shared<bfloat16> queries = memory.other(stage, 0), dys = memory.other(stage, 1);
+    const Shared<T> queries = memory.other(stage, 0), dys = memory.other(stage, 1);
     const Shared<const float> log_sums = memory.numbers_of(stage, 0);
     const Shared<const float> deltas = memory.numbers_of(stage, 1);
     stage ^= 1;
@@ -230,7 +246,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
       multiply_panels<kFeatures>(scores, memory.own[0], warp_row, queries + part * kFeatures);
       const bool is_whole = part_query + kPart <= p.queries &&
                             !(p.causal && first_key + Tile::kWarpRows > part_query + 1);
-      mask_scores<kMasked, true>(scores, p, mask_offset, first_key, part_query, is_whole);
+      mask_scores<T, kMasked, true>(scores, p, mask_offset, first_key, part_query, is_whole);
 #pragma unroll
       for (int j = 0; j < kPart / 8; ++j) {
         const Pack<float, 2> log_sum =
@@ -253,8 +269,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
         for (int m = 0; m < Tile::kRowBlocks; ++m) {
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
-            scores[m][j][i] =
-                score_gradient(scores[m][j][i], gradients[m][j][i], delta[i % 2], scale);
+            scores[m][j][i] = score_gradient(scores[m][j][i], gradients[m][j][i], delta[i % 2]);
           }
         }
       }
@@ -263,6 +278,7 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
   }
   copy_async_wait<0>();
   sync_block();  // the keys' panel is free, without any tile too
+  scale_sums(key_sums, static_cast<float>(p.scale));
   store_panel<kFeatures>(key_sums, memory.own[0], warp_row, params.dk, kv_head, first_key, p.keys,
                          p.features);
   store_panel<kFeatures>(value_sums, memory.own[1], warp_row, params.dv, kv_head, first_key, p.keys,
@@ -271,9 +287,9 @@ __global__ __launch_bounds__(kMmaThreads, 2) void key_gradient_mma(AttentionBack
 
 // ---- launchers ----------------------------------------------------------------------------------
 
-template <int kFeatures, bool kMasked>
+template <class T, int kFeatures, bool kMasked>
 void run_kernels(const AttentionBackwardParams& params) {
-  using Tile = BackwardTile<kFeatures>;
+  using Tile = BackwardTile<T, kFeatures>;
   const AttentionProblem& p = params.problem;
   const Workspace deltas(static_cast<std::size_t>(p.batch * p.queries) * sizeof(float));
   const auto shape = [](std::int64_t heads, std::int64_t rows) -> LaunchShape {
@@ -281,7 +297,7 @@ void run_kernels(const AttentionBackwardParams& params) {
             Tile::kSharedBytes};
   };
   if (p.batch * p.queries > 0) {
-    launch_deltas<bfloat16>(params, deltas.as<float>());
+    launch_deltas<T>(params, deltas.as<float>());
     launch<query_gradient_mma<Tile, kMasked>>(shape(p.batch, p.queries), params,
                                               deltas.as<float>());
   }
@@ -290,10 +306,10 @@ void run_kernels(const AttentionBackwardParams& params) {
   }
 }
 
-template <int kFeatures>
+template <class T, int kFeatures>
 void run_features(const AttentionBackwardParams& params) {
-  params.problem.mask_kind == AttentionMask::none ? run_kernels<kFeatures, false>(params)
-                                                  : run_kernels<kFeatures, true>(params);
+  params.problem.mask_kind == AttentionMask::none ? run_kernels<T, kFeatures, false>(params)
+                                                  : run_kernels<T, kFeatures, true>(params);
 }
 
 Support supports(const AttentionBackwardParams& params) {
@@ -308,13 +324,16 @@ Support supports(const AttentionBackwardParams& params) {
 
 void run(const AttentionBackwardParams& params) {
   const std::int64_t features = params.problem.features;
-  if (features <= 32) {
-    run_features<32>(params);
-  } else if (features <= 64) {
-    run_features<64>(params);
-  } else {
-    run_features<128>(params);
-  }
+  visit_reduced(params.problem.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (features <= 32) {
+      run_features<T, 32>(params);
+    } else if (features <= 64) {
+      run_features<T, 64>(params);
+    } else {
+      run_features<T, 128>(params);
+    }
+  });
 }
 
 }  // namespace

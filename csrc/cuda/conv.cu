@@ -4,11 +4,11 @@
 
 namespace gradsmith {
 
-// The tensor cores of bfloat16 want channels next to each other; the other dtypes have kernels of
-// equal speed for both layouts, so what is read stays as it is.
+// The tensor cores of the 16-bit types want channels next to each other; the other dtypes have
+// kernels of equal speed for both layouts, so what is read stays as it is.
 Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t /*lanes*/) {
   const bool is_batched = read.ndim() == o.ndim + 2;
-  const bool is_last = is_batched && (is_channels_last(read) || read.dtype == DType::bfloat16);
+  const bool is_last = is_batched && (is_channels_last(read) || is_reduced_floating(read.dtype));
   return is_last ? Layout::channels_last : Layout::channels_first;
 }
 

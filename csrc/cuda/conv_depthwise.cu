@@ -258,7 +258,8 @@ void run_gather(const ConvParams& params) {
   matrix.rows = matrix.groups = 1;
   matrix.taps = p.taps;
   matrix.inner = p.groups;
-  matrix.pitch = static_cast<int>(divide_up(p.groups, kPackOf<bfloat16>) * kPackOf<bfloat16>);
+  constexpr std::int64_t kWidest = kPackOf<bfloat16>;  // of all dtypes
+  matrix.pitch = static_cast<int>(divide_up(p.groups, kWidest) * kWidest);
   matrix.inner_stride = p.taps;
   const Workspace packed(static_cast<std::size_t>(matrix.size() * size_of(params.dtype)));
   pack_weights(matrix, params, packed.as<void>());

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What convolutions on the tensor cores of bfloat16 share: eight warps multiply panels of 32 depths
-// that asynchronous copies of 16 bytes, eight channels each, bring to a ring of stages in shared
-// memory. Zeros of the padding are filled in by the copies.
+// What convolutions on the tensor cores of bfloat16 and float16 share: eight warps multiply panels
+// of 32 depths that asynchronous copies of 16 bytes, eight channels each, bring to a ring of stages
+// in shared memory. Zeros of the padding are filled in by the copies.
 #pragma once
 
+#include "core/dispatch.h"
 #include "cuda/conv_tile.cuh"
 
 namespace gradsmith::cuda {
@@ -11,8 +12,9 @@ namespace gradsmith::cuda {
 constexpr int kChunk = 8;  // elements of an asynchronous copy
 
 // Rows x columns of sums of a block; warps stand kWarpRows x (8 / kWarpRows).
-template <int kColumns_, int kWarpRows_>
+template <class T_, int kColumns_, int kWarpRows_>
 struct MmaTile {
+  using T = T_;
   static constexpr int kThreads = 256;
   static constexpr int kRows = 128, kColumns = kColumns_, kDepth = 32, kStages = 4;
   static constexpr int kWarpColumns = 8 / kWarpRows_;
@@ -46,13 +48,13 @@ __device__ __forceinline__ int chunk_in_depths(int depth, int chunk) {
 
 // Operands as panels of rows: an operand's depths are adjacent.
 struct DepthsAdjacent {
-  template <int kSide>
-  __device__ static void load(std::uint32_t (&a)[4], Shared<const bfloat16> panel, int first,
-                              int depth, int lane) {
+  template <int kSide, class T>
+  __device__ static void load(std::uint32_t (&a)[4], Shared<const T> panel, int first, int depth,
+                              int lane) {
     load_matrix_x4(a, panel + chunk_in_rows(first + lane % 16, depth / kChunk + lane / 16));
   }
-  template <int kSide>
-  __device__ static void load_pair(std::uint32_t (&b)[4], Shared<const bfloat16> panel, int first,
+  template <int kSide, class T>
+  __device__ static void load_pair(std::uint32_t (&b)[4], Shared<const T> panel, int first,
                                    int depth, int lane) {
     const int column = first + lane / 16 * 8 + lane % 8;
     load_matrix_x4(b, panel + chunk_in_rows(column, depth / kChunk + lane / 8 % 2));
@@ -61,15 +63,15 @@ struct DepthsAdjacent {
 
 // The other way around: rows of the matrix, or columns, are adjacent.
 struct SidesAdjacent {
-  template <int kSide>
-  __device__ static void load(std::uint32_t (&a)[4], Shared<const bfloat16> panel, int first,
-                              int depth, int lane) {
+  template <int kSide, class T>
+  __device__ static void load(std::uint32_t (&a)[4], Shared<const T> panel, int first, int depth,
+                              int lane) {
     const int chunk = first / kChunk + lane / 8 % 2;
     const int place = chunk_in_depths<kSide>(depth + lane / 16 * 8 + lane % 8, chunk);
     load_matrix_x4_transposed(a, panel + place);
   }
-  template <int kSide>
-  __device__ static void load_pair(std::uint32_t (&b)[4], Shared<const bfloat16> panel, int first,
+  template <int kSide, class T>
+  __device__ static void load_pair(std::uint32_t (&b)[4], Shared<const T> panel, int first,
                                    int depth, int lane) {
     const int chunk = first / kChunk + lane / 16;
     const int place = chunk_in_depths<kSide>(depth + lane / 8 % 2 * 8 + lane % 8, chunk);
@@ -78,9 +80,11 @@ struct SidesAdjacent {
 };
 
 template <class Tile, class Panels>
-__device__ __forceinline__ void multiply_stage(MmaSums<Tile>& sums, Shared<const bfloat16> stage,
+__device__ __forceinline__ void multiply_stage(MmaSums<Tile>& sums,
+                                               Shared<const typename Tile::T> stage,
                                                const MmaPlace<Tile>& place) {
-  const Shared<const bfloat16> columns = stage + Tile::kRows * Tile::kDepth;
+  using T = typename Tile::T;
+  const Shared<const T> columns = stage + Tile::kRows * Tile::kDepth;
 #pragma unroll
   for (int depth = 0; depth < Tile::kDepth; depth += 16) {
     std::uint32_t a[Tile::kHigh][4], pairs[Tile::kWide / 2][4];
@@ -98,7 +102,7 @@ __device__ __forceinline__ void multiply_stage(MmaSums<Tile>& sums, Shared<const
 #pragma unroll
       for (int j = 0; j < Tile::kWide; ++j) {
         const std::uint32_t b[2] = {pairs[j / 2][j % 2 * 2], pairs[j / 2][j % 2 * 2 + 1]};
-        mma_m16n8k16<bfloat16>(sums[i][j], a[i], b);
+        mma_m16n8k16<T>(sums[i][j], a[i], b);
       }
     }
   }
@@ -107,7 +111,7 @@ __device__ __forceinline__ void multiply_stage(MmaSums<Tile>& sums, Shared<const
 // Adds `stage_count` stages. `copy(stage, to)` starts the copies of one; `prepare(stage)` is called
 // a barrier before. All threads take part; the shared memory is free afterwards.
 template <class Tile, class Panels, class Copy, class Prepare>
-__device__ __forceinline__ void multiply_stages(MmaSums<Tile>& sums, Shared<bfloat16> ring,
+__device__ __forceinline__ void multiply_stages(MmaSums<Tile>& sums, Shared<typename Tile::T> ring,
                                                 int stage_count, const Copy& copy,
                                                 const Prepare& prepare) {
   constexpr int kStages = Tile::kStages;

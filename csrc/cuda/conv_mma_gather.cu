@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forward pass and the gradient of the input on the tensor cores: per group and phase, pixels
-// times channels with depth taps x source channels, for channels-last bfloat16 whose groups have
-// multiples of eight channels. A stage's 32 depths are four chunks of eight channels, each of one
-// tap, so that every copy is 16 adjacent bytes of a pixel. The weights are packed first, such that
-// the source channels of a tap are adjacent.
+// times channels with depth taps x source channels, for channels-last bfloat16 and float16 whose
+// groups have multiples of eight channels. A stage's 32 depths are four chunks of eight channels,
+// each of one tap, so that every copy is 16 adjacent bytes of a pixel. The weights are packed
+// first, such that the source channels of a tap are adjacent.
 #include "cuda/conv.h"
 #include "cuda/conv_mma.cuh"
 
@@ -27,15 +27,16 @@ struct ChunkTable {
 
 template <class Tile>
 struct TileMemory {
+  using T = typename Tile::T;
   static constexpr int kChunks = kChunksOfStage * Tile::kStages;
-  static constexpr std::size_t kBytes = Tile::kStages * Tile::kStage * sizeof(bfloat16) +
+  static constexpr std::size_t kBytes = Tile::kStages * Tile::kStage * sizeof(T) +
                                         Tile::kRows * (sizeof(Entry) + sizeof(std::int64_t)) +
                                         kChunks * (sizeof(Entry) + sizeof(std::int64_t)) +
                                         sizeof(GatherPhase) + 16;
   static constexpr int kPitch = Tile::kColumns + kChunk;  // of the results on their way out
   static_assert(Tile::kRows * kPitch <= Tile::kStages * Tile::kStage);
 
-  Shared<bfloat16> ring;
+  Shared<T> ring;
   Shared<Entry> pixels;
   Shared<std::int64_t> offsets;  // of the pixels' results
   ChunkTable chunks;
@@ -43,7 +44,7 @@ struct TileMemory {
 
   __device__ TileMemory() {
     SharedArena arena;
-    ring = arena.take<bfloat16>(Tile::kStages * Tile::kStage, 128);
+    ring = arena.take<T>(Tile::kStages * Tile::kStage, 128);
     pixels = arena.take<Entry>(Tile::kRows);
     offsets = arena.take<std::int64_t>(Tile::kRows);
     chunks.entries = arena.take<Entry>(kChunks);
@@ -52,10 +53,10 @@ struct TileMemory {
   }
 };
 
-// Sums and bias as bfloat16 in shared memory, then out in rows.
-template <class Tile>
+// Sums and bias as T in shared memory, then out in rows.
+template <class Tile, class T = typename Tile::T>
 __device__ void store_results(const MmaSums<Tile>& sums, const TileMemory<Tile>& memory,
-                              Global<const bfloat16> bias, Global<bfloat16> result, int pixels_left,
+                              Global<const T> bias, Global<T> result, int pixels_left,
                               int channels_left, bool is_packed) {
   constexpr int kPitch = TileMemory<Tile>::kPitch;
   const MmaPlace<Tile> place;
@@ -72,7 +73,7 @@ __device__ void store_results(const MmaSums<Tile>& sums, const TileMemory<Tile>&
       const int row = place.row + i * 8 + place.lane / 4;
       const float* const pair = &sums[i / 2][j][i % 2 * 2];
       store_pack(memory.ring + (row * kPitch + column),
-                 Pack<bfloat16, 2>{{bfloat16(pair[0] + added[0]), bfloat16(pair[1] + added[1])}});
+                 Pack<T, 2>{{T(pair[0] + added[0]), T(pair[1] + added[1])}});
     }
   }
   sync_block();
@@ -82,7 +83,7 @@ __device__ void store_results(const MmaSums<Tile>& sums, const TileMemory<Tile>&
     const int row = i / kPerRow, column = i % kPerRow * kChunk;
     if (row >= pixels_left || column >= channels_left) continue;
     const auto to = result + (memory.offsets[row] + column);
-    const Pack<bfloat16, kChunk> pack = load_pack<kChunk>(memory.ring + (row * kPitch + column));
+    const Pack<T, kChunk> pack = load_pack<kChunk>(memory.ring + (row * kPitch + column));
     if (is_packed) {
       store_pack(to, pack);
     } else {
@@ -99,6 +100,7 @@ __global__ __launch_bounds__(Tile::kThreads,
                              2) void gather_mma(const __grid_constant__ GatherProblem p,
                                                 const __grid_constant__ GatherArrays arrays,
                                                 const __grid_constant__ GatherGrid grid) {
+  using T = typename Tile::T;
   constexpr int kRows = Tile::kRows, kRowStep = Tile::kThreads / kChunksOfStage;
   const TileMemory<Tile> memory;
   const auto thread = static_cast<int>(threadIdx.x);
@@ -119,11 +121,11 @@ __global__ __launch_bounds__(Tile::kThreads,
 
   // Each thread copies one chunk of some pixels and some channels' weights.
   const GatherSource source = source_of(p);
-  const Global<const bfloat16> data =
-      global<const bfloat16>(arrays.source) + std::int64_t{block.group} * p.source_channels;
+  const Global<const T> data =
+      global<const T>(arrays.source) + std::int64_t{block.group} * p.source_channels;
   const std::int64_t weight_tap = std::int64_t{p.result_channels} * arrays.pitch;
-  const Global<const bfloat16> weights =
-      global<const bfloat16>(arrays.weight) + block.group * weight_tap * p.taps;
+  const Global<const T> weights =
+      global<const T>(arrays.weight) + block.group * weight_tap * p.taps;
   const int chunk = thread % kChunksOfStage, first_row = thread / kChunksOfStage;
   Entry pixels[kRows / kRowStep];
 #pragma unroll
@@ -137,7 +139,7 @@ __global__ __launch_bounds__(Tile::kThreads,
     memory.chunks.entries[place] = step.entry;
     memory.chunks.weights[place] = step.tap < 0 ? -1 : step.tap * weight_tap + step.channel;
   };
-  const auto copy = [&](int stage, Shared<bfloat16> to) {
+  const auto copy = [&](int stage, Shared<T> to) {
     const int place = stage % Tile::kStages * kChunksOfStage + chunk;
     const Entry step = memory.chunks.entries[place];
     const std::int64_t of_chunk = memory.chunks.weights[place];
@@ -162,9 +164,9 @@ __global__ __launch_bounds__(Tile::kThreads,
                                         (depth + Tile::kDepth - 1) / Tile::kDepth, copy, prepare);
 
   const int first_channel = block.group * p.result_channels + block.channel;
-  Global<const bfloat16> bias = global<const bfloat16>(arrays.bias);
+  Global<const T> bias = global<const T>(arrays.bias);
   if (bias != nullptr) bias = bias + first_channel;
-  store_results<Tile>(sums, memory, bias, global<bfloat16>(arrays.result) + first_channel,
+  store_results<Tile>(sums, memory, bias, global<T>(arrays.result) + first_channel,
                       pixel_count - block.pixel, p.result_channels - block.channel,
                       arrays.is_packed);
 }
@@ -172,8 +174,10 @@ __global__ __launch_bounds__(Tile::kThreads,
 // ---- on the host
 // ---------------------------------------------------------------------------------
 
-using WideTile = MmaTile<128, 2>;
-using NarrowTile = MmaTile<64, 4>;
+template <class T>
+using WideTile = MmaTile<T, 128, 2>;
+template <class T>
+using NarrowTile = MmaTile<T, 64, 4>;
 
 template <class Tile>
 std::int64_t block_count(const GatherProblem& p) {
@@ -198,14 +202,14 @@ GatherProblem problem_of(const ConvParams& params) {
 template <bool kAdjoint>
 Support supports(const ConvParams& params) {
   const void* source = kAdjoint ? params.y : params.x;
-  GS_NEEDS(params.dtype == DType::bfloat16 && params.layout == Layout::channels_last);
+  GS_NEEDS(is_reduced_floating(params.dtype) && params.layout == Layout::channels_last);
   const Support fits = fits_32_bits(params);
   if (fits.reason != nullptr) return fits;
   const GatherProblem p = problem_of<kAdjoint>(params);
   GS_NEEDS(p.source_channels > 0 && p.source_channels % kChunk == 0);
   GS_NEEDS(is_aligned(source, 16));
   GS_NEEDS(p.result_channels >= kChunk);
-  GS_NEEDS(block_count<NarrowTile>(p) < std::int64_t{1} << 31);
+  GS_NEEDS(block_count<NarrowTile<bfloat16>>(p) < std::int64_t{1} << 31);
   return {};
 }
 
@@ -214,7 +218,7 @@ void run(const ConvParams& params) {
   const GatherProblem p = problem_of<kAdjoint>(params);
   if (results_of_phase(p) == 0) return;
   const WeightMatrix matrix = weight_matrix(p, true, kChunk);
-  const Workspace packed(static_cast<std::size_t>(matrix.size()) * sizeof(bfloat16));
+  const Workspace packed(static_cast<std::size_t>(matrix.size() * size_of(params.dtype)));
   pack_weights(matrix, params, packed.as<void>());
   void* result = kAdjoint ? params.x : params.y;
   const bool is_packed = p.result_channels % kChunk == 0 && is_aligned(result, 16);
@@ -224,9 +228,13 @@ void run(const ConvParams& params) {
                             result,
                             matrix.pitch,
                             is_packed};
-  const bool is_wide = p.result_channels > NarrowTile::kColumns &&
-                       block_count<WideTile>(p) >= device_facts().multiprocessors;
-  is_wide ? run_tiles<WideTile>(p, arrays) : run_tiles<NarrowTile>(p, arrays);
+  visit_reduced(params.dtype, [&](auto element) {
+    using Wide = WideTile<decltype(element)>;
+    using Narrow = NarrowTile<decltype(element)>;
+    const bool is_wide = p.result_channels > Narrow::kColumns &&
+                         block_count<Wide>(p) >= device_facts().multiprocessors;
+    is_wide ? run_tiles<Wide>(p, arrays) : run_tiles<Narrow>(p, arrays);
+  });
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gradient of the weight on the tensor cores: per group, taps x channels times output channels
-// with the pixels of all images as depth, for channels-last bfloat16. Both operands lie with their
-// sides adjacent, which the transposed loads of matrices turn around. The depth is cut into splits,
-// whose sums a second kernel adds up.
+// with the pixels of all images as depth, for channels-last bfloat16 and float16. Both operands lie
+// with their sides adjacent, which the transposed loads of matrices turn around. The depth is cut
+// into splits, whose sums a second kernel adds up.
 #include "cuda/conv.h"
 #include "cuda/conv_full_blocks.h"
 #include "cuda/conv_mma.cuh"
@@ -20,19 +20,20 @@ struct WeightPlan {
 
 template <class Tile>
 struct TileMemory {
+  using T = typename Tile::T;
   static constexpr int kPixels = Tile::kDepth * Tile::kStages;
-  static constexpr std::size_t kBytes = Tile::kStages * Tile::kStage * sizeof(bfloat16) +
+  static constexpr std::size_t kBytes = Tile::kStages * Tile::kStage * sizeof(T) +
                                         kPixels * (sizeof(Entry) + sizeof(int)) +
                                         sizeof(GatherPhase) + 16;
 
-  Shared<bfloat16> ring;
+  Shared<T> ring;
   Shared<Entry> pixels;  // a ring for the stages, as the next
   Shared<int> places;
   Shared<GatherPhase> phase;
 
   __device__ TileMemory() {
     SharedArena arena;
-    ring = arena.take<bfloat16>(Tile::kStages * Tile::kStage, 128);
+    ring = arena.take<T>(Tile::kStages * Tile::kStage, 128);
     pixels = arena.take<Entry>(kPixels);
     places = arena.take<int>(kPixels);
     phase = arena.take<GatherPhase>(1);
@@ -63,6 +64,7 @@ template <class Tile>
 __global__ __launch_bounds__(Tile::kThreads,
                              kFullBlocks) void weight_mma(const __grid_constant__ GatherProblem p,
                                                           const __grid_constant__ WeightPlan plan) {
+  using T = typename Tile::T;
   constexpr int kStepChunks = Tile::kRows / kChunk, kStepDepths = Tile::kThreads / kStepChunks;
   constexpr int kChannelChunks = Tile::kColumns / kChunk;
   constexpr int kChannelDepths = Tile::kThreads / kChannelChunks;
@@ -86,10 +88,9 @@ __global__ __launch_bounds__(Tile::kThreads,
 
   // Each thread copies one chunk of steps and one of channels, at some pixels.
   const GatherSource source = source_of(p);
-  const Global<const bfloat16> x =
-      global<const bfloat16>(plan.x) + std::int64_t{group} * p.source_channels;
-  const Global<const bfloat16> y =
-      global<const bfloat16>(plan.y) + (std::int64_t{group} * p.result_channels + first_channel);
+  const Global<const T> x = global<const T>(plan.x) + std::int64_t{group} * p.source_channels;
+  const Global<const T> y =
+      global<const T>(plan.y) + (std::int64_t{group} * p.result_channels + first_channel);
   const int step_chunk = thread % kStepChunks, step_depth = thread / kStepChunks;
   const int channel_chunk = thread % kChannelChunks, channel_depth = thread / kChannelChunks;
   const Entry step = phase_step(p, memory.phase[0], first_step + step_chunk * kChunk, steps).entry;
@@ -101,7 +102,7 @@ __global__ __launch_bounds__(Tile::kThreads,
     memory.pixels[place] = pixel.entry;
     memory.places[place] = pixel.place;
   };
-  const auto copy = [&](int stage, Shared<bfloat16> to) {
+  const auto copy = [&](int stage, Shared<T> to) {
     const int first_entry = stage % Tile::kStages * kDepth;
 #pragma unroll
     for (int i = 0; i < kDepth / kStepDepths; ++i) {
@@ -137,8 +138,10 @@ __global__ __launch_bounds__(Tile::kThreads,
 // ---- on the host
 // ---------------------------------------------------------------------------------
 
-using WideTile = MmaTile<128, 2>;
-using NarrowTile = MmaTile<64, 4>;
+template <class T>
+using WideTile = MmaTile<T, 128, 2>;
+template <class T>
+using NarrowTile = MmaTile<T, 64, 4>;
 
 template <class Tile>
 std::int64_t tile_count(const GatherProblem& p) {
@@ -167,12 +170,16 @@ void run_tiles(const ConvParams& params, const GatherProblem& p) {
 
 void run(const ConvParams& params) {
   const GatherProblem p = forward_problem(params);
-  const bool is_wide = p.result_channels > NarrowTile::kColumns;
-  is_wide ? run_tiles<WideTile>(params, p) : run_tiles<NarrowTile>(params, p);
+  visit_reduced(params.dtype, [&](auto element) {
+    using Wide = WideTile<decltype(element)>;
+    using Narrow = NarrowTile<decltype(element)>;
+    const bool is_wide = p.result_channels > Narrow::kColumns;
+    is_wide ? run_tiles<Wide>(params, p) : run_tiles<Narrow>(params, p);
+  });
 }
 
 Support supports(const ConvParams& params) {
-  GS_NEEDS(params.dtype == DType::bfloat16 && params.layout == Layout::channels_last);
+  GS_NEEDS(is_reduced_floating(params.dtype) && params.layout == Layout::channels_last);
   const Support fits = fits_32_bits(params);
   if (fits.reason != nullptr) return fits;
   const GatherProblem p = forward_problem(params);
@@ -180,7 +187,7 @@ Support supports(const ConvParams& params) {
   GS_NEEDS(p.source_channels > 0 && p.source_channels % kChunk == 0);
   GS_NEEDS(p.result_channels > 0 && p.result_channels % kChunk == 0);
   GS_NEEDS(is_aligned(params.x, 16) && is_aligned(params.y, 16));
-  GS_NEEDS(tile_count<NarrowTile>(p) < std::int64_t{1} << 30);
+  GS_NEEDS(tile_count<NarrowTile<bfloat16>>(p) < std::int64_t{1} << 30);
   return {};
 }
 

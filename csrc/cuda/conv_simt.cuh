@@ -79,7 +79,7 @@ class GatherLoader {
   T values_[kElements];
 };
 
-// Float and bfloat16 multiply in tiles of side 32, 64 and 128, double in the smaller two.
+// Float and the 16-bit types multiply in tiles of side 32, 64 and 128, double in the smaller two.
 template <class T>
 using SmallTile = SimtTile<T, 4, 4, 1, 2>;
 template <class T>

@@ -18,7 +18,7 @@
 
 namespace gradsmith::cuda {
 
-// bfloat16 computes in float and rounds once.
+// bfloat16 and float16 compute in float and round once.
 template <class Functor, class T>
 struct UnaryOperation {
   static constexpr int kInputs = 1;

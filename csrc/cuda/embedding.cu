@@ -133,7 +133,7 @@ Support can_sort(const EmbeddingBackwardParams& p) {
 }
 
 void embedding_backward(const EmbeddingBackwardParams& p) {
-  const DType sums = p.dtype == DType::bfloat16 ? DType::float32 : p.dtype;
+  const DType sums = statistics_dtype(p.dtype);
   const std::int64_t bytes = p.rows * p.width * size_of(sums);
   if (bytes > 0) fill_bytes(p.dweight, 0, static_cast<std::size_t>(bytes));
   add_sorted_rows(row_index(p, p.dweight, p.dy), {sums, true, p.scale_by_frequency, p.padding_idx});

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products of bfloat16 with the matrix instructions of Ampere (gemm_mma.cuh). Operands whose
-// rows do not start at multiples of 16 bytes are loaded element by element.
+// Matrix products of bfloat16 and float16 with the matrix instructions of Ampere (gemm_mma.cuh).
+// Operands whose rows do not start at multiples of 16 bytes are loaded element by element.
 #include "cuda/gemm_mma_run.cuh"
 
 namespace gradsmith::cuda {
 namespace {
 
 void run_choice(const GemmParams& p, TileChoice choice) {
-  using Large = MmaTile<Bfloat16Products, 2, 4, 4, 4>;
-  using Small = MmaTile<Bfloat16Products, 2, 2, 2, 4>;
-  is_mma_packed<Bfloat16Products>(p) ? run_mma<Large, Small, true>(p, choice)
-                                     : run_mma<Large, Small, false>(p, choice);
+  visit_reduced(p.dtype, [&](auto element) {
+    using Products = ReducedProducts<decltype(element)>;
+    using Large = MmaTile<Products, 2, 4, 4, 4>;
+    using Small = MmaTile<Products, 2, 2, 2, 4>;
+    is_mma_packed<Products>(p) ? run_mma<Large, Small, true>(p, choice)
+                               : run_mma<Large, Small, false>(p, choice);
+  });
 }
 
 Support supports(const GemmParams& params) {
   const GemmParams p = folded(params);
-  GS_NEEDS(p.dtype == DType::bfloat16);
+  GS_NEEDS(is_reduced_floating(p.dtype));
   GS_NEEDS(!is_empty(p) && p.k > 0);
   return {};
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product of two panels with the matrix instructions of a warp (mma.sync), on every GPU since
-// Ampere: bfloat16, TF32 and float64 (gemm_mma_products.cuh). The panels of a few stages lie in
-// shared memory, filled by asynchronous copies; each warp keeps its sums in registers and loads its
-// operands of a whole stage before it multiplies them.
+// Ampere: bfloat16, float16, TF32 and float64 (gemm_mma_products.cuh). The panels of a few stages
+// lie in shared memory, filled by asynchronous copies; each warp keeps its sums in registers and
+// loads its operands of a whole stage before it multiplies them.
 //
 // A panel lies as its operand does, depth adjacent or the other dimension. Chunks of 16 bytes are
 // exchanged within 128 bytes by an exclusive or, so that what a warp loads at once is in different

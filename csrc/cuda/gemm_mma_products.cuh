@@ -2,7 +2,7 @@
 // What the matrix instructions of a warp multiply, each with operands of 16 x kDepth and kDepth x 8
 // in the registers that cuda/nvidia/matrix.h describes:
 //
-//   Bfloat16Products   exact products, added in float32
+//   ReducedProducts    bfloat16 or float16: exact products, added in float32
 //   Tf32Products<1>    float32 rounded to the 11 significant bits of TF32
 //   Tf32Products<3>    float32 as the sum of two such numbers: the product of the small parts is
 //                      left out, 2^-21 of the whole (Ootomo and Yokota, Recovering single precision
@@ -35,8 +35,9 @@ __device__ __forceinline__ void multiply_blocks(Sum (&sums)[kRowBlocks][kColumnB
   }
 }
 
-struct Bfloat16Products {
-  using T = bfloat16;
+template <class T_>
+struct ReducedProducts {
+  using T = T_;
   using Register = std::uint32_t;
   static constexpr int kDepth = 16;
   static constexpr int kThreadsTogether = 512;
@@ -46,7 +47,7 @@ struct Bfloat16Products {
   __device__ __forceinline__ static void multiply(float (&sums)[R][C][4], const Register (&a)[R][4],
                                                   const Register (&b)[C / 2][4]) {
     multiply_blocks(sums, a, b, [](float (&sum)[4], const Register(&x)[4], const Register(&y)[2]) {
-      mma_m16n8k16<bfloat16>(sum, x, y);
+      mma_m16n8k16<T>(sum, x, y);
     });
   }
 };

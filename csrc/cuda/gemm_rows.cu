@@ -17,8 +17,8 @@ constexpr int kMaxRows = 8;
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarpSize;
 
-// Blocks that have to fit on a multiprocessor. Eight rows of doubles, or of the many bfloat16 of an
-// access, take more registers than two blocks of them have.
+// Blocks that have to fit on a multiprocessor. Eight rows of doubles, or of the eight 16-bit
+// elements of an access, take more registers than two blocks of them have.
 template <class T, int kRows>
 constexpr int kBlocks = sizeof(T) != 4 && kRows == kMaxRows ? 1 : 2;
 

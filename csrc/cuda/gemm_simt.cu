@@ -2,8 +2,6 @@
 // Matrix products of every dtype and layout without matrix units (gemm_simt.cuh). Three sizes of
 // tile: 128 x 128 does most arithmetic per byte of shared memory, smaller ones occupy the device
 // when there are few of them. A depth that is long for the number of tiles is cut (gemm.cu).
-#include <type_traits>
-
 #include "cuda/gemm_problem.cuh"
 #include "cuda/gemm_simt.cuh"
 
@@ -45,7 +43,7 @@ __global__ __launch_bounds__(Tile::kThreads,
 
 constexpr std::int64_t kLeastDepth = 256;  // of a split: below, the second pass costs what is won
 
-// A double takes two registers, and of bfloat16 only the sum of nothing comes here unasked.
+// A double takes two registers, and of the 16-bit types only the sum of nothing comes here unasked.
 TileChoice choose(const GemmParams& p) {
   const int largest = p.dtype == DType::float32 ? 128 : p.dtype == DType::float64 ? 64 : 32;
   return choose_tile(p, largest, 32, kLeastDepth);
@@ -86,7 +84,7 @@ void run_choice(const GemmParams& p, TileChoice choice) {
   }
   visit_floating(p.dtype, [&](auto element) {
     using T = decltype(element);
-    if constexpr (!std::is_same_v<T, bfloat16>) {
+    if constexpr (!is_reduced<T>) {
       if (choice.side == 64) {
         return run_tiles<SimtTile<T, 4, 8, 2, 2>, 3, false>(p, choice.splits);
       }

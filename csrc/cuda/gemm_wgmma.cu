@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which products go to the warpgroup kernel of gemm_wgmma.cuh, and the maps of their operands.
+//
+// The copy engine reads rows that start at multiples of 16 bytes. An operand that lies otherwise,
+// as one with an odd number of columns does, is first copied to rows that do, where the product is
+// long enough: the copy moves each element twice, and the kernels without the engine load element
+// by element.
 #include <cstdint>
 #include <limits>
 
+#include "cuda/elementwise_parts.h"
 #include "cuda/gemm_wgmma.cuh"
 
 namespace gradsmith::cuda {
@@ -39,7 +45,7 @@ bool can_be_copied(const Operand& x) {
          is_aligned(x.data, 16);
 }
 
-bool can_be_stored(const GemmParams& p) {
+bool can_be_copied_to(const GemmParams& p) {
   return p.c_row % kAligned == 0 && is_aligned(p.c, 16) &&
          (p.batch_ndim == 0 || (p.c_batch[0] % kAligned == 0 && p.c_batch[0] > 0));
 }
@@ -65,17 +71,21 @@ bool wide_tiles_are_faster(const GemmParams& p) {
   return p.n > 128 && rounds(256) <= kNarrowCost * rounds(128);
 }
 
-Support supports(const GemmParams& params) {
+// Of products whose operands lie as the copy engine wants them.
+Support supports_size(const GemmParams& p) {
   constexpr std::int64_t kSmallest = 64;  // half a tile
-  const GemmParams p = folded(params);
-  GS_NEEDS(p.dtype == DType::bfloat16);
+  GS_NEEDS(is_reduced_floating(p.dtype));
   GS_NEEDS(p.m >= kSmallest && p.n >= kSmallest && p.k >= kTileDepth);
   GS_NEEDS(p.batch_ndim <= 1);
   GS_NEEDS(!has_large_side(p));
   GS_NEEDS(tiles_of(p, 128) <= std::numeric_limits<std::int32_t>::max());
-  GS_NEEDS(can_be_copied(operand_a(p)) && can_be_copied(operand_b(p)));
-  GS_NEEDS(can_be_stored(p));
   return {};
+}
+
+Support supports(const GemmParams& params) {
+  const GemmParams p = folded(params);
+  GS_NEEDS(can_be_copied(operand_a(p)) && can_be_copied(operand_b(p)));
+  return supports_size(p);
 }
 
 Support supports_wide(const GemmParams& params) {
@@ -86,10 +96,10 @@ Support supports_wide(const GemmParams& params) {
 }
 
 // `outer_box` rows or columns make up what the kernel loads in one copy by depth.
-TensorMap map_of(const Operand& x, std::int64_t batch, int outer_box) {
+TensorMap map_of(const Operand& x, DType dtype, std::int64_t batch, int outer_box) {
   const bool has_batch = batch > 1 && x.batch_stride != 0;
   TensorShape shape{};
-  shape.dtype = DType::bfloat16;
+  shape.dtype = dtype;
   shape.rank = 3;
   shape.swizzle = Swizzle::bytes128;
   const bool by_depth = is_by_depth(x);
@@ -107,11 +117,12 @@ TensorMap map_of(const Operand& x, std::int64_t batch, int outer_box) {
 }
 
 TensorMap map_of_c(const GemmParams& p, std::int64_t batch) {
+  if (!can_be_copied_to(p)) return {};
   const Operand c{p.c, p.m, p.n, p.c_row, 1, p.batch_ndim > 0 ? p.c_batch[0] : 0};
-  return map_of(c, batch, 64);  // what a warpgroup stores
+  return map_of(c, p.dtype, batch, 64);  // what a warpgroup stores
 }
 
-template <int Columns, Major A, Major B>
+template <class T, int Columns, Major A, Major B>
 void run_as(const GemmParams& p) {
   const std::int64_t batch = batch_count(p);
   const wgmma::Grid grid{static_cast<unsigned>(divide_up(p.m, kTileRows)),
@@ -119,28 +130,112 @@ void run_as(const GemmParams& p) {
                          static_cast<unsigned>(tiles_of(p, Columns)),
                          static_cast<int>(divide_up(p.k, kTileDepth)),
                          batch > 1 && operand_a(p).batch_stride != 0,
-                         batch > 1 && operand_b(p).batch_stride != 0};
+                         batch > 1 && operand_b(p).batch_stride != 0,
+                         can_be_copied_to(p)};
   const unsigned blocks =
       smaller(grid.tiles, static_cast<unsigned>(device_facts().multiprocessors));
   const LaunchShape shape{blocks, wgmma::kThreads, wgmma::Tile<Columns>::kSharedBytes};
-  launch<wgmma::gemm<Columns, A, B>>(shape, map_of(operand_a(p), batch, kTileRows),
-                                     map_of(operand_b(p), batch, Columns), map_of_c(p, batch), grid,
-                                     p);
+  launch<wgmma::gemm<T, Columns, A, B>>(shape, map_of(operand_a(p), p.dtype, batch, kTileRows),
+                                        map_of(operand_b(p), p.dtype, batch, Columns),
+                                        map_of_c(p, batch), grid, p);
+}
+
+template <int Columns>
+void run_folded(const GemmParams& p) {
+  const bool a_by_depth = is_by_depth(operand_a(p)), b_by_depth = is_by_depth(operand_b(p));
+  visit_reduced(p.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (a_by_depth && b_by_depth) return run_as<T, Columns, Major::depth, Major::depth>(p);
+    if (a_by_depth) return run_as<T, Columns, Major::depth, Major::outer>(p);
+    if (b_by_depth) return run_as<T, Columns, Major::outer, Major::depth>(p);
+    run_as<T, Columns, Major::outer, Major::outer>(p);
+  });
 }
 
 template <int Columns>
 void run(const GemmParams& params) {
+  run_folded<Columns>(folded(params));
+}
+
+// ---- operands that lie otherwise ----------------------------------------------------------------
+
+// A product has to take longer than two launches and what they move.
+Support supports_realigned(const GemmParams& params) {
+  constexpr std::int64_t kLeastSide = 128;  // how often an element of an operand is used
+  constexpr std::int64_t kLeastProducts = std::int64_t{1} << 21;  // per multiprocessor
   const GemmParams p = folded(params);
-  const bool a_by_depth = is_by_depth(operand_a(p)), b_by_depth = is_by_depth(operand_b(p));
-  if (a_by_depth && b_by_depth) return run_as<Columns, Major::depth, Major::depth>(p);
-  if (a_by_depth) return run_as<Columns, Major::depth, Major::outer>(p);
-  if (b_by_depth) return run_as<Columns, Major::outer, Major::depth>(p);
-  run_as<Columns, Major::outer, Major::outer>(p);
+  const Support support = supports_size(p);
+  if (support.reason != nullptr) return support;
+  GS_NEEDS(p.m >= kLeastSide && p.n >= kLeastSide);
+  GS_NEEDS(batch_count(p) * p.m * p.n / device_facts().multiprocessors >= kLeastProducts / p.k);
+  return {};
+}
+
+std::int64_t rounded_up(std::int64_t size) { return divide_up(size, kAligned) * kAligned; }
+
+// An operand where the copy engine can read it: in place, or as a copy.
+class Realigned {
+ public:
+  Realigned(const GemmParams& p, const Operand& x)
+      : operand_(x),
+        entries_(x.batch_stride != 0 ? batch_count(p) : 1),
+        by_outer_(x.outer_stride == 1),
+        row_(rounded_up(by_outer_ ? x.outer : x.depth)),
+        matrix_(row_ * (by_outer_ ? x.depth : x.outer)),
+        copy_(can_be_copied(x) ? 0
+                               : static_cast<std::size_t>(entries_ * matrix_ * size_of(p.dtype))) {
+    if (can_be_copied(x)) return;
+    operand_.data = copy_.as<void>();
+    operand_.outer_stride = by_outer_ ? 1 : row_;
+    operand_.depth_stride = by_outer_ ? row_ : 1;
+    operand_.batch_stride = x.batch_stride != 0 ? matrix_ : 0;
+    copy_elements(p.dtype, x);
+  }
+
+  const Operand& operand() const { return operand_; }
+
+ private:
+  void copy_elements(DType dtype, const Operand& x) const {
+    const std::int64_t outer = by_outer_ ? x.depth : x.outer, inner = by_outer_ ? x.outer : x.depth;
+    const Shape shape{3, {entries_, outer, inner}};
+    const Array to{copy_.as<void>(), dtype, shape, {matrix_, row_, 1}};
+    const Array from{const_cast<void*>(x.data),
+                     dtype,
+                     shape,
+                     {x.batch_stride, by_outer_ ? x.depth_stride : x.outer_stride,
+                      by_outer_ ? x.outer_stride : x.depth_stride}};
+    const Array* inputs[] = {&from};
+    ElementwiseParams copy{};
+    copy.dtype = copy.out_dtype = dtype;
+    set_layout(copy, to, inputs, 1);
+    convert(copy);
+  }
+
+  Operand operand_;
+  std::int64_t entries_;
+  bool by_outer_;
+  std::int64_t row_, matrix_;
+  Workspace copy_;
+};
+
+void run_realigned(const GemmParams& params) {
+  GemmParams p = folded(params);
+  const Realigned a(p, operand_a(p)), b(p, operand_b(p));
+  p.a = a.operand().data;
+  p.a_row = a.operand().outer_stride;
+  p.a_depth = a.operand().depth_stride;
+  p.a_batch[0] = a.operand().batch_stride;
+  p.b = b.operand().data;
+  p.b_column = b.operand().outer_stride;
+  p.b_depth = b.operand().depth_stride;
+  p.b_batch[0] = b.operand().batch_stride;
+  wide_tiles_are_faster(p) ? run_folded<256>(p) : run_folded<128>(p);
 }
 
 }  // namespace
 
 void fill_gemm_sm90(OpTable& table) {
+  table.gemm.push_front({"sm90:wgmma:realigned", Isa::sm90, &supports_realigned, &run_realigned});
   table.gemm.push_front({"sm90:wgmma:128x128", Isa::sm90, &supports, &run<128>});
   table.gemm.push_front({"sm90:wgmma:128x256", Isa::sm90, &supports_wide, &run<256>});
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C = f(A B (+ bias) (+ C)) for bfloat16 on Hopper's warpgroup products.
+// C = f(A B (+ bias) (+ C)) for bfloat16 and float16 on Hopper's warpgroup products.
 //
 // A persistent grid, one block per multiprocessor, takes tiles of 128 x Columns, in bands. In a
 // block one thread asks the copy engine for the next 64 of the depth of A and B, in a ring of
@@ -13,7 +13,8 @@
 // at one depth. Either way the 64 rows of A of a warpgroup are one panel.
 //
 // The finished tile goes through shared memory, 64 columns at a time in two buffers per warpgroup,
-// to the copy engine, which cuts off what lies outside of C.
+// to the copy engine, which cuts off what lies outside of C. Where rows of C do not start at
+// multiples of 16 bytes, the engine cannot write them and the threads do, element by element.
 #pragma once
 
 #include "cuda/gemm_problem.cuh"
@@ -27,7 +28,8 @@ constexpr int kGroupThreads = 128;
 constexpr int kGroups = 2;  // that multiply
 constexpr int kThreads = (1 + kGroups) * kGroupThreads;
 constexpr int kPanel = 64 * kTileDepth;  // elements
-constexpr int kPanelBytes = kPanel * static_cast<int>(sizeof(bfloat16));
+constexpr int kElementBytes = 2;
+constexpr int kPanelBytes = kPanel * kElementBytes;
 constexpr int kEightRows = 8 * 128;  // bytes from eight rows of a panel to the next
 constexpr int kStoreColumns = 64;
 constexpr int kStoreBuffers = 2;
@@ -50,6 +52,7 @@ struct Grid {
   unsigned tile_rows, tile_columns, tiles;  // tiles of all entries of the batch
   int steps;                                // of the depth
   bool a_has_batch, b_has_batch;            // else every entry has the same matrix
+  bool copies_c;                            // by the copy engine
 };
 
 struct Position {
@@ -80,17 +83,17 @@ struct Ring {
 };
 
 // What a block keeps in shared memory.
-template <int Columns>
+template <class T, int Columns>
 struct Stages {
   using Shape = Tile<Columns>;
-  Shared<bfloat16> a, b, store;
+  Shared<T> a, b, store;
   Shared<Barrier> full, empty;
 
   __device__ Stages() {
     SharedArena arena;
-    a = arena.take<bfloat16>(Shape::kStages * Shape::kPanelsA * kPanel, 1024);
-    b = arena.take<bfloat16>(Shape::kStages * Shape::kPanelsB * kPanel, 1024);
-    store = arena.take<bfloat16>(kGroups * kStoreBuffers * kPanel, 1024);
+    a = arena.take<T>(Shape::kStages * Shape::kPanelsA * kPanel, 1024);
+    b = arena.take<T>(Shape::kStages * Shape::kPanelsB * kPanel, 1024);
+    store = arena.take<T>(kGroups * kStoreBuffers * kPanel, 1024);
     full = arena.take<Barrier>(Shape::kStages);
     empty = arena.take<Barrier>(Shape::kStages);
   }
@@ -104,9 +107,9 @@ struct Stages {
 };
 
 // One operand's part of a stage: `outer` is its row or column, in panels from there on.
-template <Major Adjacent, int Panels>
-__device__ inline void load_panels(Shared<bfloat16> to, const TensorMap& map,
-                                   Shared<Barrier> barrier, int outer, int depth, int entry) {
+template <Major Adjacent, int Panels, class T>
+__device__ inline void load_panels(Shared<T> to, const TensorMap& map, Shared<Barrier> barrier,
+                                   int outer, int depth, int entry) {
   if constexpr (Adjacent == Major::depth) {
     tensor_load(to, map, barrier, depth, outer, entry);  // all panels in one box
   } else {
@@ -117,8 +120,8 @@ __device__ inline void load_panels(Shared<bfloat16> to, const TensorMap& map,
   }
 }
 
-template <int Columns, Major A, Major B>
-__device__ inline void produce(const Stages<Columns>& stages, const TensorMap& map_a,
+template <class T, int Columns, Major A, Major B>
+__device__ inline void produce(const Stages<T, Columns>& stages, const TensorMap& map_a,
                                const TensorMap& map_b, const Grid& grid) {
   using Shape = Tile<Columns>;
   Ring<Shape::kStages> ring;
@@ -141,13 +144,13 @@ __device__ inline void produce(const Stages<Columns>& stages, const TensorMap& m
 // Bytes from one product's depth to the next in a panel.
 template <Major Adjacent>
 constexpr int kProductStep =
-    Adjacent == Major::depth ? kProductDepth * static_cast<int>(sizeof(bfloat16))
-                             : kProductDepth / 8 * kEightRows;
+    Adjacent == Major::depth ? kProductDepth * kElementBytes : kProductDepth / 8 * kEightRows;
 
 // Multiplies all steps of a tile and leaves their stages empty.
-template <int Columns, Major A, Major B>
-__device__ inline void multiply(float (&d)[Columns / 2], const Stages<Columns>& stages, int group,
-                                int steps, bool is_leader, Ring<Tile<Columns>::kStages>* ring) {
+template <class T, int Columns, Major A, Major B>
+__device__ inline void multiply(float (&d)[Columns / 2], const Stages<T, Columns>& stages,
+                                int group, int steps, bool is_leader,
+                                Ring<Tile<Columns>::kStages>* ring) {
   using Shape = Tile<Columns>;
   // Along the depth a panel holds all that a product reads of a row: nothing lies next to it.
   constexpr int kNextA = A == Major::depth ? 16 : kPanelBytes;
@@ -155,15 +158,15 @@ __device__ inline void multiply(float (&d)[Columns / 2], const Stages<Columns>& 
   int previous = 0;
   for (int step = 0; step < steps; ++step, ring->advance()) {
     barrier_wait(stages.full + ring->stage, ring->parity);
-    const Shared<bfloat16> a = stages.a + (ring->stage * Shape::kPanelsA + group) * kPanel;
-    const Shared<bfloat16> b = stages.b + ring->stage * Shape::kPanelsB * kPanel;
+    const Shared<T> a = stages.a + (ring->stage * Shape::kPanelsA + group) * kPanel;
+    const Shared<T> b = stages.b + ring->stage * Shape::kPanelsB * kPanel;
     const std::uint64_t tile_a = matrix_descriptor(a, Swizzle::bytes128, kEightRows, kNextA);
     const std::uint64_t tile_b = matrix_descriptor(b, Swizzle::bytes128, kEightRows, kNextB);
     warpgroup_fence();
 #pragma unroll
     for (int i = 0; i < kTileDepth / kProductDepth; ++i) {
-      wgmma_bf16<Columns, A, B>(d, advance_descriptor(tile_a, i * kProductStep<A>),
-                                advance_descriptor(tile_b, i * kProductStep<B>), step + i > 0);
+      wgmma_k16<T, Columns, A, B>(d, advance_descriptor(tile_a, i * kProductStep<A>),
+                                  advance_descriptor(tile_b, i * kProductStep<B>), step + i > 0);
     }
     warpgroup_commit();
     warpgroup_wait<1>();  // the step before
@@ -177,12 +180,12 @@ __device__ inline void multiply(float (&d)[Columns / 2], const Stages<Columns>& 
 
 // Bias and what C held, for the columns from `column` on of the thread's two rows. Of `values`, i
 // stands for row i / 2 % 2 and column 8 (i / 4) + i % 2.
-template <int Count>
+template <class T, int Count>
 __device__ inline void add_terms(float (&values)[Count], const GemmParams& p, std::int64_t row,
                                  std::int64_t column, std::int64_t entry) {
-  const Global<const bfloat16> bias = global<const bfloat16>(p.bias);
+  const Global<const T> bias = global<const T>(p.bias);
   const std::int64_t offset = p.batch_ndim > 0 ? entry * p.c_batch[0] : 0;
-  const Global<const bfloat16> c = global<const bfloat16>(static_cast<const void*>(p.c)) + offset;
+  const Global<const T> c = global<const T>(static_cast<const void*>(p.c)) + offset;
 #pragma unroll
   for (int i = 0; i < Count; ++i) {
     const std::int64_t x = column + 8 * (i / 4) + i % 2;
@@ -194,8 +197,9 @@ __device__ inline void add_terms(float (&values)[Count], const GemmParams& p, st
 }
 
 // The exact GELU with erfc by Abramowitz and Stegun 7.1.26, whose error of 1.5e-7 a bfloat16 does
-// not show: no branches, where erf has two, in an epilogue that the products wait for.
-__device__ inline float gelu_to_bfloat16(float x) {
+// not show, nor a float16 beyond its last place: no branches, where erf has two, in an epilogue
+// that the products wait for.
+__device__ inline float gelu_to_reduced(float x) {
   constexpr float kInverseRoot2 = 0.70710678f, kLog2E = 1.44269504f;
   const float z = fabs(x) * kInverseRoot2;
   const float t = 1.0f / (1.0f + 0.3275911f * z);
@@ -216,7 +220,7 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
     float done[kTogether];
 #pragma unroll
     for (int i = 0; i < kTogether; ++i) {
-      done[i] = activation == Activation::gelu ? gelu_to_bfloat16(values[i])
+      done[i] = activation == Activation::gelu ? gelu_to_reduced(values[i])
                                                : activated(values[i], activation);
     }
 #pragma unroll
@@ -227,7 +231,8 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
 }
 
 // The thread's part of 64 x 64 elements, into a swizzled panel.
-__device__ inline void write_panel(Shared<bfloat16> panel, const float (&values)[32], int warp) {
+template <class T>
+__device__ inline void write_panel(Shared<T> panel, const float (&values)[32], int warp) {
   const int lane = lane_index();
   const int row = 16 * warp + lane % 16;
 #pragma unroll
@@ -235,17 +240,31 @@ __device__ inline void write_panel(Shared<bfloat16> panel, const float (&values)
     std::uint32_t r[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      r[j] = pack_bfloat16(values[8 * i + 2 * j], values[8 * i + 2 * j + 1]);
+      r[j] = pack_pair<T>(values[8 * i + 2 * j], values[8 * i + 2 * j + 1]);
     }
     const int piece = 2 * i + lane / 16;
     store_matrix_x4(panel + (row * 64 + (piece ^ row % 8) * 8), r);
   }
 }
 
-template <int Columns>
-__device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<Columns>& stages,
-                                  const TensorMap& map_c, const GemmParams& p, const Position& at,
-                                  int group, bool is_leader) {
+// What lies inside of C of a panel, by the threads of its warpgroup: 64 side by side.
+template <class T>
+__device__ inline void copy_panel(Shared<const T> panel, const GemmParams& p, std::int64_t row,
+                                  std::int64_t column, std::int64_t entry) {
+  const int thread = static_cast<int>(threadIdx.x) % kGroupThreads;
+  const int x = thread % 64;
+  if (column + x >= p.n) return;
+  const std::int64_t offset = p.batch_ndim > 0 ? entry * p.c_batch[0] : 0;
+  const Global<T> c = global<T>(p.c) + (offset + row * p.c_row + column + x);
+  for (int y = thread / 64; y < 64 && row + y < p.m; y += kGroupThreads / 64) {
+    c[y * p.c_row] = panel[y * 64 + ((x / 8) ^ y % 8) * 8 + x % 8];
+  }
+}
+
+template <class T, int Columns>
+__device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<T, Columns>& stages,
+                                  const TensorMap& map_c, const Grid& grid, const GemmParams& p,
+                                  const Position& at, int group, bool is_leader) {
   constexpr int kPerPart = kStoreColumns / 2;  // values of a thread
   const int warp = warp_index() % 4;
   const int row = at.row + 64 * group;
@@ -257,59 +276,61 @@ __device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<Co
 #pragma unroll
     for (int i = 0; i < kPerPart; ++i) values[i] = d[part * kPerPart + i];
     if (has_terms) {
-      add_terms(values, p, row + 16 * warp + lane_index() / 4, column + 2 * (lane_index() % 4),
-                at.entry);
+      add_terms<T>(values, p, row + 16 * warp + lane_index() / 4, column + 2 * (lane_index() % 4),
+                   at.entry);
     }
     if (p.activation != Activation::none) activate(values, p.activation);
-    const Shared<bfloat16> panel =
-        stages.store + (group * kStoreBuffers + part % kStoreBuffers) * kPanel;
+    const Shared<T> panel = stages.store + (group * kStoreBuffers + part % kStoreBuffers) * kPanel;
     if (is_leader) tensor_store_wait_read<kStoreBuffers - 1>();
     sync_threads_of(1 + group, kGroupThreads);
     write_panel(panel, values, warp);
     fence_async_shared();
     sync_threads_of(1 + group, kGroupThreads);
-    if (is_leader) {
+    if (!grid.copies_c) {
+      copy_panel<T>(panel, p, row, column, at.entry);
+    } else if (is_leader) {
       tensor_store(map_c, panel, column, row, at.entry);
       tensor_store_commit();
     }
   }
 }
 
-template <int Columns, Major A, Major B>
-__device__ inline void consume(const Stages<Columns>& stages, const TensorMap& map_c,
+template <class T, int Columns, Major A, Major B>
+__device__ inline void consume(const Stages<T, Columns>& stages, const TensorMap& map_c,
                                const Grid& grid, const GemmParams& p) {
   const int group = static_cast<int>(threadIdx.x) / kGroupThreads - 1;
   const bool is_leader = threadIdx.x % kGroupThreads == 0;
   Ring<Tile<Columns>::kStages> ring;
   for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
     float d[Columns / 2];
-    multiply<Columns, A, B>(d, stages, group, grid.steps, is_leader, &ring);
-    store_tile<Columns>(d, stages, map_c, p, position_of(grid, tile, Columns), group, is_leader);
+    multiply<T, Columns, A, B>(d, stages, group, grid.steps, is_leader, &ring);
+    store_tile<T, Columns>(d, stages, map_c, grid, p, position_of(grid, tile, Columns), group,
+                           is_leader);
   }
   if (is_leader) tensor_store_wait_read<0>();
 }
 
-template <int Columns, Major A, Major B>
+template <class T, int Columns, Major A, Major B>
 __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ TensorMap map_a,
                                                     const __grid_constant__ TensorMap map_b,
                                                     const __grid_constant__ TensorMap map_c,
                                                     const Grid grid,
                                                     const __grid_constant__ GemmParams p) {
   if constexpr (kHasHopper) {
-    const Stages<Columns> stages;
+    const Stages<T, Columns> stages;
     if (threadIdx.x == 0) {
       prefetch_tensor_map(map_a);
       prefetch_tensor_map(map_b);
-      prefetch_tensor_map(map_c);
+      if (grid.copies_c) prefetch_tensor_map(map_c);
       stages.make_barriers();
     }
     sync_block();
     if (threadIdx.x < kGroupThreads) {
       set_max_registers_down<kProducerRegisters>();
-      if (threadIdx.x == 0) produce<Columns, A, B>(stages, map_a, map_b, grid);
+      if (threadIdx.x == 0) produce<T, Columns, A, B>(stages, map_a, map_b, grid);
     } else {
       set_max_registers_up<kConsumerRegisters>();
-      consume<Columns, A, B>(stages, map_c, grid, p);
+      consume<T, Columns, A, B>(stages, map_c, grid, p);
     }
   }
 }

@@ -370,7 +370,7 @@ void add_sorted_rows(const IndexParams& p, const RowSums& options) {
   visit_number(p.dtype, [&](auto t) {
     using T = decltype(t);
     if (options.target == p.dtype) return launch_row_sums<T, T>(p, r);
-    if constexpr (std::is_same_v<T, bfloat16>) launch_row_sums<T, float>(p, r);
+    if constexpr (is_reduced<T>) launch_row_sums<T, float>(p, r);
   });
   finish(p, &guard);
 }

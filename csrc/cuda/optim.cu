@@ -2,9 +2,9 @@
 // Optimiser steps over all tensors of a group in one launch. The table of tensors goes by value, as
 // a kernel's parameter: that costs no copy and no wait. Tensors are cut into chunks, one per block;
 // a block finds its tensor by binary search over the blocks of those before. Elements are
-// independent and read once, by wide accesses where a tensor's memory is aligned for them. bfloat16
-// computes and keeps its states in float. What depends on the step alone is worked out in double on
-// the host; what happens to an element stands in ops/optim_updates.h.
+// independent and read once, by wide accesses where a tensor's memory is aligned for them. The
+// 16-bit types compute and keep their states in float. What depends on the step alone is worked out
+// in double on the host; what happens to an element stands in ops/optim_updates.h.
 #include "core/dispatch.h"
 #include "core/index.h"
 #include "cuda/values.h"
@@ -168,7 +168,7 @@ class Steps {
 
 template <template <class> class Update, class Params>
 void run_steps(const Params& p) {
-  for (const DType dtype : {DType::float32, DType::bfloat16, DType::float64}) {
+  for (const DType dtype : {DType::float32, DType::bfloat16, DType::float16, DType::float64}) {
     visit_floating(dtype, [&](auto t) {
       Steps<decltype(t), Update, Params> steps(p);
       for (int i = 0; i < p.on.count; ++i) {

@@ -4,9 +4,9 @@
 // states, in either order with the same result; `finish` makes the output. Of rows a thread keeps
 // kChains states, so that additions do not wait for each other; of columns up to kColumns.
 //
-// Sums of float and bfloat16 are float: each thread adds up a few hundred elements at most, the
-// rest is a tree. Products of them are double, whose range no order of factors leaves before the
-// whole product does. Integers wrap.
+// Sums of float and the 16-bit types are float: each thread adds up a few hundred elements at most,
+// the rest is a tree. Products of them are double, whose range no order of factors leaves before
+// the whole product does. Integers wrap.
 #pragma once
 
 #include <type_traits>

@@ -14,7 +14,7 @@ namespace gradsmith::cuda {
 namespace {
 
 constexpr int kMostThreads = kTeamBlock<false>;
-// Of 16 bytes, per thread: four of bfloat16 are too much for 64 registers.
+// Of 16 bytes, per thread: four of 16-bit elements are too much for 64 registers.
 template <class T>
 constexpr int kLoadsInFlight = sizeof(T) == 4 ? 4 : 2;
 

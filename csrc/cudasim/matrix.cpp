@@ -65,8 +65,6 @@ struct Product {
   }
 };
 
-float low_bfloat16(std::uint32_t pair) { return __builtin_bit_cast(float, pair << 16); }
-float high_bfloat16(std::uint32_t pair) { return __builtin_bit_cast(float, pair & 0xffff0000u); }
 float tf32(std::uint32_t bits) { return __builtin_bit_cast(float, bits & 0xffffe000u); }
 
 template <class Product, class Operand, class Read>
@@ -116,19 +114,22 @@ void load_matrix(std::uint32_t* r, const void* row, int matrices, bool transpose
       });
 }
 
-void mma_m16n8k16_bf16(float* d, const std::uint32_t* a, const std::uint32_t* b) {
-  multiply<16, 16>(d, a, b, "mma_m16n8k16",
-                   [](auto* product, int g, int t, const std::uint32_t* x, const std::uint32_t* y) {
-                     for (int i = 0; i < 4; ++i) {
-                       float* const at = &product->a[g + 8 * (i % 2)][2 * t + 8 * (i / 2)];
-                       at[0] = low_bfloat16(x[i]);
-                       at[1] = high_bfloat16(x[i]);
-                     }
-                     for (int i = 0; i < 2; ++i) {
-                       product->b[2 * t + 8 * i][g] = low_bfloat16(y[i]);
-                       product->b[2 * t + 8 * i + 1][g] = high_bfloat16(y[i]);
-                     }
-                   });
+void mma_m16n8k16(DType dtype, float* d, const std::uint32_t* a, const std::uint32_t* b) {
+  multiply<16, 16>(
+      d, a, b, "mma_m16n8k16",
+      [&](auto* product, int g, int t, const std::uint32_t* x, const std::uint32_t* y) {
+        const auto low = [&](std::uint32_t pair) { return reduced_element(dtype, pair & 0xffffu); };
+        const auto high = [&](std::uint32_t pair) { return reduced_element(dtype, pair >> 16); };
+        for (int i = 0; i < 4; ++i) {
+          float* const at = &product->a[g + 8 * (i % 2)][2 * t + 8 * (i / 2)];
+          at[0] = low(x[i]);
+          at[1] = high(x[i]);
+        }
+        for (int i = 0; i < 2; ++i) {
+          product->b[2 * t + 8 * i][g] = low(y[i]);
+          product->b[2 * t + 8 * i + 1][g] = high(y[i]);
+        }
+      });
 }
 
 void mma_m16n8k8_tf32(float* d, const std::uint32_t* a, const std::uint32_t* b) {

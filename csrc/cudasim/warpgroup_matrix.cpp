@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "cudasim/access.h"
 #include "cudasim/async_view.h"
+#include "cudasim/matrix.h"
 #include "cudasim/tensor_copy.h"
 
 namespace gradsmith::cudasim {
@@ -55,15 +56,14 @@ struct Tile {
 };
 
 float tf32(std::uint32_t bits) { return __builtin_bit_cast(float, bits & 0xffffe000u); }
-float bf16(std::uint32_t bits) { return __builtin_bit_cast(float, bits << 16); }
 
 // Reads elements of tiles, which must lie in the block's memory and have been fenced.
 class Reader {
  public:
-  Reader(const Block& block, bool is_tf32) : block_(block), is_tf32_(is_tf32) {}
+  Reader(const Block& block, DType dtype) : block_(block), dtype_(dtype) {}
 
   float operator()(const Tile& tile, int outer, int depth, bool by_depth) const {
-    const int bytes = is_tf32_ ? 4 : 2;
+    const auto bytes = static_cast<int>(size_of(dtype_));
     const std::uint32_t offset = tile.place(outer, depth, bytes, by_depth);
     const char* const place = block_.shared + offset;
     if (offset + static_cast<std::uint32_t>(bytes) > block_.shared_bytes) {
@@ -73,12 +73,12 @@ class Reader {
     std::memcpy(&bits, place, static_cast<std::size_t>(bytes));
     std::memcpy(&seen, block_.async_view.data() + offset, static_cast<std::size_t>(bytes));
     if (bits != seen) check_seen(block_, place, static_cast<std::size_t>(bytes));
-    return is_tf32_ ? tf32(bits) : bf16(bits);
+    return dtype_ == DType::float32 ? tf32(bits) : reduced_element(dtype_, bits);
   }
 
  private:
   const Block& block_;
-  bool is_tf32_;
+  DType dtype_;
 };
 
 // One product on its way: the parts of all threads.
@@ -115,16 +115,16 @@ void read_a_registers(const Issued& issued, Operands* operands) {
           &operands->a[16 * warp + lane / 4 + 8 * (i % 2)][2 * (lane % 4) + 8 * (i / 2)];
       const std::uint32_t pair =
           issued.a[static_cast<std::size_t>(thread)][static_cast<std::size_t>(i)];
-      at[0] = bf16(pair & 0xffffu);
-      at[1] = bf16(pair >> 16);
+      at[0] = reduced_element(issued.what.dtype, pair & 0xffffu);
+      at[1] = reduced_element(issued.what.dtype, pair >> 16);
     }
   }
 }
 
 void multiply(const Block& block, const Issued& issued) {
   const WarpGroupProduct& what = issued.what;
-  const int depth = what.is_tf32 ? 8 : 16;
-  const Reader read(block, what.is_tf32);
+  const int depth = what.dtype == DType::float32 ? 8 : 16;
+  const Reader read(block, what.dtype);
   const auto operands = std::make_unique<Operands>();
   const Tile a(what.a), b(what.b);
   if (what.a_registers != nullptr) {

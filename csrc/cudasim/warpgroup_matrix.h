@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "core/dtype.h"
+
 namespace gradsmith::cudasim {
 
 struct WarpGroupProduct {
@@ -12,7 +14,7 @@ struct WarpGroupProduct {
   std::uint64_t a, b;                // descriptors
   const std::uint32_t* a_registers;  // instead of a; or null
   int columns;                       // of D
-  bool is_tf32;                      // else bfloat16
+  DType dtype;                       // of the elements; float32 is read as TF32
   bool a_by_depth, b_by_depth;       // which neighbours are adjacent
   bool accumulate;
 };

@@ -32,8 +32,8 @@ GS_INLINE To convert_value(From value) {
   const compute_t<From> x = value;
   if constexpr (__is_same(To, bool)) {
     return x != compute_t<From>(0);
-  } else if constexpr (__is_same(To, bfloat16)) {
-    return bfloat16(static_cast<float>(x));
+  } else if constexpr (is_reduced<To>) {
+    return To(static_cast<float>(x));
   } else if constexpr (is_integer<To> && is_scalar<compute_t<From>>) {
     return integer_of<To>(x);
   } else {

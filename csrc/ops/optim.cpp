@@ -26,7 +26,7 @@ OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
   GS_CHECK(step >= 1, op, ": step is ", step, ", expected at least 1");
   OptimTensor tensor{param.dtype, count, param.data, grad.data, {}, step, {}};
   for (int i = 0; given != nullptr && i < kGivenNumbers; ++i) tensor.given[i] = given[i];
-  const DType state_dtype = param.dtype == DType::bfloat16 ? DType::float32 : param.dtype;
+  const DType state_dtype = statistics_dtype(param.dtype);
   for (int i = 0; i < kMaxOptimStates; ++i) {
     if (states[i] == nullptr) continue;
     GS_CHECK(states[i]->shape == param.shape && (count == 0 || states[i]->is_contiguous()), op,

@@ -35,6 +35,8 @@ constexpr sort_key_t<T> kInfinityBits = 0;
 template <>
 inline constexpr std::uint32_t kInfinityBits<bfloat16> = 0x7f80u;
 template <>
+inline constexpr std::uint32_t kInfinityBits<float16> = 0x7c00u;
+template <>
 inline constexpr std::uint32_t kInfinityBits<float> = 0x7f800000u;
 template <>
 inline constexpr std::uint64_t kInfinityBits<double> = 0x7ff0000000000000u;
@@ -42,6 +44,7 @@ inline constexpr std::uint64_t kInfinityBits<double> = 0x7ff0000000000000u;
 GS_INLINE std::uint32_t word_of(bool x) { return x; }
 GS_INLINE std::uint32_t word_of(std::uint8_t x) { return x; }
 GS_INLINE std::uint32_t word_of(bfloat16 x) { return x.bits; }
+GS_INLINE std::uint32_t word_of(float16 x) { return x.bits; }
 GS_INLINE std::uint32_t word_of(std::int32_t x) { return static_cast<std::uint32_t>(x); }
 GS_INLINE std::uint64_t word_of(std::int64_t x) { return static_cast<std::uint64_t>(x); }
 GS_INLINE std::uint32_t word_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }

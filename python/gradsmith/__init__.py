@@ -28,6 +28,7 @@ from gradsmith.autograd import no_grad as no_grad
 from gradsmith.autograd import set_grad_enabled as set_grad_enabled
 from gradsmith.backend import Device as Device
 from gradsmith.backend import bfloat16 as bfloat16
+from gradsmith.backend import float16 as float16
 from gradsmith.backend import float32 as float32
 from gradsmith.backend import float64 as float64
 from gradsmith.backend import get_default_dtype as get_default_dtype
@@ -433,6 +434,7 @@ device = _backend.Device
 bool = _backend.bool_
 float = _backend.float32
 double = _backend.float64
+half = _backend.float16
 int = _backend.int32
 long = _backend.int64
 

@@ -21,11 +21,12 @@ uint8 = np.dtype(np.uint8)
 int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
+float16 = np.dtype(np.float16)
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
 
-DTYPES: tuple[DType, ...] = (bool_, uint8, int32, int64, bfloat16, float32, float64)
-FLOATING: frozenset[DType] = frozenset({bfloat16, float32, float64})
+DTYPES: tuple[DType, ...] = (bool_, uint8, int32, int64, bfloat16, float16, float32, float64)
+FLOATING: frozenset[DType] = frozenset({bfloat16, float16, float32, float64})
 _KNOWN = {dtype: dtype for dtype in DTYPES}
 
 # The one place that knows which module holds the kernels of which array type. Those of other
@@ -302,6 +303,11 @@ def as_dtype(dtype: Any) -> DType:
         names = ", ".join(str(known) for known in DTYPES)
         raise TypeError(f"dtype {dtype!r} is unknown (expected one of {names})")
     return DTYPES[DTYPES.index(result)]
+
+
+def compute_dtype(dtype: DType) -> DType:
+    """Return the dtype of sums, states and factorisations: float32 for bfloat16 and float16."""
+    return float32 if dtype in (bfloat16, float16) else dtype
 
 
 def check_fits(array: Array, dtype: DType) -> None:

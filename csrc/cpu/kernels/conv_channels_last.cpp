@@ -2,6 +2,7 @@
 // Convolution of channels-last images (see conv_pixels.h and conv_pixels_weight.h). In this order
 // of memory all three products have rows of pixels or channels that lie as the micro-kernels want
 // them, so x and dy are not rearranged. bfloat16 becomes float32 where it is copied.
+#include "core/dispatch.h"
 #include "cpu/kernels/conv_pixels_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
@@ -69,11 +70,12 @@ Support supports_dy(const ConvParams& p) {
   return {};
 }
 
-#define GS_RUN(function)                                                 \
-  [](const ConvParams& p) {                                              \
-    if (p.dtype == DType::float32) return function<float, float>(p);     \
-    if (p.dtype == DType::bfloat16) return function<float, bfloat16>(p); \
-    function<double, double>(p);                                         \
+#define GS_RUN(function)                      \
+  [](const ConvParams& p) {                   \
+    visit_floating(p.dtype, [&](auto value) { \
+      using S = decltype(value);              \
+      function<compute_t<S>, S>(p);           \
+    });                                       \
   }
 
 constexpr char kName[] = GS_NAME("channels_last");

@@ -5,6 +5,7 @@
 // lies. Wide kernels with stride 1 take a row of taps at a time, with its weights in registers, and
 // load x once for all of them. The input gradient walks each phase of the stride with the taps that
 // meet it. The weight gradient stands in conv_depthwise_weight.h.
+#include "core/dispatch.h"
 #include "cpu/kernels/conv_depthwise_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
@@ -358,11 +359,9 @@ Support supports(const ConvParams& p) {
   return {};
 }
 
-#define GS_RUN(function)                                       \
-  [](const ConvParams& p) {                                    \
-    if (p.dtype == DType::float32) return function<float>(p);  \
-    if (p.dtype == DType::float64) return function<double>(p); \
-    function<bfloat16>(p);                                     \
+#define GS_RUN(function)                                                        \
+  [](const ConvParams& p) {                                                     \
+    visit_floating(p.dtype, [&](auto value) { function<decltype(value)>(p); }); \
   }
 
 constexpr char kName[] = GS_NAME("depthwise_channels_last");

@@ -21,7 +21,7 @@ Support supports_forward(const DistanceParams& p) {
 Support supports_backward(const DistanceBackwardParams& p) {
   GS_NEEDS(p.dtype != DType::float64 || is_arithmetic(p.order));
   // A stored distance is no difference's magnitude any more.
-  GS_NEEDS(p.dtype != DType::bfloat16 || p.order != __builtin_inf());
+  GS_NEEDS(!is_reduced_floating(p.dtype) || p.order != __builtin_inf());
   return {};
 }
 

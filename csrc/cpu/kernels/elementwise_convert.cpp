@@ -237,7 +237,7 @@ void copy_words(const ElementwiseParams& p) {
 // ---- dtypes ------------------------------------------------------------------------------------
 
 template <class To, class From>
-void convert_bfloat16(const ElementwiseParams& p) {
+void convert_reduced(const ElementwiseParams& p) {
   for_each_run<1>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     To* out = static_cast<To*>(p.out) + out_offset;
     const From* x = static_cast<const From*>(p.in[0]) + in[0];
@@ -257,7 +257,15 @@ void convert_runs(const ElementwiseParams& p) {
   });
 }
 
-// Calls body(T{}) for the dtypes but bfloat16.
+// Calls body(T{}) for float and the types that compute in it.
+template <class Body>
+GS_INLINE void visit_float(DType dtype, const Body& body) {
+  if (dtype == DType::bfloat16) return body(bfloat16{});
+  if (dtype == DType::float16) return body(float16{});
+  body(float{});
+}
+
+// Calls body(T{}) for the dtypes but bfloat16 and float16.
 template <class Body>
 GS_INLINE void visit_plain(DType dtype, const Body& body) {
   if (dtype == DType::boolean) return body(bool{});
@@ -268,8 +276,11 @@ GS_INLINE void visit_plain(DType dtype, const Body& body) {
 
 void convert(const ElementwiseParams& p) {
   if (p.dtype == p.out_dtype) return copy_strided(p);
-  if (p.out_dtype == DType::bfloat16) return convert_bfloat16<bfloat16, float>(p);
-  if (p.dtype == DType::bfloat16) return convert_bfloat16<float, bfloat16>(p);
+  if (is_reduced_floating(p.out_dtype) || is_reduced_floating(p.dtype)) {
+    return visit_float(p.out_dtype, [&](auto to) {
+      visit_float(p.dtype, [&](auto from) { convert_reduced<decltype(to), decltype(from)>(p); });
+    });
+  }
   // A bool is a byte, 0 or 1, and the compiler makes SIMD of loops over bytes only.
   const DType from = p.dtype == DType::boolean ? DType::uint8 : p.dtype;
   visit_plain(p.out_dtype, [&](auto to) {
@@ -280,11 +291,14 @@ void convert(const ElementwiseParams& p) {
 Support supports_convert(const ElementwiseParams& p) {
   const int inner = p.ndim - 1;
   const bool runs_are_contiguous = p.out_stride[inner] == 1 && p.in_stride[0][inner] == 1;
-  const auto is_bfloat16 = [](DType dtype) { return dtype == DType::bfloat16; };
-  const bool bfloat16_meets_float = (!is_bfloat16(p.dtype) || p.out_dtype == DType::float32) &&
-                                    (!is_bfloat16(p.out_dtype) || p.dtype == DType::float32);
+  const auto computes_in_float = [](DType dtype) {
+    return dtype == DType::float32 || is_reduced_floating(dtype);
+  };
+  const bool reduced_meets_float =
+      (computes_in_float(p.dtype) && computes_in_float(p.out_dtype)) ||
+      (!is_reduced_floating(p.dtype) && !is_reduced_floating(p.out_dtype));
   if (p.dtype == p.out_dtype) return {};
-  GS_NEEDS(bfloat16_meets_float);
+  GS_NEEDS(reduced_meets_float);
   GS_NEEDS(runs_are_contiguous);
   return {};
 }

@@ -24,8 +24,9 @@ constexpr int kTogether = 4;            // outer positions that elements are add
 // a + b; integers wrap around.
 template <class T>
 GS_INLINE T plus(T a, compute_t<T> b) {
-  if constexpr (__is_same(T, float) || __is_same(T, double) || __is_same(T, bfloat16)) {
-    return static_cast<T>(static_cast<compute_t<T>>(a) + b);
+  using C = compute_t<T>;
+  if constexpr (__is_same(C, float) || __is_same(C, double)) {
+    return static_cast<T>(static_cast<C>(a) + b);
   } else {
     return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
   }
@@ -154,7 +155,7 @@ void add_rows(const IndexParams& p, const std::int64_t* offset) {
     for (std::int64_t k = 0; k < count; ++k) {
       T* to = x + offset[k];
       const T* row = rows + k * width;
-      if constexpr (__is_same(T, float) || __is_same(T, double) || __is_same(T, bfloat16)) {
+      if constexpr (__is_same(C, float) || __is_same(C, double)) {
         using V = Vec<C>;
         for_each_vector<V>(begin, end, [&](std::int64_t i, auto lanes) {
           store(load<V>(to + i, lanes) + rounded(V(alpha) * load<V>(row + i, lanes)), to + i,

@@ -63,7 +63,7 @@ GS_INLINE Vec<double> affine(Vec<double> u, double low, double scale) {
   return Vec<double>(low) + rounded(u * Vec<double>(scale));
 }
 
-// Stores a vector of floats mapped by low + scale x: as floats or bfloat16, or as doubles.
+// Stores a vector of floats mapped by low + scale x: as floats, rounded or not, or as doubles.
 template <class T, class Lanes>
 GS_INLINE void store_affine(Vec<float> x, double low, double scale, T* to, Lanes lanes) {
   const Vec<float> y = narrow(affine(widen_low(x), low, scale), affine(widen_high(x), low, scale));
@@ -224,11 +224,12 @@ void drop_elements(const DropoutParams& p) {
 
 void dropout(const DropoutParams& p) {
   if (p.dtype == DType::float32) return drop_elements<float>(p);
-  drop_elements<bfloat16>(p);
+  if (p.dtype == DType::bfloat16) return drop_elements<bfloat16>(p);
+  drop_elements<float16>(p);
 }
 
 Support supports_dropout(const DropoutParams& p) {
-  GS_NEEDS(p.dtype == DType::float32 || p.dtype == DType::bfloat16);
+  GS_NEEDS(p.dtype != DType::float64);
   GS_NEEDS(p.group == 1);
   return {};
 }

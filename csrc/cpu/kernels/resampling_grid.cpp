@@ -148,7 +148,7 @@ Support supports_rows(const GridSampleParams& p) {
 
 Support supports_gather(const GridSampleParams& p) {
   const GridSampleProblem& g = p.problem;
-  GS_NEEDS(g.dtype != DType::bfloat16);
+  GS_NEEDS(!is_reduced_floating(g.dtype));
   GS_NEEDS(!g.channels_last);
   return supports(g);
 }

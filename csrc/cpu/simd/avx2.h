@@ -8,6 +8,7 @@
 
 #include "core/dtype.h"
 #include "core/platform.h"
+#include "cpu/simd/avx2_reduced.h"
 
 namespace gradsmith::cpu::avx2 {
 
@@ -94,25 +95,29 @@ struct Vec<float> {
   GS_INLINE static Vec load_tail(const float* from, std::int64_t n) {
     return Vec(_mm256_maskload_ps(from, first_words(n)));
   }
-  GS_INLINE static Vec load(const bfloat16* from) {
-    return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  template <class Reduced>
+  GS_INLINE static Vec load(const Reduced* from) {
+    return Vec(widen<Reduced>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
   }
-  GS_INLINE static Vec load_tail(const bfloat16* from, std::int64_t n) {
+  template <class Reduced>
+  GS_INLINE static Vec load_tail(const Reduced* from, std::int64_t n) {
     __m128i halves = _mm_setzero_si128();
-    __builtin_memcpy(&halves, from, static_cast<std::size_t>(n) * sizeof(bfloat16));
-    return widen(halves);
+    __builtin_memcpy(&halves, from, static_cast<std::size_t>(n) * sizeof(Reduced));
+    return Vec(widen<Reduced>(halves));
   }
   GS_INLINE void store(float* to) const { _mm256_storeu_ps(to, v); }
   GS_INLINE void stream(float* to) const { _mm256_stream_ps(to, v); }
   GS_INLINE void store_tail(float* to, std::int64_t n) const {
     _mm256_maskstore_ps(to, first_words(n), v);
   }
-  GS_INLINE void store(bfloat16* to) const {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrow());
+  template <class Reduced>
+  GS_INLINE void store(Reduced* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), narrow<Reduced>(v));
   }
-  GS_INLINE void store_tail(bfloat16* to, std::int64_t n) const {
-    const __m128i halves = narrow();
-    __builtin_memcpy(to, &halves, static_cast<std::size_t>(n) * sizeof(bfloat16));
+  template <class Reduced>
+  GS_INLINE void store_tail(Reduced* to, std::int64_t n) const {
+    const __m128i halves = narrow<Reduced>(v);
+    __builtin_memcpy(to, &halves, static_cast<std::size_t>(n) * sizeof(Reduced));
   }
   GS_INLINE static Vec load(const std::int32_t* from) {
     return Vec(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
@@ -125,22 +130,6 @@ struct Vec<float> {
   }
   GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
     _mm256_maskstore_epi32(to, first_words(n), _mm256_cvttps_epi32(v));
-  }
-
- private:
-  GS_INLINE static Vec widen(__m128i halves) {
-    return Vec(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16)));
-  }
-  // As bfloat16(float): to nearest, ties to even, NaN stays a quiet NaN.
-  GS_INLINE __m128i narrow() const {
-    const __m256i word = _mm256_castps_si256(v);
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(word, 16), _mm256_set1_epi32(1));
-    const __m256i rounded =
-        _mm256_add_epi32(word, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-    const __m256i quiet = _mm256_or_si256(word, _mm256_set1_epi32(0x00400000));
-    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    const __m256i halves = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
-    return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
   }
 };
 

@@ -14,6 +14,7 @@
 
 #include "core/dtype.h"
 #include "core/platform.h"
+#include "cpu/simd/avx512_reduced.h"
 
 namespace gradsmith::cpu::avx512 {
 
@@ -87,22 +88,26 @@ struct Vec<float> {
   GS_INLINE static Vec load_tail(const float* from, std::int64_t n) {
     return Vec(_mm512_maskz_loadu_ps(first_lanes(n), from));
   }
-  GS_INLINE static Vec load(const bfloat16* from) {
-    return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  template <class Reduced>
+  GS_INLINE static Vec load(const Reduced* from) {
+    return Vec(widen<Reduced>(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
   }
-  GS_INLINE static Vec load_tail(const bfloat16* from, std::int64_t n) {
-    return widen(_mm256_maskz_loadu_epi16(first_lanes(n), from));
+  template <class Reduced>
+  GS_INLINE static Vec load_tail(const Reduced* from, std::int64_t n) {
+    return Vec(widen<Reduced>(_mm256_maskz_loadu_epi16(first_lanes(n), from)));
   }
   GS_INLINE void store(float* to) const { _mm512_storeu_ps(to, v); }
   GS_INLINE void stream(float* to) const { _mm512_stream_ps(to, v); }
   GS_INLINE void store_tail(float* to, std::int64_t n) const {
     _mm512_mask_storeu_ps(to, first_lanes(n), v);
   }
-  GS_INLINE void store(bfloat16* to) const {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), narrow());
+  template <class Reduced>
+  GS_INLINE void store(Reduced* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), narrow<Reduced>(v));
   }
-  GS_INLINE void store_tail(bfloat16* to, std::int64_t n) const {
-    _mm256_mask_storeu_epi16(to, first_lanes(n), narrow());
+  template <class Reduced>
+  GS_INLINE void store_tail(Reduced* to, std::int64_t n) const {
+    _mm256_mask_storeu_epi16(to, first_lanes(n), narrow<Reduced>(v));
   }
   GS_INLINE static Vec load(const std::int32_t* from) {
     return Vec(_mm512_cvtepi32_ps(_mm512_loadu_si512(from)));
@@ -113,22 +118,6 @@ struct Vec<float> {
   GS_INLINE void store(std::int32_t* to) const { _mm512_storeu_si512(to, _mm512_cvttps_epi32(v)); }
   GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
     _mm512_mask_storeu_epi32(to, first_lanes(n), _mm512_cvttps_epi32(v));
-  }
-
- private:
-  GS_INLINE static Vec widen(__m256i halves) {
-    return Vec(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)));
-  }
-  // As bfloat16(float): to nearest, ties to even, NaN stays a quiet NaN.
-  GS_INLINE __m256i narrow() const {
-    const __m512i word = _mm512_castps_si512(v);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(word, 16), _mm512_set1_epi32(1));
-    const __m512i rounded =
-        _mm512_add_epi32(word, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __m512i quiet = _mm512_or_si512(word, _mm512_set1_epi32(0x00400000));
-    const __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-    return _mm512_cvtepi32_epi16(
-        _mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, is_nan, quiet), 16));
   }
 };
 

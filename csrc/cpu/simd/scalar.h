@@ -35,7 +35,7 @@ struct Vec {
   Vec() = default;
   GS_INLINE explicit Vec(T value) : v(value) {}
 
-  // Storage is T, int32_t, or bfloat16 for Vec<float>.
+  // Storage is T, int32_t, or for Vec<float> bfloat16 or float16.
   template <class Storage>
   GS_INLINE static Vec load(const Storage* from) {
     return Vec(static_cast<T>(*from));

@@ -4,7 +4,8 @@
 // math.h these are the only words kernels outside cpu/gemm use for SIMD.
 //
 //   Vec<T>::kWidth, ::Scalar   lanes, T                Vec<T>(x)           x in every lane
-//   load(p) store(p)           any alignment; p may be bfloat16* for float (rounds to nearest even)
+//   load(p) store(p)           any alignment; p may be bfloat16* or float16* for float (rounds to
+//   nearest even)
 //                              or int32_t*: whole numbers, exact where T holds them
 //   load_tail(p, n) store_tail(p, n)   the first n of kWidth lanes, touching nothing else; others 0
 //   Mask<T>::load, load_tail, store, store_tail        the same from and to bool

@@ -26,7 +26,7 @@ __device__ __forceinline__ float smaller_or_nan(float a, float b) {
 }
 
 // 2 to the x by the unit for special functions alone: 2 ulp, and zero for what is not normal. For
-// what is rounded to bfloat16.
+// what is rounded to 16 bits.
 __device__ __forceinline__ float fast_exp2(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products of one warp (mma.sync), and the loads that bring their operands into the lanes.
 // With g = lane / 4 and t = lane % 4, a lane holds
-//   m16n8k16: A[i] = rows g + 8 (i % 2), depths 2t + 8 (i / 2) and the next (two bfloat16, the
-//   first
-//             in the low half); B[i] = depths 2t + 8i and the next, column g
+//   m16n8k16: A[i] = rows g + 8 (i % 2), depths 2t + 8 (i / 2) and the next (two bfloat16 or
+//             float16, the first in the low half); B[i] = depths 2t + 8i and the next, column g
 //   m16n8k8:  A[i] = row g + 8 (i % 2), depth t + 4 (i / 2); B[i] = depth t + 4i, column g (tf32
 //             and double)
 //   and of the products D[i] = row g + 8 (i / 2), column 2t + i % 2.
@@ -28,10 +27,16 @@ __device__ __forceinline__ float to_tf32(float value) {
 __device__ __forceinline__ std::uint32_t bits_of(float value) { return __float_as_uint(value); }
 __device__ __forceinline__ float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
 
-// Two numbers rounded to bfloat16, `low` in the low half.
-__device__ __forceinline__ std::uint32_t pack_bfloat16(float low, float high) {
+// Two numbers rounded to T, `low` in the low half.
+template <class T>
+__device__ __forceinline__ std::uint32_t pack_pair(float low, float high) {
+  static_assert(is_reduced<T>);
   std::uint32_t bits;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  if constexpr (dtype_of<T>::value == DType::bfloat16) {
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  } else {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  }
   return bits;
 }
 
@@ -79,12 +84,20 @@ __device__ __forceinline__ void load_matrix_x2_transposed(std::uint32_t (&r)[2],
 template <class T>
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4],
                                              const std::uint32_t (&b)[2]) {
-  static_assert(dtype_of<T>::value == DType::bfloat16);
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  static_assert(is_reduced<T>);
+  if constexpr (dtype_of<T>::value == DType::bfloat16) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
 }
 
 // Of the bits of a float it reads the upper 19; to_tf32 rounds them.

@@ -33,6 +33,8 @@ CUtensorMapDataType data_type(DType dtype) {
   switch (dtype) {
     case DType::bfloat16:
       return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    case DType::float16:
+      return CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
     case DType::float32:
       return CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
     case DType::float64:

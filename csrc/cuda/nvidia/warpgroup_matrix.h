@@ -4,7 +4,7 @@
 // their issue to a wait; until then D is not touched, and the shared memory is not written.
 // With w the warp of the warpgroup, g = lane / 4 and t = lane % 4, a thread holds
 //   D[i] = row 16 w + g + 8 (i / 2 % 2), column 8 (i / 4) + 2 t + i % 2
-//   A[i] = rows 16 w + g + 8 (i % 2), depths 2t + 8 (i / 2) and the next (two bfloat16).
+//   A[i] = rows 16 w + g + 8 (i % 2), depths 2t + 8 (i / 2) and the next (two bfloat16 or float16).
 #pragma once
 
 #include "cuda/nvidia/hopper.h"
@@ -97,37 +97,41 @@ struct WarpGroupProduct;
   GS_ALL_NAMES_12 ", " GS_NAMES_12 ", " GS_NAMES_13 ", " GS_NAMES_14 ", " GS_NAMES_15
 #define GS_ALL_16 GS_ALL_12, GS_EIGHT(12), GS_EIGHT(13), GS_EIGHT(14), GS_EIGHT(15)
 
-// p1 to p6 are the numbers of the operands behind D.
-#define GS_WGMMA(n, names, p0, p1, p2, p3, p4, p5, p6, ...)                                        \
-  template <>                                                                                      \
-  struct WarpGroupProduct<n> {                                                                     \
-    template <int MajorA, int MajorB>                                                              \
-    __device__ __forceinline__ static void bf16(float* d, std::uint64_t a, std::uint64_t b,        \
-                                                int accumulate) {                                  \
-      GS_HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                       \
-                    ", 0;\n"                                                                       \
-                    "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, %" #p0  \
-                    ", %" #p1 ", p, 1, 1, %" #p3 ", %" #p4 ";\n}" : __VA_ARGS__ : "l"(a),          \
-                    "l"(b), "r"(accumulate), "n"(MajorA), "n"(MajorB) : "memory");                 \
-    }                                                                                              \
-    template <int MajorB>                                                                          \
-    __device__ __forceinline__ static void bf16(float* d, const std::uint32_t (&a)[4],             \
-                                                std::uint64_t b, int accumulate) {                 \
-      GS_HOPPER_ASM(                                                                               \
-          "{\n.reg .pred p;\nsetp.ne.b32 p, %" #p5                                                 \
-          ", 0;\n"                                                                                 \
-          "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" names "}, {%" #p0 ", %" #p1 \
-          ", %" #p2 ", %" #p3 "}, %" #p4 ", p, 1, 1, %" #p6 ";\n}" : __VA_ARGS__ : "r"(a[0]),      \
-          "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate), "n"(MajorB) : "memory");       \
-    }                                                                                              \
-    __device__ __forceinline__ static void tf32(float* d, std::uint64_t a, std::uint64_t b,        \
-                                                int accumulate) {                                  \
-      GS_HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                       \
-                    ", 0;\n"                                                                       \
-                    "wgmma.mma_async.sync.aligned.m64n" #n "k8.f32.tf32.tf32 {" names "}, %" #p0   \
-                    ", %" #p1 ", p, 1, 1;\n}" : __VA_ARGS__ : "l"(a),                              \
-                    "l"(b), "r"(accumulate) : "memory");                                           \
-    }                                                                                              \
+// p0 to p6 are the numbers of the operands behind D.
+#define GS_WGMMA_K16(type, n, names, p0, p1, p2, p3, p4, p5, p6, ...)                              \
+  template <int MajorA, int MajorB>                                                                \
+  __device__ __forceinline__ static void type(float* d, std::uint64_t a, std::uint64_t b,          \
+                                              int accumulate) {                                    \
+    GS_HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                         \
+                  ", 0;\n"                                                                         \
+                  "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." #type "." #type " {" names     \
+                  "}, %" #p0 ", %" #p1 ", p, 1, 1, %" #p3 ", %" #p4 ";\n}" : __VA_ARGS__ : "l"(a), \
+                  "l"(b), "r"(accumulate), "n"(MajorA), "n"(MajorB) : "memory");                   \
+  }                                                                                                \
+  template <int MajorB>                                                                            \
+  __device__ __forceinline__ static void type(float* d, const std::uint32_t (&a)[4],               \
+                                              std::uint64_t b, int accumulate) {                   \
+    GS_HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p5                                         \
+                  ", 0;\n"                                                                         \
+                  "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." #type "." #type " {" names     \
+                  "}, {%" #p0 ", %" #p1 ", %" #p2 ", %" #p3 "}, %" #p4 ", p, 1, 1, %" #p6          \
+                  ";\n}" : __VA_ARGS__ : "r"(a[0]),                                                \
+                  "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate),                        \
+                  "n"(MajorB) : "memory");                                                         \
+  }
+#define GS_WGMMA(n, names, p0, p1, p2, p3, p4, p5, p6, ...)                                      \
+  template <>                                                                                    \
+  struct WarpGroupProduct<n> {                                                                   \
+    GS_WGMMA_K16(bf16, n, names, p0, p1, p2, p3, p4, p5, p6, __VA_ARGS__)                        \
+    GS_WGMMA_K16(f16, n, names, p0, p1, p2, p3, p4, p5, p6, __VA_ARGS__)                         \
+    __device__ __forceinline__ static void tf32(float* d, std::uint64_t a, std::uint64_t b,      \
+                                                int accumulate) {                                \
+      GS_HOPPER_ASM("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                     \
+                    ", 0;\n"                                                                     \
+                    "wgmma.mma_async.sync.aligned.m64n" #n "k8.f32.tf32.tf32 {" names "}, %" #p0 \
+                    ", %" #p1 ", p, 1, 1;\n}" : __VA_ARGS__ : "l"(a),                            \
+                    "l"(b), "r"(accumulate) : "memory");                                         \
+    }                                                                                            \
   };
 GS_WGMMA(8, "%0, %1, %2, %3", 4, 5, 6, 7, 8, 9, 10, "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]))
 GS_WGMMA(16, GS_ALL_NAMES_1, 8, 9, 10, 11, 12, 13, 14, GS_ALL_1)
@@ -169,20 +173,33 @@ GS_WGMMA(256, GS_ALL_NAMES_16, 128, 129, 130, 131, 132, 133, 134, GS_ALL_16)
 #undef GS_ALL_16
 #undef GS_EIGHT
 #undef GS_WGMMA
+#undef GS_WGMMA_K16
 
 }  // namespace ptx
 
-// D = A B, plus D if `accumulate`; N is 8, 16, 32, 64, 96, 128, 192 or 256. The depth is 16.
-template <int N, Major A, Major B>
-__device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], std::uint64_t a, std::uint64_t b,
-                                           bool accumulate) {
-  ptx::WarpGroupProduct<N>::template bf16<static_cast<int>(A), static_cast<int>(B)>(d, a, b,
-                                                                                    accumulate);
+// D = A B, plus D if `accumulate`; N is 8, 16, 32, 64, 96, 128, 192 or 256. The depth is 16, of T.
+template <class T, int N, Major A, Major B>
+__device__ __forceinline__ void wgmma_k16(float (&d)[N / 2], std::uint64_t a, std::uint64_t b,
+                                          bool accumulate) {
+  static_assert(is_reduced<T>);
+  using Product = ptx::WarpGroupProduct<N>;
+  constexpr int kMajorA = static_cast<int>(A), kMajorB = static_cast<int>(B);
+  if constexpr (dtype_of<T>::value == DType::bfloat16) {
+    Product::template bf16<kMajorA, kMajorB>(d, a, b, accumulate);
+  } else {
+    Product::template f16<kMajorA, kMajorB>(d, a, b, accumulate);
+  }
 }
-template <int N, Major B>
-__device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], const std::uint32_t (&a)[4],
-                                           std::uint64_t b, bool accumulate) {
-  ptx::WarpGroupProduct<N>::template bf16<static_cast<int>(B)>(d, a, b, accumulate);
+template <class T, int N, Major B>
+__device__ __forceinline__ void wgmma_k16(float (&d)[N / 2], const std::uint32_t (&a)[4],
+                                          std::uint64_t b, bool accumulate) {
+  static_assert(is_reduced<T>);
+  using Product = ptx::WarpGroupProduct<N>;
+  if constexpr (dtype_of<T>::value == DType::bfloat16) {
+    Product::template bf16<static_cast<int>(B)>(d, a, b, accumulate);
+  } else {
+    Product::template f16<static_cast<int>(B)>(d, a, b, accumulate);
+  }
 }
 // The depth is 8, and adjacent in both operands. Of the bits of a float it reads the upper 19.
 template <int N>

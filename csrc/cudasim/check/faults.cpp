@@ -209,7 +209,7 @@ __global__ void pipeline(const TensorMap map_a, const TensorMap map_b, void* out
     const std::uint64_t tile_b = matrix_descriptor(b, kSwizzle, 1024, 16);
     warpgroup_fence();
     for (int i = 0; i < 4; ++i) {
-      wgmma_bf16<kSide, Major::depth, Major::depth>(
+      wgmma_k16<bfloat16, kSide, Major::depth, Major::depth>(
           d, advance_descriptor(tile_a, 32 * i), advance_descriptor(tile_b, 32 * i), step + i > 0);
     }
     warpgroup_commit();

@@ -139,18 +139,21 @@ void warpgroup_wait() {
 template <int Count>
 void pin_registers(float (& /*d*/)[Count]) {}
 
-template <int N, Major A, Major B>
-void wgmma_bf16(float (&d)[N / 2], std::uint64_t a, std::uint64_t b, bool accumulate) {
+template <class T, int N, Major A, Major B>
+void wgmma_k16(float (&d)[N / 2], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  static_assert(is_reduced<T>);
   cudasim::multiply_warp_group(
-      {d, a, b, nullptr, N, false, A == Major::depth, B == Major::depth, accumulate});
+      {d, a, b, nullptr, N, dtype_of<T>::value, A == Major::depth, B == Major::depth, accumulate});
 }
-template <int N, Major B>
-void wgmma_bf16(float (&d)[N / 2], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate) {
-  cudasim::multiply_warp_group({d, 0, b, a, N, false, true, B == Major::depth, accumulate});
+template <class T, int N, Major B>
+void wgmma_k16(float (&d)[N / 2], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate) {
+  static_assert(is_reduced<T>);
+  cudasim::multiply_warp_group(
+      {d, 0, b, a, N, dtype_of<T>::value, true, B == Major::depth, accumulate});
 }
 template <int N>
 void wgmma_tf32(float (&d)[N / 2], std::uint64_t a, std::uint64_t b, bool accumulate) {
-  cudasim::multiply_warp_group({d, a, b, nullptr, N, true, true, true, accumulate});
+  cudasim::multiply_warp_group({d, a, b, nullptr, N, DType::float32, true, true, accumulate});
 }
 
 template <class T>

@@ -17,8 +17,10 @@ inline float to_tf32(float value) {
   return __builtin_bit_cast(float, (bits + 0x1000u) & 0xffffe000u);
 }
 
-inline std::uint32_t pack_bfloat16(float low, float high) {
-  return bfloat16(low).bits | static_cast<std::uint32_t>(bfloat16(high).bits) << 16;
+template <class T>
+std::uint32_t pack_pair(float low, float high) {
+  static_assert(is_reduced<T>);
+  return T(low).bits | static_cast<std::uint32_t>(T(high).bits) << 16;
 }
 
 namespace simulated {
@@ -53,8 +55,8 @@ void load_matrix_x2_transposed(std::uint32_t (&r)[2], Shared<T> row) {
 
 template <class T>
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  static_assert(dtype_of<T>::value == DType::bfloat16);
-  cudasim::mma_m16n8k16_bf16(d, a, b);
+  static_assert(is_reduced<T>);
+  cudasim::mma_m16n8k16(dtype_of<T>::value, d, a, b);
 }
 inline void mma_m16n8k8_tf32(float (&d)[4], const std::uint32_t (&a)[4],
                              const std::uint32_t (&b)[2]) {

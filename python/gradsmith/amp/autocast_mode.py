@@ -16,12 +16,13 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from gradsmith.autograd import Node, mode, record
-from gradsmith.backend import EXTENSIONS, Array, DType, as_dtype, bfloat16, float32
+from gradsmith.backend import EXTENSIONS, Array, DType, as_dtype, bfloat16, float16, float32
 from gradsmith.ops.elementwise import to
 from gradsmith.tensor import Tensor
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEVICES = ("cpu", "cuda", "cudasim")
+_LOW = (bfloat16, float16)
 
 
 def _lowered_backward(node: Node, dy: Tensor) -> Any:
@@ -46,12 +47,12 @@ class _Region:
         self._kept: dict[tuple[int, bool], tuple[Tensor, Array, int, Tensor]] = {}
 
     def down(self, *operands: Any) -> tuple[Any, ...]:
-        """Return the operands with float32 ones in the low dtype."""
+        """Return the operands in the low dtype, but for what is float64 or no number of these."""
         return tuple(self._down(each) for each in operands)
 
     def up(self, operand: Any) -> Any:
         """Return the operand, in float32 if it has less."""
-        if not isinstance(operand, Tensor) or operand.dtype != bfloat16:
+        if not isinstance(operand, Tensor) or operand.dtype not in _LOW:
             return operand
         return to(operand, float32) if operand.device.type in self.dtypes else operand
 
@@ -65,11 +66,13 @@ class _Region:
         return _Region(self.dtypes, self._keeps)
 
     def _down(self, x: Any) -> Any:
-        if not isinstance(x, Tensor) or x.dtype != float32:
+        if not isinstance(x, Tensor) or (x.dtype != float32 and x.dtype not in _LOW):
             return x
         dtype = self.dtypes.get(x.device.type)
-        if dtype is None:
+        if dtype is None or x.dtype == dtype:
             return x
+        if x.dtype in _LOW:
+            return to(x, dtype)
         if not (self._keeps and x.requires_grad and x.is_leaf):
             return _lowered(x, dtype)
         key, version = (id(x), mode.enabled), x._shared_version().number
@@ -111,7 +114,8 @@ class autocast:
 
         Args:
             device_type: whose tensors it is for: ``"cpu"``, ``"cuda"`` or ``"cudasim"``.
-            dtype: the low dtype, bfloat16.
+            dtype: the low dtype, bfloat16 (the default) or float16, whose range of 65504 wants a
+                `GradScaler` for the gradients.
             enabled: whether to convert at all.
             cache_enabled: whether each parameter is converted only once in the block.
 
@@ -124,8 +128,8 @@ class autocast:
                 f"autocast: device_type is {device_type!r}, expected one of {', '.join(_DEVICES)}"
             )
         self._dtype = bfloat16 if dtype is None else as_dtype(dtype)
-        if self._dtype != bfloat16:
-            raise ValueError(f"autocast: dtype is {self._dtype}, expected bfloat16")
+        if self._dtype not in _LOW:
+            raise ValueError(f"autocast: dtype is {self._dtype}, expected bfloat16 or float16")
         for name, value in (("enabled", enabled), ("cache_enabled", cache_enabled)):
             if not isinstance(value, bool):
                 kind = type(value).__name__

@@ -26,7 +26,7 @@ class GradScaler:
 
     The scale falls when a gradient is infinite or NaN, and grows after ``growth_interval`` steps
     without one. A skipped step leaves no trace: neither parameters nor state nor counts change.
-    bfloat16 has float32's range and rarely needs it.
+    float16 needs it; bfloat16 has float32's range and rarely does.
 
     Example:
         >>> import gradsmith as gs

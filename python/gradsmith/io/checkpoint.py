@@ -35,12 +35,12 @@ _CODES: dict[str, DType] = {
     "I32": backend.int32,
     "I64": backend.int64,
     "BF16": backend.bfloat16,
+    "F16": backend.float16,
     "F32": backend.float32,
     "F64": backend.float64,
 }
 # Dtypes of other programs that a wider one of ours holds exactly.
 _WIDENED: dict[str, tuple[DType, DType]] = {
-    "F16": (np.dtype(np.float16), backend.float32),
     "I8": (np.dtype(np.int8), backend.int64),
     "I16": (np.dtype(np.int16), backend.int64),
     "U16": (np.dtype(np.uint16), backend.int64),
@@ -74,7 +74,7 @@ def save(obj: Any, path: Path) -> None:
 def load(path: Path, map_location: Device | str | None = None) -> Any:
     """Return what `save` wrote, or the tensors of any safetensors file as a dictionary.
 
-    float16 tensors of other programs become float32; small integers become int64.
+    Small integers of other programs become int64.
 
     Args:
         path: the file.

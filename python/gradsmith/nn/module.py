@@ -215,6 +215,10 @@ class Module(ModuleTree, TrainMethods):
         """Convert the floating parameters and buffers to bfloat16."""
         return self.to("bfloat16")
 
+    def half(self) -> Self:
+        """Convert the floating parameters and buffers to float16."""
+        return self.to("float16")
+
     def cpu(self) -> Self:
         """Move parameters and buffers to the CPU."""
         return self.to("cpu")

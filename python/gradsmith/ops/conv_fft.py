@@ -15,9 +15,8 @@ from gradsmith.backend import (
     FLOATING,
     Array,
     DType,
-    bfloat16,
+    compute_dtype,
     device_of,
-    float32,
     library_for,
     like,
 )
@@ -153,7 +152,7 @@ def fft_conv2d(
     padded = [n + sum(m) for n, m in zip(x.shape[-2:], margins, strict=True)]
     if any(n < extent for n, extent in zip(padded, extents, strict=True)):
         raise ValueError(f"{op}: a filter of extent {extents} is larger than the input {padded}")
-    dtype = float32 if x.dtype == bfloat16 else x.dtype
+    dtype = compute_dtype(x.dtype)
     library, image = _readable(x, dtype)
     planes = library.pad(image.reshape((1, *x.shape)[-4:]), ((0, 0), (0, 0), *margins))
     bank = _spread_filters(library, _readable(filters, dtype)[1], spacing)

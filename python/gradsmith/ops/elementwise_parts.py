@@ -6,8 +6,23 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gradsmith.autograd import Node, record_many
-from gradsmith.backend import FLOATING, DType, bfloat16, float32, float64, int32, int64, uint8
+from gradsmith.backend import (
+    FLOATING,
+    DType,
+    bfloat16,
+    compute_dtype,
+    float16,
+    float32,
+    float64,
+    int32,
+    int64,
+    like,
+    on_host,
+    uint8,
+)
 from gradsmith.ops.elementwise import (
     add,
     eq,
@@ -46,8 +61,7 @@ _FORMATS: dict[DType, tuple[int, int]] = {float32: (23, 126), float64: (52, 1022
 
 def _wide(input: Tensor) -> Tensor:
     """Return the tensor off the tape, in a dtype whose bits `_bits` reads."""
-    plain = input.detach()
-    return to(plain, float32) if plain.dtype == bfloat16 else plain
+    return to(input.detach(), compute_dtype(input.dtype))
 
 
 def _bits(input: Tensor) -> Tensor:
@@ -88,6 +102,9 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     dtype = result_type(input, other)
     if dtype not in FLOATING:
         raise TypeError(f"nextafter: got {dtype}, expected a floating dtype")
+    if dtype == float16:  # has denormal numbers where float32, whose bits are read below, has none
+        ends = (on_host(to(each, dtype)._array) for each in (input, other))
+        return wrap(like(np.nextafter(*ends), input._array))
     x, y = _wide(to(input, dtype)), _wide(to(other, dtype))
     bits = _bits(x)
     # The last bit of a bfloat16 is bit 16 of the float32 that holds it.

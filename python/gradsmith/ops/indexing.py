@@ -20,9 +20,8 @@ from gradsmith.backend import (
     FLOATING,
     Array,
     DType,
-    bfloat16,
     bool_,
-    float32,
+    compute_dtype,
     int64,
     like,
     on_host,
@@ -70,16 +69,17 @@ def number_of(op: str, value: Any, dtype: DType) -> float | int | bool:
 
 
 def accumulated(x: Array, add: Callable[[Array, DType], None]) -> Array:
-    """Return a copy of ``x`` after ``add(copy, dtype)``; bfloat16 adds up in float32."""
+    """Return a copy of ``x`` after ``add(copy, dtype)``; in the dtype that it computes in."""
     extension = EXTENSIONS[type(x)]
     result: Array
-    if x.dtype != bfloat16:
+    dtype = compute_dtype(x.dtype)
+    if x.dtype == dtype:
         result = extension.copy_of(x)
-        add(result, x.dtype)
+        add(result, dtype)
         return result
-    wide = extension.cast(x, float32)
-    add(wide, float32)
-    result = extension.cast(wide, bfloat16)
+    wide = extension.cast(x, dtype)
+    add(wide, dtype)
+    result = extension.cast(wide, x.dtype)
     return result
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, Output, record, record_many
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import Array, bfloat16, like, on_host
+from gradsmith.backend import Array, compute_dtype, like, on_host
 from gradsmith.ops.diagonal import diag_embed, tril
 from gradsmith.ops.elementwise import add, as_floating, div, eq, mul, sub, where
 from gradsmith.ops.gemm import matmul
@@ -35,7 +35,7 @@ def lapack_many(
     square: bool = True,
     iterates: bool = False,
 ) -> tuple[Array, ...]:
-    """Run a NumPy function on matrices, bfloat16 ones in float32, and return its results.
+    """Run a NumPy function on matrices, those of 16 bits in float32, and return its results.
 
     On the host for every device: there are no kernels of ours for it. What ``iterates`` may not
     come to an end on numbers that are not finite.
@@ -48,7 +48,7 @@ def lapack_many(
         kind = "square matrices" if square else "matrices"
         raise ValueError(f"{op}: input has shape {array.shape}, expected {kind}")
     numbers = on_host(array)
-    wide = numbers.astype(np.float32) if array.dtype == bfloat16 else numbers
+    wide = numbers.astype(compute_dtype(array.dtype), copy=False)
     if iterates and not np.isfinite(wide).all():
         raise ValueError(f"{op}: input holds NaN or infinity, expected finite numbers")
     try:

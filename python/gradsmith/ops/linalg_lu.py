@@ -15,7 +15,7 @@ import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, no_grad, record
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import Array, bfloat16, float32, int32, like, on_host
+from gradsmith.backend import Array, compute_dtype, int32, like, on_host
 from gradsmith.ops.diagonal import tril, triu
 from gradsmith.ops.elementwise import add, as_floating, div, eq, mul, sub, to, where
 from gradsmith.ops.elementwise_round import abs
@@ -138,7 +138,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactorResult:
     if x.ndim < 2:
         raise ValueError(f"lu_factor: A has shape {x.shape}, expected matrices")
     rows, columns = x.shape[-2:]
-    wide = to(x.detach(), float32) if x.dtype == bfloat16 else x.detach()
+    wide = to(x.detach(), compute_dtype(x.dtype))
     work = clone(reshape(wide, (int(np.prod(x.shape[:-2])), rows, columns)))
     chosen = _eliminate(work, check_flag("lu_factor", "pivot", pivot))
     chosen = reshape(chosen, (*x.shape[:-2], min(rows, columns)))

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from gradsmith.autograd import OUTPUT, Node, cast_up, record
-from gradsmith.backend import EXTENSIONS
+from gradsmith.backend import EXTENSIONS, compute_dtype
 from gradsmith.ops.elementwise import as_floating, div, eq, mul, ne, pow, to, where
 from gradsmith.ops.elementwise_combine import product_over
 from gradsmith.ops.elementwise_round import abs, sign
@@ -68,7 +68,8 @@ def vector_norm(
     if ord == 2:
         array = EXTENSIONS[type(x._array)].norm(x._array, dim, check_flag(op, "keepdim", keepdim))
     else:
-        array = pow(sum(pow(abs(x.detach()), ord), dim, keepdim), 1 / ord)._array
+        wide = to(x.detach(), compute_dtype(x.dtype))
+        array = to(pow(sum(pow(abs(wide), ord), dim, keepdim), 1 / ord), x.dtype)._array
     return record(_norm_backward, array, (x,), (x, OUTPUT, ord, dim))
 
 

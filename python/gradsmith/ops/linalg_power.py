@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import FLOATING, bfloat16, float32, float64, int64
+from gradsmith.backend import FLOATING, compute_dtype, float32, float64, int64
 from gradsmith.ops.elementwise import add, as_floating, div, eq, gt, mul, pow, sub, to, where
 from gradsmith.ops.elementwise_math import exp2, log2
 from gradsmith.ops.elementwise_round import ceil, clamp
@@ -94,8 +94,8 @@ def matrix_exp(A: Tensor) -> Tensor:
     """
     _check_square("matrix_exp", A)
     x = as_floating(A)
-    if x.dtype == bfloat16:
-        return to(matrix_exp(to(x, float32)), bfloat16)
+    if x.dtype != compute_dtype(x.dtype):
+        return to(matrix_exp(to(x, compute_dtype(x.dtype))), x.dtype)
     if x.numel() == 0:
         return x.clone()
     degree, limit = _DEGREES[x.dtype]

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradsmith.autograd import OUTPUT, Node, no_grad, record
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import bfloat16, int64, like, on_host
+from gradsmith.backend import compute_dtype, int64, like, on_host
 from gradsmith.ops.diagonal import tril, triu
 from gradsmith.ops.elementwise import add, as_floating, div, eq, gt, maximum, mul, neg, sub, where
 from gradsmith.ops.elementwise_math import reciprocal, square
@@ -126,8 +126,7 @@ def _solve_matrices(a: Tensor, b: Tensor) -> Tensor:
         raise TypeError(f"solve: A is {a.dtype} and B is {b.dtype}, expected the same dtype")
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(f"solve: shapes {a.shape} and {b.shape} do not match")
-    right = on_host(b._array)
-    right = right.astype(np.float32) if b.dtype == bfloat16 else right
+    right = on_host(b._array).astype(compute_dtype(b.dtype), copy=False)
     result = lapack("solve", a, lambda array: np.linalg.solve(array, right))
     return record(_solve_backward, result, (a, b), (a, b.shape, OUTPUT))
 

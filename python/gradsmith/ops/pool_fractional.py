@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import Array, bfloat16, float32, like, on_host
+from gradsmith.backend import Array, compute_dtype, like, on_host
 from gradsmith.ops.elementwise import add, eq, logical_and, maximum, ne, where
 from gradsmith.ops.indexing import gather
 from gradsmith.ops.options import check_flag, check_number, check_sizes, names_errors
@@ -177,7 +177,7 @@ def fractional_max_pool3d(
 
 
 def _samples(op: str, shape: tuple[int, ...], input: Tensor, given: Tensor | None) -> Array:
-    dtype = float32 if input.dtype == bfloat16 else input.dtype
+    dtype = compute_dtype(input.dtype)
     if given is None:
         return on_host(rand(shape, dtype=dtype)._array)
     samples = on_host(array_of(op, given, "_random_samples")).astype(dtype)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsmith.backend import Array, float32, like, on_host
+from gradsmith.backend import Array, compute_dtype, like, on_host
 from gradsmith.ops.elementwise import to, where
 from gradsmith.ops.gemm import matmul
 from gradsmith.ops.indexing import gather, index_select
@@ -128,7 +128,7 @@ def roi_align(
     left, top, right, bottom = (corners - shift).T
     down = _weights(top, bottom, rows, samples, input.shape[2], not aligned)
     across = _weights(left, right, columns, samples, input.shape[3], not aligned)
-    dtype = input.dtype if input.dtype.itemsize > 2 else float32
+    dtype = compute_dtype(input.dtype)
     by_rows, by_columns = (
         to(wrap(like(each, input._array)), dtype)
         for each in (down[:, None], across[:, None].swapaxes(2, 3))

@@ -191,7 +191,7 @@ def _rejected(rate: Tensor, generator: Generator | None) -> Tensor:
 # ---- integers ------------------------------------------------------------------------------------
 
 # The last integer up to which a floating dtype holds each.
-_EXACT = {"bfloat16": 2**8, "float32": 2**24, "float64": 2**53}
+_EXACT = {"bfloat16": 2**8, "float16": 2**11, "float32": 2**24, "float64": 2**53}
 
 
 def fill_integers(

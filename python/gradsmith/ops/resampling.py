@@ -16,7 +16,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32, like
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, compute_dtype, like
 from gradsmith.ops.elementwise import to
 from gradsmith.ops.indexing import index_select
 from gradsmith.ops.options import check_flag, check_number, check_sizes, names_errors
@@ -110,8 +110,8 @@ def _resized(x: Tensor, axis: int, rows: Taps | None, columns: Taps | None) -> T
 
 def _interpolated(input: Tensor, tables: list[Taps | None]) -> Tensor:
     """Return the images with each spatial dimension resized by its taps, the last two at once."""
-    # A second pass would round bfloat16 twice.
-    x = to(input, float32) if input.dtype == bfloat16 and len(tables) == 3 else input
+    # A second pass would round numbers of 16 bits twice.
+    x = to(input, compute_dtype(input.dtype)) if len(tables) == 3 else input
     columns = tables[-1]
     rows = tables[-2] if len(tables) > 1 else None
     if rows is not None or columns is not None:

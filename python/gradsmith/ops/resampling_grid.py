@@ -17,7 +17,7 @@ import numpy as np
 from gradsmith.autograd import Node, cast_up, is_grad_enabled, record
 from gradsmith.autograd.gradients import inner_gradients
 from gradsmith.autograd.tape import next_sequence
-from gradsmith.backend import EXTENSIONS, FLOATING, bfloat16, float32, int64, like
+from gradsmith.backend import EXTENSIONS, FLOATING, compute_dtype, int64, like
 from gradsmith.ops.elementwise import add, eq, fmod, ge, le, logical_and, mul, sub, to, where
 from gradsmith.ops.elementwise_activation import hardtanh
 from gradsmith.ops.elementwise_round import abs, clamp, floor, round
@@ -126,7 +126,7 @@ def _composed(
     input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool
 ) -> Tensor:
     """Return what the kernel returns, in functions that can be differentiated again."""
-    dtype = float32 if input.dtype == bfloat16 else input.dtype
+    dtype = compute_dtype(input.dtype)
     sizes, lead, out = input.shape[2:], input.shape[:2], grid.shape[1:-1]
     planes = reshape(to(input, dtype), (*lead, math.prod(sizes)))
     points = reshape(to(grid, dtype), (lead[0], math.prod(out), len(sizes)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradsmith.autograd import Node, record
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import EXTENSIONS, bfloat16, float32
+from gradsmith.backend import EXTENSIONS, compute_dtype
 from gradsmith.ops.elementwise import add, as_floating, div, neg, to
 from gradsmith.ops.elementwise_math import log
 from gradsmith.ops.indexing import scatter
@@ -62,7 +62,7 @@ def gumbel_softmax(
     if not check_number(op, "tau", tau) > 0:
         raise ValueError(f"{op}: tau is {tau}, expected a number > 0")
     check_flag(op, "hard", hard)
-    dtype = float32 if array.dtype == bfloat16 else array.dtype
+    dtype = compute_dtype(array.dtype)
     draws = EXTENSIONS[type(array)].empty(array.shape, dtype)
     fill_uniform(op, draws, _SMALLEST, 1.0, None)
     noise = neg(log(neg(log(wrap(draws)))))

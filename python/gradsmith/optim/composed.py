@@ -37,7 +37,7 @@ class ComposedOptimizer(Optimizer):
         entry["step"].add_(1)
         grad = param.grad
         assert grad is not None
-        # A bfloat16 parameter is rounded once a step, not once an operation.
+        # A parameter of 16 bits is rounded once a step, not once an operation.
         is_narrow = param.itemsize < 4
         wide, slope = (param.float(), grad.float()) if is_narrow else (param, grad)
         self._move(group, wide, -slope if group["maximize"] else slope, entry)

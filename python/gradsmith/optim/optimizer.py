@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradsmith.autograd import enable_grad
-from gradsmith.backend import EXTENSIONS, FLOATING, Array, bfloat16, float32, like, on_host
+from gradsmith.backend import EXTENSIONS, FLOATING, Array, compute_dtype, like, on_host
 from gradsmith.hooks import HookHandle
 from gradsmith.ops.optim import Work
 from gradsmith.optim.options import FLAGS
@@ -112,9 +112,9 @@ class Optimizer:
         return {"step": now["step"] + 1}, []
 
     def _filled(self, group: dict[str, Any], param: Tensor, name: str) -> Tensor:
-        """Return a state as it is at first; float32 for bfloat16."""
+        """Return a state as it is at first, in the dtype that the parameter computes in."""
         array = param._array
-        dtype = float32 if array.dtype == bfloat16 else array.dtype
+        dtype = compute_dtype(array.dtype)
         shape, value = self._state_shape(group, param, name), self._first_state(group, name)
         return wrap(EXTENSIONS[type(array)].full(shape, float(value), dtype))
 

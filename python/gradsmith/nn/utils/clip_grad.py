@@ -46,7 +46,7 @@ def _limit(name: str, argument: str, value: float) -> float:
 
 def _norm(tensors: list[Tensor], p: float) -> Tensor:
     """Return the p-norm over the elements of all tensors, a scalar."""
-    # float32 sums of bfloat16 gradients: their own dtype would lose small terms.
+    # float32 sums of gradients of 16 bits: their own dtype would lose small terms.
     wide = [each.to(float32) if each.itemsize < 4 else each for each in tensors if each.numel()]
     if not wide:
         return zeros(())
