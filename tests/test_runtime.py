@@ -177,6 +177,36 @@ def test_freed_outputs_are_reused() -> None:
     assert gs.memory.stats()["cached"] == 0
 
 
+def test_workspaces_kept_by_threads_are_given_back() -> None:
+    x = gs.from_numpy(np.ones((300, 300), np.float32))
+    limit = gs.memory.stats()["cache_limit"]
+    gs.memory.empty_cache()
+    before = gs.memory.stats()
+    y = x @ x
+    del y
+    assert gs.memory.stats()["in_use"] == before["in_use"]
+    gs.memory.empty_cache()
+    assert gs.memory.stats()["cached"] == 0
+    try:
+        gs.memory.set_limit(0)
+        y = x @ x
+        del y
+        after = gs.memory.stats()
+        assert (after["cached"], after["in_use"]) == (0, before["in_use"])
+    finally:
+        gs.memory.set_limit(limit)
+
+
+def test_workspaces_of_a_thread_outlive_it() -> None:
+    x = gs.from_numpy(np.ones((300, 300), np.float32))
+    before = gs.memory.stats()["in_use"]
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: x @ x)
+        thread.start()
+        thread.join()
+    assert gs.memory.stats()["in_use"] == before
+
+
 def test_large_outputs_are_aligned() -> None:
     y = gs.from_numpy(np.ones(100_000, np.float32)) + 1
     assert y.data_ptr() % 64 == 0

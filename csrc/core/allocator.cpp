@@ -17,6 +17,7 @@
 
 #include "core/environment.h"
 #include "core/error.h"
+#include "core/kept_workspaces.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
@@ -135,11 +136,15 @@ void release_block(Header* header) {
   }
 }
 
+// A limit of 0 asks for every block to go back at once.
+bool may_keep_workspaces(std::int64_t cache_limit) { return !kExactBlocks && cache_limit > 0; }
+
 class Allocator {
  public:
   Allocator() {
     stats_.cache_limit = environment_integer("GRADSMITH_CACHE_LIMIT", 0)
                              .value_or(std::min(kDefaultCacheLimit, usable_memory() / 2));
+    allow_kept_workspaces(may_keep_workspaces(stats_.cache_limit));
     pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                    [] { instance().mutex_.unlock(); });
   }
@@ -188,9 +193,28 @@ class Allocator {
     release_all(evicted);
   }
 
+  // A workspace that a thread keeps was never given back here.
   MemoryStats stats() {
+    const std::int64_t kept = kept_workspace_bytes();
     std::lock_guard<std::mutex> lock(mutex_);
-    return stats_;
+    MemoryStats stats = stats_;
+    stats.in_use -= kept;
+    stats.cached += kept;
+    return stats;
+  }
+
+  void* allocate_workspace(std::size_t bytes) {
+    void* const kept = kExactBlocks ? nullptr : take_kept_workspace(bytes);
+    return kept != nullptr ? kept : allocate(bytes);
+  }
+
+  void deallocate_workspace(void* block) {
+    if (!kExactBlocks) block = keep_workspace(block, header_of(block)->size);
+    if (block != nullptr) deallocate(block);
+  }
+
+  void release_workspaces() {
+    while (void* const block = take_any_kept_workspace()) deallocate(block);
   }
 
   void trim(std::int64_t limit) {
@@ -207,6 +231,8 @@ class Allocator {
       std::lock_guard<std::mutex> lock(mutex_);
       stats_.cache_limit = bytes;
     }
+    allow_kept_workspaces(may_keep_workspaces(bytes));
+    if (!may_keep_workspaces(bytes)) release_workspaces();
     trim(bytes);
   }
 
@@ -293,7 +319,18 @@ void deallocate(void* block) noexcept {
 
 MemoryStats memory_stats() { return Allocator::instance().stats(); }
 
-void empty_cache() { Allocator::instance().trim(0); }
+void* allocate_workspace(std::size_t bytes) {
+  return Allocator::instance().allocate_workspace(bytes);
+}
+
+void deallocate_workspace(void* block) noexcept {
+  Allocator::instance().deallocate_workspace(block);
+}
+
+void empty_cache() {
+  Allocator::instance().release_workspaces();
+  Allocator::instance().trim(0);
+}
 
 void set_cache_limit(std::int64_t bytes) {
   GS_CHECK(bytes >= 0, "set_cache_limit: bytes is ", bytes, ", expected >= 0");

@@ -121,6 +121,9 @@ void deallocate(void* block) noexcept {
   std::free(static_cast<unsigned char*>(block) - kGuardBytes);
 }
 
+void* allocate_workspace(std::size_t bytes) { return allocate(bytes); }
+void deallocate_workspace(void* block) noexcept { deallocate(block); }
+
 MemoryStats memory_stats() {
   const std::lock_guard<std::mutex> lock(cudasim::blocks().mutex);
   return cudasim::blocks().stats;

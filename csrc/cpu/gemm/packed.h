@@ -305,7 +305,9 @@ struct Grid {
 };
 
 // The grid of at most `threads` rectangles whose largest takes least: its multiplications, and
-// packing, which takes as long as multiplying one panel.
+// packing, which takes as long as multiplying one panel. Columns are cut only where that saves a
+// sixteenth: cut by rows, the gradient of a weight lies in the cache of the thread that updates
+// that part of the weight and multiplies by it in the next step.
 template <class T, class S>
 Grid grid_of(const Product<S>& p, std::int64_t threads) {
   constexpr int kColumns = kTileColumns<T>;
@@ -317,7 +319,7 @@ Grid grid_of(const Product<S>& p, std::int64_t threads) {
     const std::int64_t height = divide_up(p.m, rows), width = divide_up(panels, columns) * kColumns;
     const std::int64_t packed_a = leaves_a_unpacked<T>(p, width) ? 0 : height;
     const std::int64_t cost = height * width + kColumns * (packed_a + width);
-    if (least != 0 && cost >= least) continue;
+    if (least != 0 && cost >= least - least / 16) continue;
     least = cost;
     best = {rows, columns};
   }

@@ -7,6 +7,7 @@
 #include "cpu/gemm/batch.h"
 #include "cpu/gemm/gemv.h"
 #include "cpu/gemm/packed.h"
+#include "cpu/gemm/turned.h"
 #include "cpu/gemm/unpacked.h"
 #include "ops/op_table.h"
 
@@ -20,6 +21,7 @@ void multiply_one(const Product<S>& p) {
   if (suits_gemv(p)) return multiply_gemv<T>(p);
   if constexpr (__is_same(S, T)) {
     if (suits_unpacked(p)) return multiply_unpacked(p);
+    if (suits_turned(p)) return multiply_turned(p);
   }
   multiply_packed<T>(p);
 }
