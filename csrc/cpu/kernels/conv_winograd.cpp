@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // 3 x 3 convolutions of float32 by Winograd's minimal filtering (conv_winograd_transform.h,
 // conv_winograd_tiles.h), for those who ask for it: fewer multiplications, larger rounding errors.
-// The input gradient is the same correlation of dy with the weights flipped and transposed. Threads
+// The input gradient is the same correlation of dy with the weights flipped and transposed, the
+// weight gradient an adjoint of it (conv_winograd_weight.h). In the other two threads
 // take blocks of tiles, which stay in L2 all the way from source to result, past transformed
 // weights of a few megabytes. Larger ones never reach memory: the tiles of a slab are transformed
 // first, then threads take panels of columns and transform a panel's weights block by block as they
 // multiply. No sum depends on which way is taken or on how tiles are cut.
-#include "cpu/kernels/conv_winograd_tiles.h"
+#include "cpu/kernels/conv_winograd_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
 
@@ -17,8 +18,9 @@ constexpr std::int64_t kSharedWeights = 640 << 10;          // elements
 constexpr std::int64_t kBlockTiles = 2 * kTileRows<float>;  // whose source stays in L2
 constexpr std::int64_t kPanelTiles = 8 * kTileRows<float>;  // whose products of a panel do
 
-GS_INLINE std::size_t float_bytes(std::int64_t elements) {
-  return static_cast<std::size_t>(elements) * sizeof(float);
+const float* fill_zeros(float* to, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = 0;
+  return to;
 }
 
 // Transforms, multiplies and transforms back tiles [begin, end).
@@ -26,7 +28,8 @@ template <int kOut>
 void convolve_tiles(const WinogradTiles<kOut>& t, const float* weights, std::int64_t begin,
                     std::int64_t end, float* source, float* products) {
   const std::int64_t count = end - begin;
-  for (std::int64_t i = 0; i < count; ++i) transform_source(t, begin + i, i, count, source);
+  for (std::int64_t i = 0; i < count; ++i)
+    transform_source(t, begin + i, i, count, 0, t.p.channels, source);
   for (std::int64_t panel = 0; panel < t.p.panels(); ++panel) {
     for (std::int64_t block = 0; block < t.p.blocks(); ++block) {
       add_products<kOut>(t.p, block, source, 0, count, weights, panel, count, products);
@@ -92,7 +95,7 @@ void convolve_by_panels(const WinogradTiles<kOut>& t) {
     const std::int64_t count = (slab + 1) * t.count() / slabs - first;
     parallel_for(count, grain_of(transform_work), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        transform_source(t, first + i, i, count, source.as<float>());
+        transform_source(t, first + i, i, count, 0, t.p.channels, source.as<float>());
       }
     });
     parallel_for(panels * pieces, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -108,8 +111,7 @@ void convolve_by_panels(const WinogradTiles<kOut>& t) {
 template <int kOut>
 void convolve(WinogradProblem p) {
   const Workspace zeros(float_bytes(p.channels));
-  for (std::int64_t c = 0; c < p.channels; ++c) zeros.as<float>()[c] = 0;
-  p.zeros = zeros.as<float>();
+  p.zeros = fill_zeros(zeros.as<float>(), p.channels);
   const WinogradTiles<kOut> tiles(p);
   if (p.panels() * p.blocks() * tiles.weight_elements() <= kSharedWeights) {
     convolve_by_tiles(tiles);
@@ -126,6 +128,15 @@ void forward(const ConvParams& p) {
 template <int kOut>
 void backward_input(const ConvParams& p) {
   convolve<kOut>(winograd_adjoint(p));
+}
+
+template <int kOut>
+void backward_weight(const ConvParams& p) {
+  WinogradProblem x = winograd_forward(p);
+  const std::int64_t channels = larger(p.in_channels, p.out_channels);
+  const Workspace zeros(float_bytes(channels));
+  x.zeros = fill_zeros(zeros.as<float>(), channels);
+  sum_winograd_gradient<kOut>(x, static_cast<const float*>(p.y), static_cast<float*>(p.weight));
 }
 
 Support supports(const ConvParams& p) {
@@ -166,6 +177,8 @@ void fill_conv_winograd(OpTable& table) {
   table.conv_forward.push_front({kName4x4, kIsa, supports, forward<4>, kAsked4x4});
   table.conv_backward_input.push_front({kName2x2, kIsa, supports, backward_input<2>, kAsked2x2});
   table.conv_backward_input.push_front({kName4x4, kIsa, supports, backward_input<4>, kAsked4x4});
+  table.conv_backward_weight.push_front({kName2x2, kIsa, supports, backward_weight<2>, kAsked2x2});
+  table.conv_backward_weight.push_front({kName4x4, kIsa, supports, backward_weight<4>, kAsked4x4});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

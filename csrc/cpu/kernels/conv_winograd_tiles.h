@@ -20,6 +20,10 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+GS_INLINE std::size_t float_bytes(std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
 // A power of two, so that rows of a tile lie whole cache lines apart at offsets known in advance.
 constexpr std::int64_t kWinogradDepth = 64;
 constexpr std::int64_t kWinogradColumns = kTileColumns<float>;
@@ -126,10 +130,26 @@ GS_INLINE void list_pixels(Pointer image, const std::int64_t (&size)[2], std::in
   }
 }
 
-// Tile `tile` of all, as number `place` of the `count` that lie at `to`.
+// Channels [first, last) of a square of kFrom x kFrom pixels, transformed. A matrix holds kRow of
+// them in a row; the next kRow go to other matrices.
+template <int kFrom, int kTo, std::int64_t kRow, class Transform>
+GS_INLINE void transform_pixels(const Transform& transform,
+                                const float* const (&pixel)[kFrom * kFrom], std::int64_t first,
+                                std::int64_t last, std::int64_t matrix, float* to) {
+  for_each_vector<Vec<float>>(first, last, [&](std::int64_t c, auto lanes) {
+    const std::int64_t row = (c - first) / kRow;
+    float* at = to + row * kTo * kTo * matrix + (c - first) % kRow;
+    transform_square<kFrom, kTo>(
+        transform, [&](int i, int j) { return load<Vec<float>>(pixel[i * kFrom + j] + c, lanes); },
+        [&](int i, int j, Vec<float> value) { value.store(at + (i * kTo + j) * matrix); });
+  });
+}
+
+// Channels [first, last) of what tile `tile` of all sees, as number `place` of the `count` that lie
+// at `to`.
 template <int kOut>
 void transform_source(const WinogradTiles<kOut>& t, std::int64_t tile, std::int64_t place,
-                      std::int64_t count, float* to) {
+                      std::int64_t count, std::int64_t first, std::int64_t last, float* to) {
   constexpr int kIn = Winograd1d<kOut>::kIn;
   const WinogradProblem& p = t.p;
   const std::int64_t image = tile / (t.rows * t.columns);
@@ -137,15 +157,9 @@ void transform_source(const WinogradTiles<kOut>& t, std::int64_t tile, std::int6
   list_pixels<kIn>(p.source + image * p.source_size[0] * p.source_size[1] * p.channels,
                    p.source_size, p.channels, tile / t.columns % t.rows * kOut + p.origin[0],
                    tile % t.columns * kOut + p.origin[1], p.zeros, pixel);
-  const std::int64_t matrix = source_matrix(count);
-  for_each_vector<Vec<float>>(0, p.channels, [&](std::int64_t c, auto lanes) {
-    const std::int64_t block = c / kWinogradDepth;
-    float* at = to + block * kIn * kIn * matrix + place * kWinogradDepth + c % kWinogradDepth;
-    transform_square<kIn, kIn>(
-        typename Winograd1d<kOut>::Source{},
-        [&](int i, int j) { return load<Vec<float>>(pixel[i * kIn + j] + c, lanes); },
-        [&](int i, int j, Vec<float> value) { value.store(at + (i * kIn + j) * matrix); });
-  });
+  transform_pixels<kIn, kIn, kWinogradDepth>(typename Winograd1d<kOut>::Source{}, pixel, first,
+                                             last, source_matrix(count),
+                                             to + place * kWinogradDepth);
 }
 
 // One panel of columns and one block of channels. Columns that the last panel lacks are zeros.
