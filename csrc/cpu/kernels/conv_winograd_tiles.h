@@ -233,12 +233,10 @@ struct WinogradRows {
   GS_INLINE void next() { ++data; }
 };
 
-// Adds the products of a block of channels to those of `tiles` tiles and one panel. The tiles are
-// those from `place` on of the `count` of `source`.
+// Adds the products of a block of channels to those of `tiles` tiles and one panel.
 template <int kOut>
 void add_products(const WinogradProblem& p, std::int64_t block, const float* source,
-                  std::int64_t place, std::int64_t count, const float* weight, std::int64_t panel,
-                  std::int64_t tiles, float* products) {
+                  std::int64_t tiles, const float* weight, std::int64_t panel, float* products) {
   constexpr int kMatrices = WinogradTiles<kOut>::kMatrices;
   const std::int64_t left = p.result_channels - panel * kWinogradColumns;
   const std::int64_t columns =
@@ -248,13 +246,13 @@ void add_products(const WinogradProblem& p, std::int64_t block, const float* sou
   out.c_row = out.partial_row = kWinogradColumns;
   out.first = block == 0;
   out.last = true;
-  source += block * kMatrices * source_matrix(count) + place * kWinogradDepth;
+  source += block * kMatrices * source_matrix(tiles);
   for (int matrix = 0; matrix < kMatrices; ++matrix) {
     for (std::int64_t i = 0; i < slivers; ++i) {
       const std::int64_t row = i * tiles / slivers, rows = (i + 1) * tiles / slivers - row;
       out.c = out.partial = products + matrix * product_matrix(tiles) + row * kWinogradColumns;
       multiply<kTileRows<float>, kBlocking<float>.vectors>(
-          WinogradRows{source + matrix * source_matrix(count) + row * kWinogradDepth},
+          WinogradRows{source + matrix * source_matrix(tiles) + row * kWinogradDepth},
           PackedB<float>{weight + matrix * kWeightMatrix}, p.depth_at(block), rows, columns, out);
     }
   }
