@@ -162,24 +162,41 @@ void transform_source(const WinogradTiles<kOut>& t, std::int64_t tile, std::int6
                                              to + place * kWinogradDepth);
 }
 
+constexpr std::int64_t kPackedChannels = 16;  // of weights packed at once, which stay near
+
+// Calls a part of the channels from `from` on, which are packed next, into L2: row `i` of them and
+// every kPackedChannels-th after it. Rows lie pages apart, where the processor does not look ahead.
+GS_INLINE void fetch_weights(const WinogradProblem& p, const float* from, std::int64_t columns,
+                             std::int64_t i) {
+  constexpr std::int64_t kTaps = kWinogradTaps * kWinogradTaps, kLine = 16;
+  const bool adjacent = p.depth_stride == kTaps;
+  const std::int64_t rows = adjacent ? columns : kPackedChannels;
+  const std::int64_t length = kTaps * (adjacent ? kPackedChannels : columns);
+  for (; i < rows; i += kPackedChannels) {
+    const float* row = from + i * (adjacent ? p.lane_stride : p.depth_stride);
+    for (std::int64_t at = 0; at < length; at += kLine) __builtin_prefetch(row + at, 0, 2);
+  }
+}
+
 // One panel of columns and one block of channels. Columns that the last panel lacks are zeros.
 template <int kOut>
 void transform_weight(const WinogradProblem& p, std::int64_t panel, std::int64_t block, float* to) {
   constexpr int kIn = Winograd1d<kOut>::kIn, kTaps = kWinogradTaps * kWinogradTaps;
-  constexpr std::int64_t kPacked = 16;  // channels packed at once, which stay near
   const bool adjacent = p.depth_stride == kTaps;
   const std::int64_t first = panel * kWinogradColumns, depth = p.depth_at(block);
   const std::int64_t columns = smaller(kWinogradColumns, p.result_channels - first);
   const float* from = p.weight + first * p.lane_stride + block * kWinogradDepth * p.depth_stride;
-  float packed[kPacked * kTaps * kWinogradColumns];
-  for (std::int64_t start = 0; start < depth; start += kPacked) {
-    const std::int64_t channels = smaller(kPacked, depth - start);
+  float packed[kPackedChannels * kTaps * kWinogradColumns];
+  for (std::int64_t start = 0; start < depth; start += kPackedChannels) {
+    const std::int64_t channels = smaller(kPackedChannels, depth - start);
     const std::int64_t together = adjacent ? channels : 1;
     for (std::int64_t c = 0; c < channels; c += together) {
       pack_panel<kWinogradColumns>(from + (start + c) * p.depth_stride, p.lane_stride, 1, columns,
                                    together * kTaps, packed + c * kTaps * kWinogradColumns);
     }
+    const float* next = from + (start + kPackedChannels) * p.depth_stride;
     for (std::int64_t c = 0; c < channels; ++c) {
+      fetch_weights(p, next, columns, c);
       for (std::int64_t lane = 0; lane < kWinogradColumns; lane += Vec<float>::kWidth) {
         const float* taps = packed + c * kTaps * kWinogradColumns + lane;
         float* at = to + (start + c) * kWinogradColumns + lane;
