@@ -40,7 +40,7 @@ PROBLEMS: dict[str, tuple[tuple[int, ...], int, Any]] = {
 
 @contextmanager
 def traced(capfd: pytest.CaptureFixture[str], found: list[str]) -> Iterator[None]:
-    """Append the implementations of convolutions and input gradients that the block runs."""
+    """Append the implementations of convolutions and their gradients that the block runs."""
     before = _cpu.verbosity()
     _cpu.set_verbosity(1)
     capfd.readouterr()
@@ -49,7 +49,7 @@ def traced(capfd: pytest.CaptureFixture[str], found: list[str]) -> Iterator[None
     finally:
         _cpu.set_verbosity(before)
         lines = [line.split(",") for line in capfd.readouterr().err.splitlines()]
-        found += [x[2] for x in lines if x[1] in ("conv_forward", "conv_backward_input")]
+        found += [x[2] for x in lines if x[1].startswith("conv_")]
 
 
 def _arrays(x_shape: tuple[int, ...], filters: int, dtype: Any = np.float32) -> list[np.ndarray]:
@@ -58,14 +58,14 @@ def _arrays(x_shape: tuple[int, ...], filters: int, dtype: Any = np.float32) -> 
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def _expected(arrays: list[np.ndarray], padding: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return y, a gradient of it, and what that makes of x."""
+def _expected(arrays: list[np.ndarray], padding: Any) -> tuple[np.ndarray, ...]:
+    """Return y, a gradient of it, and what that makes of x and of the weight."""
     wide = [each.astype(np.float64) for each in arrays]
     pads = (padding,) * 2 if isinstance(padding, int) else padding
     y = definition.conv_forward(*wide, (1, 1), pads, (1, 1))
     dy = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
-    dx = definition.conv_backward(dy.astype(np.float64), *wide[:2], (1, 1), pads, (1, 1))[0]
-    return y, dy, dx
+    gradients = definition.conv_backward(dy.astype(np.float64), *wide[:2], (1, 1), pads, (1, 1))
+    return y, dy, *gradients[:2]
 
 
 def _run(arrays: list[np.ndarray], dy: np.ndarray, padding: Any) -> list[np.ndarray]:
@@ -80,7 +80,7 @@ def _run(arrays: list[np.ndarray], dy: np.ndarray, padding: Any) -> list[np.ndar
 def test_parity(name: str, tile: str, isa: str, capfd: pytest.CaptureFixture[str]) -> None:
     x_shape, filters, padding = PROBLEMS[name]
     arrays = _arrays(x_shape, filters)
-    y, dy, dx = _expected(arrays, padding)
+    y, dy, dx, dweight = _expected(arrays, padding)
     last = [_channels_last(arrays[0]), *arrays[1:]]
     found: list[str] = []
     with isa_cap(isa), gs.config.winograd(tile), traced(capfd, found):
@@ -89,12 +89,13 @@ def test_parity(name: str, tile: str, isa: str, capfd: pytest.CaptureFixture[str
             with threads(count):
                 runs.append(_run(last, _channels_last(dy), padding))
         runs.append(_run(arrays, dy, padding))
-    assert len(found) == 8
+    assert len(found) == 12
     assert all(each.endswith(f":winograd_{tile}") for each in found), found
-    for got, want, depth in zip(runs[0][:2], (y, dx), (9 * x_shape[1], 9 * filters), strict=True):
+    depths = (9 * x_shape[1], 9 * filters, dy.size // filters)
+    for got, want, depth in zip(runs[0][:3], (y, dx, dweight), depths, strict=True):
         assert_close(got, want, "float32", TILES[tile], depth, name)
     for other in runs[1:]:
-        for first, second in zip(runs[0][:2], other[:2], strict=True):
+        for first, second in zip(runs[0][:3], other[:3], strict=True):
             assert first.tobytes() == second.tobytes(), f"{name}: bits differ by threads or layout"
 
 
@@ -107,10 +108,10 @@ data = dict(np.load(sys.argv[1]))
 for name in {key.split(".")[0] for key in data}:
     x, weight, bias, dy = (data[f"{name}.{part}"] for part in ("x", "weight", "bias", "dy"))
     x, dy = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, dy))
-    tensor = Tensor(x, requires_grad=True)
-    y = conv2d(tensor, Tensor(weight), Tensor(bias), padding=1)
-    data[f"{name}.y"] = y.detach().numpy()
-    data[f"{name}.dx"] = grad(y, tensor, Tensor(dy))[0].numpy()
+    tensors = [Tensor(each, requires_grad=True) for each in (x, weight)]
+    y = conv2d(*tensors, Tensor(bias), padding=1)
+    results = (y.detach(), *grad(y, tensors, Tensor(dy)))
+    data |= {f"{name}.{key}": z.numpy() for key, z in zip(("y", "dx", "dw"), results, strict=True)}
 np.savez(sys.argv[1], **data)
 """
 
@@ -121,14 +122,17 @@ def test_forced_it_takes_few_channels_and_tiles(name: str, tmp_path: Path) -> No
     data, want = {}, {}
     for key, (shape, filters) in shapes.items():
         arrays = _arrays(shape, filters)
-        y, dy, dx = _expected(arrays, 1)
+        y, dy, dx, dweight = _expected(arrays, 1)
         parts = zip(("x", "weight", "bias", "dy"), (*arrays, dy), strict=True)
         data |= {f"{key}.{part}": array for part, array in parts}
         want |= {f"{key}.y": (y, 9 * shape[1]), f"{key}.dx": (dx, 9 * filters)}
+        tiles = [-(-size // int(name[-1])) for size in dy.shape[2:]]  # whole ones, however filled
+        want[f"{key}.dw"] = (dweight, len(dy) * np.prod(tiles) * int(name[-1]) ** 2)
     path = tmp_path / "arrays.npz"
     np.savez(path, **data)
     code = f"import sys; sys.argv[1:] = [{str(path)!r}]\n{FORCED}"
-    forced = f"conv_forward:{name},conv_backward_input:{name}"
+    slots = ("conv_forward", "conv_backward_input", "conv_backward_weight")
+    forced = ",".join(f"{slot}:{name}" for slot in slots)
     result = run_python(code, GRADSMITH_IMPL=forced)
     assert result.returncode == 0, result.stderr
     got = np.load(path)
@@ -182,19 +186,19 @@ def test_others_stay_as_they_are(name: str, tile: str, capfd: pytest.CaptureFixt
     found: list[str] = []
     with gs.config.winograd(tile), traced(capfd, found):
         y = function(x, weight, **options)
-        grad(y.sum(), x)
-    assert len(found) == 2
+        grad(y.sum(), [x, weight])
+    assert len(found) == 3
     assert not any("winograd" in each for each in found), found
 
 
-def test_gradients_of_weights_do_not_change() -> None:
-    arrays = _arrays((2, 32, 12, 16), 32)
-    _, dy, _ = _expected(arrays, 1)
-    direct = _run(arrays, dy, 1)
-    with gs.config.winograd("4x4"):
-        fast = _run(arrays, dy, 1)
-    assert direct[2].tobytes() == fast[2].tobytes()
-    assert direct[0].tobytes() != fast[0].tobytes()
+@pytest.mark.parametrize("tile", TILES)
+def test_gradients_of_weights_over_many_tiles(tile: str) -> None:
+    """Their sums go on from chunk to chunk of tiles, and what lies beyond dy counts as zero."""
+    arrays = _arrays((3, 40, 51, 49), 24)
+    _, dy, _, dweight = _expected(arrays, 1)
+    with gs.config.winograd(tile):
+        got = _run(arrays, dy, 1)[2]
+    assert_close(got, dweight, "float32", TILES[tile], dy.size // 24)
 
 
 # ---- the switch ----------------------------------------------------------------------------------

@@ -185,15 +185,7 @@ void write_channels(const WeightGradient<T, S>& w, const Unit& unit, const T* su
         square[i] = Vec<T>::load(sums + (at % w.kernel * unit.rows + at / w.kernel) * width + lane);
       }
       transpose(square);
-      S* row = to + lane * next + start;
-      const std::int64_t lanes = smaller(kWidth, unit.lanes - lane);
-      for (int i = 0; i < lanes; ++i, row += next) {
-        if (steps == kWidth) {
-          square[i].store(row);
-        } else {
-          square[i].store_tail(row, steps);
-        }
-      }
+      store_rows(square, smaller(kWidth, unit.lanes - lane), steps, to + lane * next + start, next);
     }
   }
 }

@@ -161,5 +161,18 @@ GS_INLINE void add_products_of(const PixelBlock& block, const T* x, std::int64_t
   add_pixel_products<kRows, kVectors, kPartial>(block, x, dy, lanes, accumulate, sums);
 }
 
+// The first `count` rows of a square of registers, `steps` elements of each, to rows `pitch` apart.
+template <int kWidth, class T, class S>
+GS_INLINE void store_rows(const Vec<T> (&square)[kWidth], std::int64_t count, std::int64_t steps,
+                          S* to, std::int64_t pitch) {
+  for (std::int64_t i = 0; i < count; ++i, to += pitch) {
+    if (steps == kWidth) {
+      square[i].store(to);
+    } else {
+      square[i].store_tail(to, steps);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // 3 x 3 convolutions of float32 by Winograd's minimal filtering (conv_winograd_transform.h,
 // conv_winograd_tiles.h), for those who ask for it: fewer multiplications, larger rounding errors.
-// The input gradient is the same correlation of dy with the weights flipped and transposed. Threads
-// take blocks of tiles, which stay in L2 all the way from source to result, past transformed
-// weights of a few megabytes. Larger ones never reach memory: the tiles of a slab are transformed
-// first, then threads take panels of columns and transform a panel's weights block by block as they
-// multiply. No sum depends on which way is taken or on how tiles are cut.
-#include "cpu/kernels/conv_winograd_tiles.h"
+// The input gradient is the same correlation of dy with the weights flipped and transposed, the
+// weight gradient an adjoint of it (conv_winograd_weight.h). In the first two, threads take blocks
+// of tiles, which stay in L2 all the way from source to result, past transformed weights of a few
+// megabytes. Larger ones never reach memory: threads take panels of columns of a piece of the tiles
+// and transform a panel's weights block by block as they multiply. Each transforms the tiles of its
+// piece by itself, which is cheaper than to read them from another core. No sum depends on which
+// way is taken or on how tiles are cut.
+#include "cpu/kernels/conv_winograd_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
 
@@ -17,8 +19,9 @@ constexpr std::int64_t kSharedWeights = 640 << 10;          // elements
 constexpr std::int64_t kBlockTiles = 2 * kTileRows<float>;  // whose source stays in L2
 constexpr std::int64_t kPanelTiles = 8 * kTileRows<float>;  // whose products of a panel do
 
-GS_INLINE std::size_t float_bytes(std::int64_t elements) {
-  return static_cast<std::size_t>(elements) * sizeof(float);
+const float* fill_zeros(float* to, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = 0;
+  return to;
 }
 
 // Transforms, multiplies and transforms back tiles [begin, end).
@@ -26,10 +29,11 @@ template <int kOut>
 void convolve_tiles(const WinogradTiles<kOut>& t, const float* weights, std::int64_t begin,
                     std::int64_t end, float* source, float* products) {
   const std::int64_t count = end - begin;
-  for (std::int64_t i = 0; i < count; ++i) transform_source(t, begin + i, i, count, source);
+  for (std::int64_t i = 0; i < count; ++i)
+    transform_source(t, begin + i, i, count, 0, t.p.channels, source);
   for (std::int64_t panel = 0; panel < t.p.panels(); ++panel) {
     for (std::int64_t block = 0; block < t.p.blocks(); ++block) {
-      add_products<kOut>(t.p, block, source, 0, count, weights, panel, count, products);
+      add_products<kOut>(t.p, block, source, count, weights, panel, products);
       weights += t.weight_elements();
     }
     for (std::int64_t i = 0; i < count; ++i) {
@@ -62,54 +66,49 @@ void convolve_by_tiles(const WinogradTiles<kOut>& t) {
   });
 }
 
-// One panel of the tiles [begin, end) of a slab, which starts at tile `first` and has `count`.
+// One panel of the tiles [begin, end), which lie transformed at `source`.
 template <int kOut>
-void convolve_panel(const WinogradTiles<kOut>& t, std::int64_t panel, std::int64_t first,
-                    std::int64_t count, std::int64_t begin, std::int64_t end, const float* source) {
+void convolve_panel(const WinogradTiles<kOut>& t, std::int64_t panel, std::int64_t begin,
+                    std::int64_t end, const float* source, float* weight, float* products) {
   const std::int64_t tiles = end - begin;
-  const Workspace weight(float_bytes(t.weight_elements()));
-  const Workspace products(float_bytes(t.product_elements(tiles)));
   for (std::int64_t block = 0; block < t.p.blocks(); ++block) {
-    transform_weight<kOut>(t.p, panel, block, weight.as<float>());
-    add_products<kOut>(t.p, block, source, begin, count, weight.as<float>(), panel, tiles,
-                       products.as<float>());
+    transform_weight<kOut>(t.p, panel, block, weight);
+    add_products<kOut>(t.p, block, source, tiles, weight, panel, products);
   }
   for (std::int64_t i = 0; i < tiles; ++i) {
-    transform_result(t, first + begin + i, i, tiles, panel, products.as<float>());
+    transform_result(t, begin + i, i, tiles, panel, products);
   }
 }
 
 template <int kOut>
 void convolve_by_panels(const WinogradTiles<kOut>& t) {
-  const std::int64_t panels = t.p.panels();
+  const std::int64_t panels = t.p.panels(), count = t.count();
+  const std::int64_t wanted = divide_up(2 * thread_count(), panels);
   const std::int64_t pieces =
-      smaller(divide_up(2 * thread_count(), panels), divide_up(t.count(), kTileRows<float>));
-  const std::int64_t slabs = divide_up(t.count(), pieces * kPanelTiles);
-  const Workspace source(float_bytes(t.source_elements(divide_up(t.count(), slabs))));
-  const std::int64_t transform_work = t.kMatrices * t.p.channels;
-  for (std::int64_t slab = 0; slab < slabs; ++slab) {
-    const std::int64_t first = slab * t.count() / slabs;
-    const std::int64_t count = (slab + 1) * t.count() / slabs - first;
-    parallel_for(count, grain_of(transform_work), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        transform_source(t, first + i, i, count, source.as<float>());
+      larger(smaller(wanted, divide_up(count, kTileRows<float>)), divide_up(count, kPanelTiles));
+  parallel_for(pieces * panels, 1, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t most = divide_up(count, pieces);
+    const Workspace source(float_bytes(t.source_elements(most)));
+    const Workspace weight(float_bytes(t.weight_elements()));
+    const Workspace products(float_bytes(t.product_elements(most)));
+    for (std::int64_t item = first; item < last; ++item) {
+      const std::int64_t piece = item / panels;
+      const std::int64_t begin = piece * count / pieces, end = (piece + 1) * count / pieces;
+      if (item == first || item % panels == 0) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          transform_source(t, i, i - begin, end - begin, 0, t.p.channels, source.as<float>());
+        }
       }
-    });
-    parallel_for(panels * pieces, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t piece = i % pieces;
-        convolve_panel(t, i / pieces, first, count, piece * count / pieces,
-                       (piece + 1) * count / pieces, source.as<float>());
-      }
-    });
-  }
+      convolve_panel(t, item % panels, begin, end, source.as<float>(), weight.as<float>(),
+                     products.as<float>());
+    }
+  });
 }
 
 template <int kOut>
 void convolve(WinogradProblem p) {
   const Workspace zeros(float_bytes(p.channels));
-  for (std::int64_t c = 0; c < p.channels; ++c) zeros.as<float>()[c] = 0;
-  p.zeros = zeros.as<float>();
+  p.zeros = fill_zeros(zeros.as<float>(), p.channels);
   const WinogradTiles<kOut> tiles(p);
   if (p.panels() * p.blocks() * tiles.weight_elements() <= kSharedWeights) {
     convolve_by_tiles(tiles);
@@ -126,6 +125,15 @@ void forward(const ConvParams& p) {
 template <int kOut>
 void backward_input(const ConvParams& p) {
   convolve<kOut>(winograd_adjoint(p));
+}
+
+template <int kOut>
+void backward_weight(const ConvParams& p) {
+  WinogradProblem x = winograd_forward(p);
+  const std::int64_t channels = larger(p.in_channels, p.out_channels);
+  const Workspace zeros(float_bytes(channels));
+  x.zeros = fill_zeros(zeros.as<float>(), channels);
+  sum_winograd_gradient<kOut>(x, static_cast<const float*>(p.y), static_cast<float*>(p.weight));
 }
 
 Support supports(const ConvParams& p) {
@@ -166,6 +174,8 @@ void fill_conv_winograd(OpTable& table) {
   table.conv_forward.push_front({kName4x4, kIsa, supports, forward<4>, kAsked4x4});
   table.conv_backward_input.push_front({kName2x2, kIsa, supports, backward_input<2>, kAsked2x2});
   table.conv_backward_input.push_front({kName4x4, kIsa, supports, backward_input<4>, kAsked4x4});
+  table.conv_backward_weight.push_front({kName2x2, kIsa, supports, backward_weight<2>, kAsked2x2});
+  table.conv_backward_weight.push_front({kName4x4, kIsa, supports, backward_weight<4>, kAsked4x4});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -20,6 +20,10 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+GS_INLINE std::size_t float_bytes(std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
 // A power of two, so that rows of a tile lie whole cache lines apart at offsets known in advance.
 constexpr std::int64_t kWinogradDepth = 64;
 constexpr std::int64_t kWinogradColumns = kTileColumns<float>;
@@ -126,10 +130,26 @@ GS_INLINE void list_pixels(Pointer image, const std::int64_t (&size)[2], std::in
   }
 }
 
-// Tile `tile` of all, as number `place` of the `count` that lie at `to`.
+// Channels [first, last) of a square of kFrom x kFrom pixels, transformed. A matrix holds kRow of
+// them in a row; the next kRow go to other matrices.
+template <int kFrom, int kTo, std::int64_t kRow, class Transform>
+GS_INLINE void transform_pixels(const Transform& transform,
+                                const float* const (&pixel)[kFrom * kFrom], std::int64_t first,
+                                std::int64_t last, std::int64_t matrix, float* to) {
+  for_each_vector<Vec<float>>(first, last, [&](std::int64_t c, auto lanes) {
+    const std::int64_t row = (c - first) / kRow;
+    float* at = to + row * kTo * kTo * matrix + (c - first) % kRow;
+    transform_square<kFrom, kTo>(
+        transform, [&](int i, int j) { return load<Vec<float>>(pixel[i * kFrom + j] + c, lanes); },
+        [&](int i, int j, Vec<float> value) { value.store(at + (i * kTo + j) * matrix); });
+  });
+}
+
+// Channels [first, last) of what tile `tile` of all sees, as number `place` of the `count` that lie
+// at `to`.
 template <int kOut>
 void transform_source(const WinogradTiles<kOut>& t, std::int64_t tile, std::int64_t place,
-                      std::int64_t count, float* to) {
+                      std::int64_t count, std::int64_t first, std::int64_t last, float* to) {
   constexpr int kIn = Winograd1d<kOut>::kIn;
   const WinogradProblem& p = t.p;
   const std::int64_t image = tile / (t.rows * t.columns);
@@ -137,35 +157,46 @@ void transform_source(const WinogradTiles<kOut>& t, std::int64_t tile, std::int6
   list_pixels<kIn>(p.source + image * p.source_size[0] * p.source_size[1] * p.channels,
                    p.source_size, p.channels, tile / t.columns % t.rows * kOut + p.origin[0],
                    tile % t.columns * kOut + p.origin[1], p.zeros, pixel);
-  const std::int64_t matrix = source_matrix(count);
-  for_each_vector<Vec<float>>(0, p.channels, [&](std::int64_t c, auto lanes) {
-    const std::int64_t block = c / kWinogradDepth;
-    float* at = to + block * kIn * kIn * matrix + place * kWinogradDepth + c % kWinogradDepth;
-    transform_square<kIn, kIn>(
-        typename Winograd1d<kOut>::Source{},
-        [&](int i, int j) { return load<Vec<float>>(pixel[i * kIn + j] + c, lanes); },
-        [&](int i, int j, Vec<float> value) { value.store(at + (i * kIn + j) * matrix); });
-  });
+  transform_pixels<kIn, kIn, kWinogradDepth>(typename Winograd1d<kOut>::Source{}, pixel, first,
+                                             last, source_matrix(count),
+                                             to + place * kWinogradDepth);
+}
+
+constexpr std::int64_t kPackedChannels = 16;  // of weights packed at once, which stay near
+
+// Calls a part of the channels from `from` on, which are packed next, into L2: row `i` of them and
+// every kPackedChannels-th after it. Rows lie pages apart, where the processor does not look ahead.
+GS_INLINE void fetch_weights(const WinogradProblem& p, const float* from, std::int64_t columns,
+                             std::int64_t i) {
+  constexpr std::int64_t kTaps = kWinogradTaps * kWinogradTaps, kLine = 16;
+  const bool adjacent = p.depth_stride == kTaps;
+  const std::int64_t rows = adjacent ? columns : kPackedChannels;
+  const std::int64_t length = kTaps * (adjacent ? kPackedChannels : columns);
+  for (; i < rows; i += kPackedChannels) {
+    const float* row = from + i * (adjacent ? p.lane_stride : p.depth_stride);
+    for (std::int64_t at = 0; at < length; at += kLine) __builtin_prefetch(row + at, 0, 2);
+  }
 }
 
 // One panel of columns and one block of channels. Columns that the last panel lacks are zeros.
 template <int kOut>
 void transform_weight(const WinogradProblem& p, std::int64_t panel, std::int64_t block, float* to) {
   constexpr int kIn = Winograd1d<kOut>::kIn, kTaps = kWinogradTaps * kWinogradTaps;
-  constexpr std::int64_t kPacked = 16;  // channels packed at once, which stay near
   const bool adjacent = p.depth_stride == kTaps;
   const std::int64_t first = panel * kWinogradColumns, depth = p.depth_at(block);
   const std::int64_t columns = smaller(kWinogradColumns, p.result_channels - first);
   const float* from = p.weight + first * p.lane_stride + block * kWinogradDepth * p.depth_stride;
-  float packed[kPacked * kTaps * kWinogradColumns];
-  for (std::int64_t start = 0; start < depth; start += kPacked) {
-    const std::int64_t channels = smaller(kPacked, depth - start);
+  float packed[kPackedChannels * kTaps * kWinogradColumns];
+  for (std::int64_t start = 0; start < depth; start += kPackedChannels) {
+    const std::int64_t channels = smaller(kPackedChannels, depth - start);
     const std::int64_t together = adjacent ? channels : 1;
     for (std::int64_t c = 0; c < channels; c += together) {
       pack_panel<kWinogradColumns>(from + (start + c) * p.depth_stride, p.lane_stride, 1, columns,
                                    together * kTaps, packed + c * kTaps * kWinogradColumns);
     }
+    const float* next = from + (start + kPackedChannels) * p.depth_stride;
     for (std::int64_t c = 0; c < channels; ++c) {
+      fetch_weights(p, next, columns, c);
       for (std::int64_t lane = 0; lane < kWinogradColumns; lane += Vec<float>::kWidth) {
         const float* taps = packed + c * kTaps * kWinogradColumns + lane;
         float* at = to + (start + c) * kWinogradColumns + lane;
@@ -219,12 +250,10 @@ struct WinogradRows {
   GS_INLINE void next() { ++data; }
 };
 
-// Adds the products of a block of channels to those of `tiles` tiles and one panel. The tiles are
-// those from `place` on of the `count` of `source`.
+// Adds the products of a block of channels to those of `tiles` tiles and one panel.
 template <int kOut>
 void add_products(const WinogradProblem& p, std::int64_t block, const float* source,
-                  std::int64_t place, std::int64_t count, const float* weight, std::int64_t panel,
-                  std::int64_t tiles, float* products) {
+                  std::int64_t tiles, const float* weight, std::int64_t panel, float* products) {
   constexpr int kMatrices = WinogradTiles<kOut>::kMatrices;
   const std::int64_t left = p.result_channels - panel * kWinogradColumns;
   const std::int64_t columns =
@@ -234,13 +263,13 @@ void add_products(const WinogradProblem& p, std::int64_t block, const float* sou
   out.c_row = out.partial_row = kWinogradColumns;
   out.first = block == 0;
   out.last = true;
-  source += block * kMatrices * source_matrix(count) + place * kWinogradDepth;
+  source += block * kMatrices * source_matrix(tiles);
   for (int matrix = 0; matrix < kMatrices; ++matrix) {
     for (std::int64_t i = 0; i < slivers; ++i) {
       const std::int64_t row = i * tiles / slivers, rows = (i + 1) * tiles / slivers - row;
       out.c = out.partial = products + matrix * product_matrix(tiles) + row * kWinogradColumns;
       multiply<kTileRows<float>, kBlocking<float>.vectors>(
-          WinogradRows{source + matrix * source_matrix(count) + row * kWinogradDepth},
+          WinogradRows{source + matrix * source_matrix(tiles) + row * kWinogradDepth},
           PackedB<float>{weight + matrix * kWeightMatrix}, p.depth_at(block), rows, columns, out);
     }
   }

@@ -5,7 +5,9 @@
 // with g the 3 x 3 weights, d the (m + 2) x (m + 2) elements of the source that the tile sees and
 // "." taken element by element, so that channels add up in (m + 2)^2 matrix products instead of 9
 // m^2: 2.25 times fewer multiplications for m = 2, 4 times for m = 4. Each transform is one of one
-// dimension, first along columns and then along rows, on vectors of channels.
+// dimension, first along columns and then along rows, on vectors of channels. The gradient of g is
+// the adjoint of that,
+//   dg = G^T (sum over tiles (A dy A^T) . (B^T d B)) G
 //
 // They are evaluations of polynomials at m + 1 points and infinity. For m = 2 these are 0, 1, -1.
 // For m = 4 the usual 0, +-1, +-2 lose four times what a direct convolution does; 0, +-5/8, +-3/2
@@ -53,6 +55,22 @@ struct Winograd1d<2> {
       to[1] = (m[1] - m[2]) - m[3];
     }
   };
+  struct ResultGradient {
+    GS_INLINE void operator()(const V (&dy)[2], V (&to)[kIn]) const {
+      to[0] = dy[0];
+      to[1] = dy[0] + dy[1];
+      to[2] = dy[0] - dy[1];
+      to[3] = V(0.0f) - dy[1];
+    }
+  };
+  struct WeightGradient {
+    GS_INLINE void operator()(const V (&m)[kIn], V (&to)[kWinogradTaps]) const {
+      const V even = V(0.5f) * (m[1] + m[2]);
+      to[0] = m[0] + even;
+      to[1] = V(0.5f) * (m[1] - m[2]);
+      to[2] = even + m[3];
+    }
+  };
 };
 
 template <>
@@ -75,9 +93,10 @@ struct Winograd1d<4> {
       to[5] = fma(product, d[1], fnma(sum, d[3], d[5]));
     }
   };
+  static constexpr float kScaleA = 1 / (2 * kA2 * (kA2 - kB2));
+  static constexpr float kScaleB = 1 / (2 * kB2 * (kB2 - kA2));
   struct Weight {
     GS_INLINE void operator()(const V (&g)[kWinogradTaps], V (&to)[kIn]) const {
-      constexpr float kScaleA = 1 / (2 * kA2 * (kA2 - kB2)), kScaleB = 1 / (2 * kB2 * (kB2 - kA2));
       to[0] = V(1 / (kA2 * kB2)) * g[0];
       const V even_a = V(kScaleA) * fma(V(kA2), g[2], g[0]), odd_a = V(kScaleA * kA) * g[1];
       to[1] = even_a + odd_a;
@@ -96,6 +115,29 @@ struct Winograd1d<4> {
       to[1] = fma(V(kB), difference_b, V(kA) * difference_a);
       to[2] = fma(V(kB2), sum_b, V(kA2) * sum_a);
       to[3] = fma(V(kB2 * kB), difference_b, fma(V(kA2 * kA), difference_a, m[5]));
+    }
+  };
+  struct ResultGradient {
+    GS_INLINE void operator()(const V (&dy)[4], V (&to)[kIn]) const {
+      to[0] = dy[0];
+      const V even_a = fma(V(kA2), dy[2], dy[0]);
+      const V odd_a = V(kA) * fma(V(kA2), dy[3], dy[1]);
+      to[1] = even_a + odd_a;
+      to[2] = even_a - odd_a;
+      const V even_b = fma(V(kB2), dy[2], dy[0]);
+      const V odd_b = V(kB) * fma(V(kB2), dy[3], dy[1]);
+      to[3] = even_b + odd_b;
+      to[4] = even_b - odd_b;
+      to[5] = dy[3];
+    }
+  };
+  struct WeightGradient {
+    GS_INLINE void operator()(const V (&m)[kIn], V (&to)[kWinogradTaps]) const {
+      const V sum_a = V(kScaleA) * (m[1] + m[2]), sum_b = V(kScaleB) * (m[3] + m[4]);
+      const V difference_a = m[1] - m[2], difference_b = m[3] - m[4];
+      to[0] = fma(V(1 / (kA2 * kB2)), m[0], sum_a + sum_b);
+      to[1] = fma(V(kScaleB * kB), difference_b, V(kScaleA * kA) * difference_a);
+      to[2] = fma(V(kB2), sum_b, fma(V(kA2), sum_a, m[5]));
     }
   };
 };
