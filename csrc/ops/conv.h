@@ -28,7 +28,7 @@ const char* name_of(Winograd tile);
 // x and y are dense in `layout`, the others in C order. The slot writes one of x, weight and y and
 // reads the other two: conv_forward y, conv_backward_input x, conv_backward_weight weight.
 struct ConvParams {
-  DType dtype;                             // of all arrays; bfloat16 accumulates in float32
+  DType dtype;                             // of all arrays; 16 bits accumulate in float32
   std::int64_t batch, groups;              // N, G
   std::int64_t in_channels, out_channels;  // C and O, of all groups together
   std::int64_t in[kSpatialDims], kernel[kSpatialDims], out[kSpatialDims];  // D, H, W each

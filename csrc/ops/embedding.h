@@ -31,7 +31,7 @@ struct EmbeddingBackwardParams {
   const std::int64_t* ids;  // (count), each in [0, rows)
   std::int64_t count, rows, width;
   const void* dy;            // (count, width)
-  void* dweight;             // (rows, width), float32 for bfloat16 dy, else of dtype
+  void* dweight;             // (rows, width), float32 for 16-bit dy, else of dtype
   std::int64_t padding_idx;  // -1 for none
   bool scale_by_frequency;
 };

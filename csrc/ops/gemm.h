@@ -25,7 +25,7 @@ MatmulPrecision matmul_precision_from_name(const std::string& name);
 const char* name_of(MatmulPrecision precision);
 
 struct GemmParams {
-  DType dtype;           // of A, B, bias and C; bfloat16 accumulates in float32
+  DType dtype;           // of A, B, bias and C; 16 bits accumulate in float32
   std::int64_t m, n, k;  // A is m x k, B is k x n, C is m x n; any may be 0
   const void* a;         // element (row, depth) at row * a_row + depth * a_depth
   std::int64_t a_row, a_depth;

@@ -31,7 +31,7 @@ constexpr int kGivenNumbers = 2;
 
 // A parameter, its gradient and its running averages; all contiguous and of `count` elements.
 struct OptimTensor {
-  DType dtype;  // of param and grad; the states are float32 for bfloat16, else of dtype
+  DType dtype;  // of param and grad; the states are float32 for 16 bits, else of dtype
   std::int64_t count;
   void* param;
   const void* grad;

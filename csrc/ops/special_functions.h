@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Special functions of one number, in double: results for float and bfloat16 are rounded once.
+// Special functions of one number, in double: results for float and 16 bits are rounded once.
 // Where the C library and CUDA have a function it is theirs. Errors are those of
 // tests/test_elementwise_special.py over the whole range: below 8 units in the last place of a
 // double but near zeros of the gamma family's functions, where the absolute error is below 1e-15.

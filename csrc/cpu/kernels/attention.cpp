@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scaled dot-product attention and its gradients by blocks of queries and keys that fit the cache:
 // see attention_tiles.h for the layout, attention_forward.h and attention_backward.h for the loops.
-// bfloat16 is converted where operands are packed and summed in float.
+// 16 bits are converted where operands are packed and summed in float.
 #include "ops/attention.h"
 
 #include "core/dispatch.h"

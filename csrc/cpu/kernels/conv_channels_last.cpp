@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution of channels-last images (see conv_pixels.h and conv_pixels_weight.h). In this order
 // of memory all three products have rows of pixels or channels that lie as the micro-kernels want
-// them, so x and dy are not rearranged. bfloat16 becomes float32 where it is copied.
+// them, so x and dy are not rearranged. 16 bits become float32 where it is copied.
 #include "core/dispatch.h"
 #include "cpu/kernels/conv_pixels_weight.h"
 #include "ops/conv.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Distances of all pairs of rows and their gradients, in the type's own precision, float for
-// bfloat16. The distances themselves have a pair per lane (distance_forward.h), their gradients an
+// 16 bits. The distances themselves have a pair per lane (distance_forward.h), their gradients an
 // element of a row (distance_backward.h).
 #include "core/dispatch.h"
 #include "cpu/kernels/distance_backward.h"

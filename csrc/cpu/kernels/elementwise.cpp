@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementwise functions on SIMD vectors: the functors of ops/functors.h and ops/compound_functors.h
-// over Vec<float> (also for bfloat16 storage) and Vec<double>. The innermost runs of the output are
+// over Vec<float> (also for 16 bits) and Vec<double>. The innermost runs of the output are
 // contiguous, those of an input are so too or repeat one value; an input in any other layout, such
 // as a transposed matrix, is first copied into the output's. The last, partial vector of a run is
 // masked, so every element goes through the same instructions wherever a run is cut.
@@ -29,7 +29,7 @@ namespace {
   X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf)          \
   X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)    \
   X(mish) X(hardswish) X(hardsigmoid)
-// Of float and bfloat16 alone.
+// Of float and 16 bits alone.
 #define GS_VECTOR_SPECIAL(X) X(erfinv) X(lgamma) X(digamma)
 #define GS_VECTOR_BINARY(X)                                                                  \
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmod) X(remainder) X(floor_divide)     \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batched matrix products: each picks its algorithm by shape and strides alone. bfloat16 is
+// Batched matrix products: each picks its algorithm by shape and strides alone. 16 bits are
 // converted where operands are packed and summed in float.
 #include "ops/gemm.h"
 

@@ -2,7 +2,7 @@
 // Borders made of an array's own elements, row by row along the last dimension that has one: each
 // row of the result is written once, the border before, the inside and the border after. A gradient
 // takes the rows that hold an element of its row, one as a rule, and adds their borders where these
-// came from; a row is one thread's, so sums have one order. bfloat16 adds up in float.
+// came from; a row is one thread's, so sums have one order. 16 bits add up in float.
 #include "ops/indexing_border.h"
 
 #include "core/allocator.h"

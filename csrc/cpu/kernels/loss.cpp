@@ -2,7 +2,7 @@
 // Cross-entropy of rows of adjacent logits. Forward reads a row from memory once (its maximum, then
 // the sum of exponentials, from cache) and writes two numbers per row; backward computes the
 // probabilities again from those, so that no array of them is ever stored. Exponentials in the
-// type's own precision, float for bfloat16; sums in short chains of it, joined in double, as are
+// type's own precision, float for 16 bits; sums in short chains of it, joined in double, as are
 // losses. Threads take whole rows.
 #include "ops/loss.h"
 

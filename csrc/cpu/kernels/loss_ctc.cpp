@@ -2,7 +2,7 @@
 // Connectionist temporal classification with vectors along the places of a step. Labels and blanks
 // lie in runs of their own, so that blanks add two ways instead of three, have one emission for
 // all, and what lies before a place is at the same place of the other run, or one to the left. All
-// in logarithms of the type's own precision (float for bfloat16): the places of a step differ by
+// in logarithms of the type's own precision (float for 16 bits): the places of a step differ by
 // more than any type's range, and one that is far behind may be the only one to arrive. Rows are
 // kept near 0 by the largest number of the row before, which does not wait for this row's; what is
 // taken off is added up in double. The chances of a step add up to 1 by division.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementwise losses on SIMD vectors, each pass over memory once: forward reads input and target
 // and keeps a sum, backward reads them again and writes the gradient. Elements in the type's own
-// precision (float for bfloat16), sums in double over blocks of fixed length that are added in
+// precision (float for 16 bits), sums in double over blocks of fixed length that are added in
 // order, so that no result depends on the thread count.
 #include "core/allocator.h"
 #include "core/dispatch.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batch norm and norms of rows (layer, RMS, group, instance): which kernel takes which layout. Sums
-// run in short chains of the type's own precision (float for bfloat16) that are joined in double;
+// run in short chains of the type's own precision (float for 16 bits) that are joined in double;
 // deviations are taken from the rounded mean, and what rounding it left out is put back into the
 // shift.
 #include "ops/norm.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the norms share: moments of adjacent elements, partial sums, and the grain of their threads.
 //
-// Sums run in the type's own precision (float for bfloat16) for at most kSteps vectors per chain
+// Sums run in the type's own precision (float for 16 bits) for at most kSteps vectors per chain
 // and then go on in double, so that a long sum rounds like a short one and conversions cost
 // nothing. Moments take two passes over elements in cache: a rough mean, then the deviations and
 // their squares, whose sum corrects the mean and the variance for what the rough one lacks.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Optimiser steps on SIMD vectors: one pass over memory that reads the gradient and reads and
-// writes the parameter and its states. bfloat16 computes and keeps its states in float. Every
+// writes the parameter and its states. 16 bits compute and keep their states in float. Every
 // element goes through the same instructions, also in the masked last vector of a stretch, so that
 // no bit depends on where threads cut. What happens to an element stands in ops/optim_updates.h.
 #include "core/dispatch.h"

@@ -3,7 +3,7 @@
 // pool_averages.h, C order in pool_rows.h, of windows two wide in pool_pairs.h and, where neither
 // applies, pool_lines.h. The place of a maximum is kept in a vector of offsets, which are whole
 // numbers that the type holds exactly. Averages over short windows add up in the type's own
-// precision (float for bfloat16), long ones in double. In C order, the gradient of a maximum goes
+// precision (float for 16 bits), long ones in double. In C order, the gradient of a maximum goes
 // back element by element into planes that stay near.
 #include "ops/pool.h"
 

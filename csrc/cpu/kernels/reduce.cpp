@@ -3,7 +3,7 @@
 // elements of the input are adjacent: as rows or as columns (reduce_walk.h). A task takes a tile of
 // outputs and a block of what they are made of, both of a size that depends on the problem alone;
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
-// chains of a few additions of the type's own precision (float for bfloat16) and go on in double,
+// chains of a few additions of the type's own precision (float for 16 bits) and go on in double,
 // and so do products along rows as long as a chain stays well inside the range of float. NaN beats
 // every number, as in the reference.
 #include "ops/reduce.h"

@@ -3,7 +3,7 @@
 // rows, added up with their weights into a line that stays in the first-level cache, and of the
 // columns of that line: by vectors of adjacent outputs where elements are single numbers or few
 // channels (resampling_taps.h), by whole runs where they are wide, as channels-last. What is only
-// resized along its rows has no line. Sums are in the type itself, in float for bfloat16, tap after
+// resized along its rows has no line. Sums are in the type itself, in float for 16 bits, tap after
 // tap. Rows go to threads, and no sum depends on which.
 #include "ops/resampling.h"
 

@@ -4,7 +4,7 @@
 // by block of units, the cell on sums that are still in the cache (compare oneDNN's brgemm cell and
 // Diamos et al., "Persistent RNNs", 2016). The gates of all steps are saved for a backward pass,
 // which so is one product and one cell a step as well, and weight gradients stay one product over
-// all steps. The arithmetic is the type's own, float for bfloat16.
+// all steps. The arithmetic is the type's own, float for 16 bits.
 //
 //   rnn_product.h   packed weights, products of several rows
 //   rnn_vector.h    one row, weights read where they lie

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cells, one vector of units of one row at a time. Forward: from the two shares of the
 // pre-activations to gates and state. Backward: from the gradient of the state to those of the
-// pre-activations. bfloat16 is converted where it is loaded and stored.
+// pre-activations. 16 bits are converted where it is loaded and stored.
 #pragma once
 
 #include "cpu/simd/math.h"

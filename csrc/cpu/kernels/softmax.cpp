@@ -2,7 +2,7 @@
 // Softmax and its logarithm along the last dimension: a row stays in cache through its passes
 // (maximum, exponentials with their sum, scaling), so memory is read and written once, past the
 // cache where that is more than it keeps. Exponentials in the type's own precision, float for
-// bfloat16; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions
+// 16 bits; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions
 // go by columns (softmax_columns.h).
 #include "ops/softmax.h"
 
@@ -39,7 +39,7 @@ void softmax_rows(const SoftmaxParams& p) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const bool streams = streams_result<T>(p, 2, p.y);
-  // In y bfloat16 would round the exponentials before they are scaled.
+  // In y 16 bits would round the exponentials before they are scaled.
   const bool in_scratch = streams || !__is_same(T, S);
   for_rows<S>(p, in_scratch ? p.length : 0, [&](std::int64_t offset, S* scratch) {
     const T* x = static_cast<const T*>(p.x) + offset;

@@ -91,7 +91,7 @@ GS_INLINE void for_strips(const Params& p, const Body& body) {
 template <class T, int kVectors, class Lanes>
 void softmax_strip(const Strip<T, kVectors, Lanes>& strip, const T* x, T* y) {
   using V = typename Strip<T, kVectors, Lanes>::V;
-  // bfloat16 would round the exponentials before they are scaled: they are computed again.
+  // 16 bits would round the exponentials before they are scaled: they are computed again.
   constexpr bool kAgain = !__is_same(T, typename V::Scalar);
   V most[kVectors], sum[kVectors];
   strip.find_maximum(x, most);

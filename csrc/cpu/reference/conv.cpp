@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution as direct loops over x as conv_layout.h lays it out: all inner loops are contiguous
-// whatever stride and dilation are. float32 and bfloat16 accumulate in float, the weight gradient
+// whatever stride and dilation are. float32 and 16 bits accumulate in float, the weight gradient
 // in double from image to image. No sum is ever split over threads.
 #include "ops/conv.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distances of rows as plain loops: differences in the type's own precision (float for bfloat16),
+// Distances of rows as plain loops: differences in the type's own precision (float for 16 bits),
 // sums in double. Threads take rows; each row of a gradient is summed by itself, in the order of
 // the rows that it is compared with.
 #include "ops/distance.h"

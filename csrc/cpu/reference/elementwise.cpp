@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise functions as plain loops over any strides. bfloat16 computes in float and rounds
+// Elementwise functions as plain loops over any strides. 16 bits compute in float and round
 // once. Compiled with the baseline flags and without contraction: the same bits on every x86-64
 // machine.
 #include "ops/elementwise.h"

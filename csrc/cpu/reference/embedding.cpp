@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Table lookup as plain loops. Ids are checked before anything is written. The gradient is split
 // over stretches of the width, so that each row adds up in the order of the ids, in float32 for
-// bfloat16.
+// 16 bits.
 #include "ops/embedding.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Borders as plain loops: each element of the result looks up where it comes from. Gradients add up
-// in float32 for bfloat16, the outer dimensions' positions in turn and within each the inner ones'.
+// in float32 for 16 bits, the outer dimensions' positions in turn and within each the inner ones'.
 #include "ops/indexing_border.h"
 
 #include "core/dispatch.h"

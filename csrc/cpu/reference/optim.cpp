@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Optimiser steps as plain loops over all elements of all parameters. Elements are independent, so
-// any partition gives the same bits. bfloat16 computes and keeps its states in float32.
+// any partition gives the same bits. 16 bits compute and keep their states in float32.
 #include "core/dispatch.h"
 #include "cpu/optim_loop.h"
 #include "cpu/reference/reference.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resampling as plain loops. A resized element adds up its columns' taps within each row's; a
 // sampled one its corners, those outside as zeros, so that points that are no numbers give none.
-// Gradients of the image add up point by point in each plane, in float32 for bfloat16.
+// Gradients of the image add up point by point in each plane, in float32 for 16 bits.
 #include "ops/resampling.h"
 
 #include <algorithm>

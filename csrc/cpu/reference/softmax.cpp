@@ -55,7 +55,7 @@ void softmax_forward(const SoftmaxParams& p) {
   visit_floating(p.dtype, [&](auto t_value) {
     using T = decltype(t_value);
     using Compute = compute_t<T>;
-    // The exponentials wait for their sum in scratch: in y bfloat16 would round them twice.
+    // The exponentials wait for their sum in scratch: in y 16 bits would round them twice.
     for_lane_blocks<Compute>(
         p, p.length, [&](std::int64_t offset, std::int64_t lanes, Compute* exponential) {
           const T* x = static_cast<const T*>(p.x) + offset;
