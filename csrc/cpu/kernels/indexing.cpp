@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "cpu/index_check.h"
 #include "cpu/kernels/indexing_elements.h"
+#include "cpu/kernels/indexing_mask.h"
 #include "cpu/simd/stream.h"
 #include "ops/op_table.h"
 
@@ -232,6 +233,7 @@ void scatter_add(const GatherParams& p) {
 
 constexpr const char* kRows = GS_NAME("rows");
 constexpr const char* kElements = GS_NAME("elements");
+constexpr const char* kBlocks = GS_NAME("blocks");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
@@ -243,6 +245,7 @@ void fill_indexing(OpTable& table) {
   table.gather.push_front({kElements, kIsa, nullptr, gather});
   table.scatter.push_front({kElements, kIsa, nullptr, scatter});
   table.scatter_add.push_front({kElements, kIsa, nullptr, scatter_add});
+  table.true_places.push_front({kBlocks, kIsa, nullptr, true_places});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET
