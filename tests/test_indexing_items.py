@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradsmith as gs
 from gradsmith.autograd import grad
 from gradsmith.ops.indexing_items import getitem, setitem
 from gradsmith.tensor import Tensor
+from tests.cases import ISAS, isa_cap, threads
 
 
 class RandomIndex:
@@ -108,3 +110,19 @@ def test_basic_indexing_is_a_view_and_advanced_a_copy() -> None:
     np.testing.assert_array_equal(copy.numpy(), [[4, 5, 6, 7]])
     assert element.shape == ()
     assert element.item() == 5
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shape", [(1,), (4097,), (70000,), (90, 91), (9000, 1), (7, 3, 5, 99)])
+def test_where_a_mask_is_true(shape: tuple[int, ...], isa: str) -> None:
+    """Blocks that end in a row, rows of many blocks, few and all elements, other bytes than 1."""
+    drawn = np.random.default_rng(0).random(shape)
+    for share in (0.0, 0.01, 0.5, 1.0):
+        mask = drawn < share
+        for given in (mask, np.where(mask, np.uint8(2), np.uint8(0)).view(np.bool_)):
+            for count in (1, 2, 7):
+                with isa_cap(isa), threads(count):
+                    places = gs.nonzero(gs.from_numpy(given))
+                    chosen = gs.from_numpy(drawn)[gs.from_numpy(given)]
+                np.testing.assert_array_equal(places.numpy(), np.argwhere(mask))
+                np.testing.assert_array_equal(chosen.numpy(), drawn[mask])

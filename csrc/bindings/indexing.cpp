@@ -89,6 +89,24 @@ void call_scatter(const Slot<GatherParams>& slot, const char* op, py::handle x, 
   run_released(slot, p, p.count);
 }
 
+// Counted first, then written: (ndim, found) coordinates.
+py::object call_true_places(py::handle mask) {
+  constexpr const char* kOp = "true_places";
+  const Input input = contiguous_input(mask, kOp, "mask");
+  std::int64_t found = 0;
+  MaskParams p = mask_params(input.view, &found);
+  run_released(table().true_places, p, p.count);
+  p.found = found;
+  Shape shape;
+  shape.ndim = 2;
+  shape.dims[0] = p.ndim;
+  shape.dims[1] = found;
+  py::object places = empty(shape, DType::int64);
+  p.places = view(places, kOp, "out").as<std::int64_t>();
+  run_released(table().true_places, p, p.count);
+  return places;
+}
+
 py::object call_border(py::handle x, const std::string& mode, const py::tuple& before,
                        const py::tuple& after) {
   const Input input = dense_input(x, kPad, "input");
@@ -157,6 +175,7 @@ void bind_indexing(py::module_& m) {
         call_scatter(table().scatter_add, "scatter_add", x, dim, index, src);
       },
       py::arg("x"), py::arg("dim"), py::arg("index"), py::arg("src"));
+  m.def("true_places", &call_true_places, py::arg("mask"));
   m.def("border_forward", &call_border, py::arg("x"), py::arg("mode"), py::arg("before"),
         py::arg("after"));
   m.def("border_backward", &call_border_backward, py::arg("dy"), py::arg("x"), py::arg("mode"),

@@ -164,6 +164,26 @@ std::string problem(const GatherParams& p) {
   return text;
 }
 
+MaskParams mask_params(const Array& mask, std::int64_t* number_found) {
+  constexpr const char* kOp = "true_places";
+  GS_CHECK_TYPE(mask.dtype == DType::boolean, kOp, ": mask is ", name_of(mask.dtype),
+                ", expected bool");
+  GS_CHECK(mask.ndim() > 0, kOp, ": mask has no dimension, expected at least one");
+  MaskParams p{};
+  p.mask = mask.as<bool>();
+  p.ndim = mask.ndim();
+  for (int d = 0; d < p.ndim; ++d) p.shape[d] = mask.size(d);
+  p.count = checked_count(mask.shape);
+  p.number_found = number_found;
+  return p;
+}
+
+std::string problem(const MaskParams& p) {
+  std::string text = "bool ";
+  for (int d = 0; d < p.ndim; ++d) text += (d > 0 ? "x" : "") + std::to_string(p.shape[d]);
+  return text;
+}
+
 BorderParams border_params(DType dtype, const Shape& x, Layout layout, const std::string& mode,
                            const Shape& before, const Shape& after, Shape* y) {
   GS_CHECK(before.ndim == x.ndim && after.ndim == x.ndim && x.ndim > 0, kPad, ": borders of ",

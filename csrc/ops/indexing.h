@@ -36,6 +36,7 @@ struct IndexParams {
 // Element p of index addresses x at p with the coordinate on `axis` replaced by index[p].
 // gather: values[p] = x[...]; scatter: x[...] = values[p]; scatter_add: x[...] += values[p]
 // Along the axis elements are taken in order, so of equal indices the last write stays.
+// Where an index is wrong, x may hold what was written before it: callers give a copy.
 struct GatherParams {
   const char* op;
   DType dtype;                // of x and values; scatter_add takes no bool
@@ -51,6 +52,18 @@ struct GatherParams {
   std::int64_t value_stride[kMaxDims];  // all 0 for a single number
 };
 
+// Where a mask is true, in row-major order: places[d * found + k] is the coordinate in dimension d
+// of the k-th true element. Without `places` they are only counted. For arrays of the host: how
+// large a result is has to be known before there is one.
+struct MaskParams {
+  const bool* mask;  // contiguous
+  int ndim;          // at least 1
+  std::int64_t shape[kMaxDims], count;
+  std::int64_t found;          // how many are true, where `places` are wanted
+  std::int64_t* places;        // (ndim, found), or null
+  std::int64_t* number_found;  // written without `places`
+};
+
 // x has `indices` adjacent dimensions from `dim` on that index arrays of equal length replace.
 // Fills all of the params but rows and gives the shape of rows: (outer..., count, inner...).
 IndexParams index_params(const char* op, const Array& x, std::int64_t dim, const Array* index,
@@ -61,11 +74,15 @@ IndexParams index_params(const char* op, const Array& x, std::int64_t dim, const
 GatherParams gather_params(const char* op, const Array& x, std::int64_t dim, const Array& index,
                            const Array* values);
 
+// Fills all of the params for counting.
+MaskParams mask_params(const Array& mask, std::int64_t* number_found);
+
 // IndexError naming the first index outside [0, size), or outside [-size, size) if `wraps`.
 void check_index_range(const char* op, const std::int64_t* index, std::int64_t count,
                        std::int64_t size, bool wraps = false);
 
 std::string problem(const IndexParams& params);
 std::string problem(const GatherParams& params);
+std::string problem(const MaskParams& params);
 
 }  // namespace gradsmith

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading, writing and adding by index where the dimensions after the index are adjacent in memory
 // (a row is one run) or are none (a row is one element); and gather and scatter, whose index has an
-// entry per element. What is added is divided over outer dimensions and columns, never over the
-// indices: equal indices meet in one thread, in their order, for any thread count.
-#include "ops/indexing.h"
-
+// entry per element and is walked by indexing_elements.h. What is added is divided over outer
+// dimensions and columns, never over the indices: equal indices meet in one thread, in their order,
+// for any thread count.
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/index_check.h"
+#include "cpu/kernels/indexing_elements.h"
+#include "cpu/kernels/indexing_mask.h"
 #include "cpu/simd/stream.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kGrain = 16384;  // elements worth a thread
-constexpr std::int64_t kStretch = 16;   // columns that threads divide by
-constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
-constexpr int kTogether = 4;            // outer positions that elements are added to in turn
+constexpr std::int64_t kAhead = 4;  // rows fetched before they are copied
+constexpr int kTogether = 4;        // outer positions that elements are added to in turn
 
 // a + b; integers wrap around.
 template <class T>
@@ -212,96 +211,6 @@ void index_add(const IndexParams& p) {
 
 // ---- an index per element ---------------------------------------------------------------------
 
-// A lane is one position of all dimensions but the axis and, where that is another, the last one.
-struct Lanes {
-  std::int64_t count, columns, length;  // of lanes, along the last dimension, along the axis
-  std::int64_t shape[kMaxDims], index_stride[kMaxDims];
-
-  GS_INLINE explicit Lanes(const GatherParams& p)
-      : columns(p.axis == p.ndim - 1 ? 1 : p.shape[p.ndim - 1]), length(p.shape[p.axis]) {
-    std::int64_t contiguous = 1;
-    for (int d = p.ndim - 1; d >= 0; --d) {
-      index_stride[d] = contiguous;
-      contiguous *= p.shape[d];
-      shape[d] = d == p.axis || d == p.ndim - 1 ? 1 : p.shape[d];
-    }
-    count = p.count / (columns * length);
-  }
-};
-
-// Whether n indices, `step` apart, lie in [0, size).
-GS_INLINE bool in_range(const std::int64_t* index, std::int64_t n, std::int64_t step,
-                        std::int64_t size) {
-  const std::uint64_t limit = static_cast<std::uint64_t>(size);
-  std::uint64_t outside = 0;
-  if (step == 1) {
-    for (std::int64_t i = 0; i < n; ++i) outside |= static_cast<std::uint64_t>(index[i]) >= limit;
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) {
-      outside |= static_cast<std::uint64_t>(index[i * step]) >= limit;
-    }
-  }
-  return outside == 0;
-}
-
-// Calls visit(x, value) for each element; along the axis in order, each thread its own columns.
-// What only reads x checks each stretch of indices on the way, while it is in cache.
-template <class T, bool kWritesX, class Visit>
-GS_INLINE void for_elements(const GatherParams& p, const Visit& visit) {
-  if (kWritesX) check_indices(p.op, p.index, p.count, p.axis_size);
-  if (p.count == 0) return;
-  bool wrong = false;
-  const Lanes lanes(p);
-  const int last = p.ndim - 1;
-  const std::int64_t length = lanes.length;
-  const std::int64_t stretches = (lanes.columns + kStretch - 1) / kStretch;
-  const std::int64_t stretch = lanes.columns < kStretch ? lanes.columns : kStretch;
-  const std::int64_t axis_stride = p.x_stride[p.axis];
-  const std::int64_t index_step = lanes.index_stride[p.axis];
-  const std::int64_t value_step = p.value_stride[p.axis];
-  const std::int64_t x_column = p.x_stride[last], value_column = p.value_stride[last];
-  const std::int64_t grain = kGrain / (length * stretch) + 1;
-  parallel_for(lanes.count * stretches, grain, [&](std::int64_t task, std::int64_t end) {
-    while (task < end) {
-      const std::int64_t lane = task / stretches, from = task % stretches;
-      const std::int64_t limit = stretches - from < end - task ? stretches : from + (end - task);
-      task += limit - from;
-      const std::int64_t first = from * kStretch;
-      const std::int64_t n =
-          (limit * kStretch < lanes.columns ? limit * kStretch : lanes.columns) - first;
-      T* x = static_cast<T*>(p.x) + offset_of(lane, p.ndim, lanes.shape, p.x_stride);
-      T* value = static_cast<T*>(p.values) + offset_of(lane, p.ndim, lanes.shape, p.value_stride);
-      const std::int64_t* index =
-          p.index + offset_of(lane, p.ndim, lanes.shape, lanes.index_stride);
-      if (lanes.columns == 1) {
-        if (!kWritesX && !in_range(index, length, index_step, p.axis_size)) {
-          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
-          continue;
-        }
-        for (std::int64_t a = 0; a < length; ++a) {
-          visit(x[index[a * index_step] * axis_stride], value[a * value_step]);
-        }
-        continue;
-      }
-      x += first * x_column;
-      value += first * value_column;
-      index += first;
-      for (std::int64_t a = 0; a < length; ++a) {
-        if (!kWritesX && !in_range(index, n, 1, p.axis_size)) {
-          __atomic_store_n(&wrong, true, __ATOMIC_RELAXED);
-          break;
-        }
-        for (std::int64_t i = 0; i < n; ++i) {
-          visit(x[index[i] * axis_stride + i * x_column], value[i * value_column]);
-        }
-        index += index_step;
-        value += value_step;
-      }
-    }
-  });
-  if (GS_UNLIKELY(wrong)) check_index_range(p.op, p.index, p.count, p.axis_size);
-}
-
 void gather(const GatherParams& p) {
   visit_size(p.dtype, [&](auto t) {
     using T = decltype(t);
@@ -325,6 +234,7 @@ void scatter_add(const GatherParams& p) {
 
 constexpr const char* kRows = GS_NAME("rows");
 constexpr const char* kElements = GS_NAME("elements");
+constexpr const char* kBlocks = GS_NAME("blocks");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
@@ -336,6 +246,7 @@ void fill_indexing(OpTable& table) {
   table.gather.push_front({kElements, kIsa, nullptr, gather});
   table.scatter.push_front({kElements, kIsa, nullptr, scatter});
   table.scatter_add.push_front({kElements, kIsa, nullptr, scatter_add});
+  table.true_places.push_front({kBlocks, kIsa, nullptr, true_places});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

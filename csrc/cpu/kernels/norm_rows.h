@@ -194,9 +194,13 @@ void element_block(const RowNormBackwardParams& p, std::int64_t begin, std::int6
   finish_streams();
 }
 
-GS_INLINE std::int64_t rows_of_block(std::int64_t length) {
-  const std::int64_t many = larger(kGrain, smaller(kBlockRows * length, kBlockElements)) / length;
-  return larger(many / kRowsAtOnce, 1) * kRowsAtOnce;
+// What two threads had in the forward pass is at least two blocks, so that each finds its rows
+// again.
+GS_INLINE std::int64_t rows_of_block(std::int64_t rows, std::int64_t length) {
+  const std::int64_t most = smaller(kBlockRows * length, kBlockElements) / length;
+  const std::int64_t half = larger(divide_up(rows, 2), kGrain / 2 / length);
+  const std::int64_t many = smaller(larger(most, kGrain / 2 / length), half);
+  return divide_up(larger(many, 1), kRowsAtOnce) * kRowsAtOnce;
 }
 
 template <class T>
@@ -204,14 +208,14 @@ void element_backward(const RowNormBackwardParams& p) {
   using S = compute_t<T>;
   const RowView& v = p.view;
   const std::int64_t length = v.channels;
-  const std::int64_t rows = rows_of_block(length);
+  const std::int64_t rows = rows_of_block(v.rows, length);
   const std::int64_t blocks = (v.rows + rows - 1) / rows;
   const std::int64_t distance = 2 * length;
   const std::int64_t pitch = length * std::int64_t{sizeof(T)};
   const bool streams = streams_rows<Vec<S>>(3 * v.rows * pitch, static_cast<const T*>(p.dx), pitch);
   const Workspace workspace(static_cast<std::size_t>(blocks * distance) * sizeof(S));
   S* partial = workspace.as<S>();
-  for_each_back(blocks, smaller(rows, v.rows) * length, [&](std::int64_t block) {
+  for_each_back(blocks, 2 * smaller(rows, v.rows) * length, [&](std::int64_t block) {
     S* dweight = partial + block * distance;
     element_block<T>(p, block * rows, smaller((block + 1) * rows, v.rows), streams,
                      p.dweight == nullptr ? nullptr : dweight,

@@ -211,4 +211,18 @@ void scatter_add(const GatherParams& p) {
   });
 }
 
+void true_places(const MaskParams& p) {
+  std::int64_t found = 0;
+  for (std::int64_t i = 0; i < p.count; ++i) {
+    if (reinterpret_cast<const unsigned char*>(p.mask)[i] == 0) continue;
+    std::int64_t rest = i;
+    for (int d = p.ndim - 1; p.places != nullptr && d >= 0; --d) {
+      p.places[d * p.found + found] = rest % p.shape[d];
+      rest /= p.shape[d];
+    }
+    ++found;
+  }
+  if (p.places == nullptr) *p.number_found = found;
+}
+
 }  // namespace gradsmith::cpu::reference

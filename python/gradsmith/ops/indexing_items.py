@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+import gradsmith._cpu as _cpu
 from gradsmith.autograd import Node, record
 from gradsmith.backend import (
     EXTENSIONS,
@@ -191,18 +192,21 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
             f"{op}: a mask has shape {item.shape}, expected {shape[dim : dim + item.ndim]} "
             f"(the tensor has shape {shape})"
         )
-    return true_positions(library_for(item)[0], item)
+    return tuple(true_positions(library_for(item)[0], item))
 
 
-def true_positions(library: Any, mask: Array) -> tuple[Array, ...]:
-    """Return where a mask, of NumPy or CuPy, is True in row-major order, per dimension."""
+def true_positions(library: Any, mask: Array) -> Array:
+    """Return where a mask, of NumPy or CuPy, is True in row-major order: a row per dimension."""
+    if library is np:
+        return _cpu.true_places(mask)
     rest = library.flatnonzero(mask)
     positions: list[Array] = []
     for size in reversed(mask.shape[1:]):
         outer = rest // max(size, 1)
         positions.append(rest - outer * size)
         rest = outer
-    return (rest, *reversed(positions))
+    table: Array = library.stack((rest, *reversed(positions)))
+    return table
 
 
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import gradsmith._cpu as _cpu
-from gradsmith.backend import EXTENSIONS, Array, int32, int64, library_for, like, on_host
+from gradsmith.backend import EXTENSIONS, Array, bool_, int32, int64, library_for, like, on_host
 from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.indexing import take_along_dim
 from gradsmith.ops.indexing_items import true_positions
@@ -238,15 +238,12 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         Positions (K, ndim), int64; with ``as_tuple`` one (K,) tensor for each dimension.
     """
     array = array_of("nonzero", input)
-    mask = EXTENSIONS[type(array)].ne(array, 0)
+    mask = array if array.dtype == bool_ else EXTENSIONS[type(array)].ne(array, 0)
     library, mask = library_for(mask)
     places = true_positions(library, mask.reshape(mask.shape or 1))
     if as_tuple:
         return tuple(wrap(like(place, array)) for place in places)
-    table = library.empty((array.ndim, places[0].size), int64)
-    for d in range(array.ndim):
-        table[d] = places[d]
-    return wrap(like(table.T, array))
+    return wrap(like(places[: array.ndim].T, array))
 
 
 def argwhere(input: Tensor) -> Tensor:
