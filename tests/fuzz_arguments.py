@@ -29,7 +29,7 @@ DTYPES = [
     gs.uint8,
     gs.backend.bool_,
 ]
-FLOATING = DTYPES[:3]
+FLOATING = DTYPES[:4]
 _EXTREMES = [np.nan, np.inf, -np.inf, 1e38]
 
 
