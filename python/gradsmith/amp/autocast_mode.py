@@ -47,7 +47,7 @@ class _Region:
         self._kept: dict[tuple[int, bool], tuple[Tensor, Array, int, Tensor]] = {}
 
     def down(self, *operands: Any) -> tuple[Any, ...]:
-        """Return the operands in the low dtype, but for what is float64 or no number of these."""
+        """Return the operands in the low dtype; float64 and what is not floating stay."""
         return tuple(self._down(each) for each in operands)
 
     def up(self, operand: Any) -> Any:
