@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The product of a step in bfloat16 by pairs of terms (pairs.h): rnn_product.h's, in half as many
-// steps.
+// The products of a step in bfloat16 by pairs of terms (pairs.h), in half as many steps: those of
+// rnn_product.h, and of rnn_vector.h the forward pass's.
 #pragma once
 
 #include "cpu/gemm/pairs.h"
-#include "cpu/kernels/rnn_product.h"
+#include "cpu/kernels/rnn_vector.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -28,10 +28,33 @@ struct PairSteps {
     pack_pair_panel<kPanelColumns, PairVec::kWidth>(w.at(gate, unit, start), w.unit_stride,
                                                     w.depth_stride, w.hidden - unit, depth, to);
   }
+  template <bool kPartial>
+  GS_INLINE static PairVec adjacent(const bfloat16* from, std::int64_t terms) {
+    return PairVec::adjacent(from, kPartial ? terms : kTerms * PairVec::kWidth);
+  }
 };
 
 template <class B, class T>
 using PairedProduct = PanelProduct<B, T, PairSteps>;
+
+// One row times weights adjacent in depth, the forward pass's.
+template <class B, class T, class S>
+struct PairedVectorProduct {
+  using Element = S;
+  static constexpr int kRows = 1;
+  static constexpr std::int64_t kTilesTogether = 1;
+  static constexpr std::int64_t kSumElements = B::kColumns;
+
+  Weights<S> weights;
+  S* x;
+
+  void take_rows(const S* row, std::int64_t, const RowTiles&) const {
+    __builtin_memcpy(x, row, static_cast<std::size_t>(weights.depth) * sizeof(S));
+  }
+  void multiply(std::int64_t block, const RowTiles&, std::int64_t, std::int64_t, T* sums) const {
+    multiply_units<PairSteps, B>(weights, block, x, sums);
+  }
+};
 
 }  // namespace
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -135,6 +135,11 @@ struct SingleSteps {
                                      std::int64_t start, std::int64_t depth, T* to) {
     pack_lanes<kPanelColumns>(w, gate, unit, start, depth, to);
   }
+  // One vector of adjacent terms, `terms` of them where kPartial.
+  template <bool kPartial, class S>
+  GS_INLINE static Vec<T> adjacent(const S* from, std::int64_t terms) {
+    return load_lanes<kPartial, T>(from, terms);
+  }
 };
 
 // `count` rows shared out evenly among as few tiles as hold them.
