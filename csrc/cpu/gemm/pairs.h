@@ -49,30 +49,35 @@ GS_INLINE Vec<float> fma(PairVec a, PairVec b, Vec<float> sum) {
       _mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v)));
 }
 
-struct PackedPairsA {
+// Rows as the micro-kernel's A, kRows of them a step.
+template <int kRows>
+struct PairSliver {
   const Pair* data;
   GS_INLINE PairVec row(int i) const {
     return {_mm512_set1_epi32(__builtin_bit_cast(int, data[i]))};
   }
-  GS_INLINE void next() { data += kTileRows<float>; }
+  GS_INLINE void next() { data += kRows; }
 };
 
-struct PackedPairsB {
+// Columns as its B.
+template <int kVectors>
+struct PairPanel {
   const Pair* data;
   GS_INLINE PairVec whole(int j) const { return {_mm512_loadu_si512(data + j * PairVec::kWidth)}; }
   GS_INLINE PairVec last(int j, std::int64_t) const { return whole(j); }
-  GS_INLINE void next() { data += kTileColumns<float>; }
+  GS_INLINE void next() { data += kVectors * PairVec::kWidth; }
 };
 
-// Lanes adjacent in memory. As in pack.h, surplus lanes are overwritten by the next step.
-template <int kPanel>
+// Lanes adjacent in memory. As in pack.h, surplus lanes are overwritten by the next step. Here and
+// below kLanes of a panel's lanes are written.
+template <int kPanel, int kLanes = kPanel>
 void pack_pairs_of_rows(const bfloat16* from, std::int64_t term_stride, std::int64_t lanes,
                         std::int64_t terms, Pair* to) {
   for (std::int64_t term = 0; term < terms; term += 2, to += kPanel) {
     const bfloat16* first = from + term * term_stride;
     const bool has_second = term + 1 < terms;
 #pragma GCC unroll 4
-    for (int lane = 0; lane < kPanel; lane += PairVec::kWidth) {
+    for (int lane = 0; lane < kLanes; lane += PairVec::kWidth) {
       __builtin_prefetch(first + kPrefetchedSteps * term_stride + lane);
       __builtin_prefetch(first + (kPrefetchedSteps + 1) * term_stride + lane);
       if (lane < lanes) {
@@ -85,18 +90,18 @@ void pack_pairs_of_rows(const bfloat16* from, std::int64_t term_stride, std::int
 }
 
 // Terms adjacent in memory, so that pairs are there already: a transposition of pairs.
-template <int kPanel>
+template <int kPanel, int kLanes = kPanel>
 void pack_adjacent_pairs(const bfloat16* from, std::int64_t lane_stride, std::int64_t lanes,
                          std::int64_t terms, Pair* to) {
   constexpr int kWidth = PairVec::kWidth;
   for (std::int64_t term = 0; term < terms; term += 2 * kWidth) {
     const std::int64_t steps = smaller(kWidth, divide_up(terms - term, 2));
-    for (int first = 0; first < kPanel; first += kWidth) {
+    for (int first = 0; first < kLanes; first += kWidth) {
       Vec<float> row[kWidth];
 #pragma GCC unroll 16
       for (int i = 0; i < kWidth; ++i) {
         row[i] = Vec<float>(0.0f);
-        if (first + i < lanes && i < kPanel) {
+        if (first + i < lanes && i < kLanes) {
           const bfloat16* source = from + (first + i) * lane_stride + term;
           row[i].v = _mm512_castsi512_ps(PairVec::adjacent(source, terms - term).v);
         }
@@ -111,17 +116,17 @@ void pack_adjacent_pairs(const bfloat16* from, std::int64_t lane_stride, std::in
   }
 }
 
-template <int kPanel>
+template <int kPanel, int kLanes = kPanel>
 void pack_pair_panel(const bfloat16* from, std::int64_t lane_stride, std::int64_t term_stride,
                      std::int64_t lanes, std::int64_t terms, Pair* to) {
   if (term_stride == 1) {
-    pack_adjacent_pairs<kPanel>(from, lane_stride, lanes, terms, to);
+    pack_adjacent_pairs<kPanel, kLanes>(from, lane_stride, lanes, terms, to);
   } else if (lane_stride == 1) {
-    pack_pairs_of_rows<kPanel>(from, term_stride, lanes, terms, to);
+    pack_pairs_of_rows<kPanel, kLanes>(from, term_stride, lanes, terms, to);
   } else {
     for (std::int64_t term = 0; term < terms; term += 2, to += kPanel) {
       const bfloat16* source = from + term * term_stride;
-      for (int lane = 0; lane < kPanel; ++lane, source += lane_stride) {
+      for (int lane = 0; lane < kLanes; ++lane, source += lane_stride) {
         to[lane] = Pair{};
         if (lane >= lanes) continue;
         to[lane].terms[0] = source[0];
@@ -134,8 +139,8 @@ void pack_pair_panel(const bfloat16* from, std::int64_t lane_stride, std::int64_
 // The form of a packed product (packed.h) that multiplies pairs.
 struct PairForm {
   using Element = Pair;
-  using A = PackedPairsA;
-  using B = PackedPairsB;
+  using A = PairSliver<kTileRows<float>>;
+  using B = PairPanel<kBlocking<float>.vectors>;
   static constexpr int kTerms = 2;
 
   template <int kPanel>

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forward pass in bfloat16 by tiles, 32 queries at a time. Scores stay transposed (keys x
-// queries), as in attention_tiles.h: K is an operand as it lies, the exponentials of two keys are
-// rounded to the pairs that the second tile product takes, and its sums, value features x queries,
-// are rescaled by whole vectors. K and the transposed V are packed once per head and thread. Scores
-// and sums are float; the scale is applied to scores, since bfloat16 queries have no bits to spare.
+// The forward pass in bfloat16 by pairs of terms, 32 queries at a time. Scores stay transposed
+// (keys x queries), as in attention_tiles.h: K is an operand as it lies, the exponentials of two
+// keys are rounded to the pairs that the second product takes, and its sums, value features x
+// queries, are rescaled by whole vectors. K and the transposed V are packed once per head and
+// thread. Scores and sums are float; the scale is applied to scores, since bfloat16 queries have no
+// bits to spare.
+//
+// Products, a class, multiplies a sliver of rows (keys or value features) by a panel of 32 columns.
+// It has: `kRows` of a sliver, `kKeys` of a block, whose scores, their pairs and the sums stay in
+// L1; `kTerms`, a multiple of which is multiplied, the missing ones being 0; `kSpeed` against
+// float's; `even_rows`, how many of some rows a sliver takes; the elements of a `sliver` and a
+// `panel`, and the `offset` of a term in a sliver; `pack_rows`, `pack_panel`, `multiply`; and the
+// `Scope` of a thread that multiplies.
 #pragma once
 
-#include "cpu/gemm/tile_pack.h"
+#include "cpu/gemm/pairs.h"
 #include "cpu/kernels/attention_forward.h"
+#include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-// Keys of a block: its scores, their pairs and the sums stay in L1.
-constexpr std::int64_t kPairedKeys = 128;
-constexpr std::int64_t kPanelQueries = kMicroColumns;
-
-GS_INLINE std::int64_t whole_steps(std::int64_t keys) { return steps_of(keys) * 2 * kTilePairs; }
+constexpr std::int64_t kPanelQueries = 32;
 
 void scale_column(std::int64_t keys, float factor, float* scores) {
   for (std::int64_t key = 0; key < keys; ++key, scores += kQueryBlock) {
@@ -48,8 +53,9 @@ GS_INLINE Vec<float> largest_of_column(std::int64_t keys, const float* scores) {
   return max(max(most[0], most[1]), max(most[2], most[3]));
 }
 
-// Turns a column of scores times `factor` into pairs of exponentials, zeros after the last key.
-void exponentiate_to_pairs(std::int64_t keys, float factor, const float* scores,
+// Turns a column of scores times `factor` into pairs of exponentials, zeros from the last key to
+// `end`.
+void exponentiate_to_pairs(std::int64_t keys, std::int64_t end, float factor, const float* scores,
                            RunningSoftmax<float>& softmax, std::int64_t query, Pair* to) {
   using V = Vec<float>;
   const V before = V::load(softmax.maximum + query);
@@ -74,7 +80,7 @@ void exponentiate_to_pairs(std::int64_t keys, float factor, const float* scores,
     PairVec::rounded(even, V(0.0f)).store(to);
     key += 2, to += kPanelQueries;
   }
-  for (; key < whole_steps(keys); key += 2, to += kPanelQueries) {
+  for (; key < end; key += 2, to += kPanelQueries) {
     PairVec::rounded(V(0.0f), V(0.0f)).store(to);
   }
   const V rescale = exp2_nonpositive(before - shift);
@@ -84,6 +90,7 @@ void exponentiate_to_pairs(std::int64_t keys, float factor, const float* scores,
 }
 
 // One thread's share: buffers and the packed head it is at.
+template <class Products>
 class PairedWorker {
  public:
   using V = Vec<float>;
@@ -91,31 +98,32 @@ class PairedWorker {
   explicit PairedWorker(const AttentionParams& params)
       : params_(params),
         p_(params.problem),
-        feature_steps_(steps_of(p_.features)),
-        key_steps_(steps_of(p_.keys)),
-        value_slivers_(divide_up(p_.value_features, kMicroRows)),
-        keys_(bytes_of<Pair>(key_steps_ * feature_steps_ * kStepElements)),
-        values_(bytes_of<Pair>(value_slivers_ * key_steps_ * kStepElements)),
-        queries_(bytes_of<Pair>(feature_steps_ * kStepElements)),
-        scores_(bytes_of<float>(kPairedKeys * kQueryBlock)),
-        pairs_(bytes_of<Pair>(steps_of(kPairedKeys) * kStepElements)),
-        sums_(bytes_of<float>(value_slivers_ * kMicroRows * kPanelQueries)) {}
+        value_rows_(Products::even_rows(p_.value_features)),
+        keys_(bytes_of<Pair>(divide_up(p_.keys, Products::kRows) * Products::sliver(p_.features))),
+        values_(
+            bytes_of<Pair>(divide_up(p_.value_features, value_rows_) * Products::sliver(p_.keys))),
+        queries_(bytes_of<Pair>(Products::panel(p_.features))),
+        scores_(bytes_of<float>(Products::kKeys * kQueryBlock)),
+        pairs_(bytes_of<Pair>(Products::panel(Products::kKeys))),
+        sums_(
+            bytes_of<float>(divide_up(p_.value_features, kMostRows) * kMostRows * kPanelQueries)) {}
 
   void run(std::int64_t head, std::int64_t first) {
     if (head / p_.group != packed_) pack(head / p_.group);
     const std::int64_t queries = smaller(kPanelQueries, p_.queries - first);
     const bfloat16* q = params_.q.head<bfloat16>(head) + first * params_.q.row;
-    pack_tile_panel(q, params_.q.row, 1, queries, p_.features, queries_.as<Pair>());
+    Products::pack_panel(q, params_.q.row, 1, queries, p_.features, queries_.as<Pair>());
     softmax_.clear();
     const MaskView<bfloat16> mask = mask_of<bfloat16>(p_, head).at(first, 0);
     const std::int64_t end = visible_keys(p_, first + queries);
     multiply_scores(0, end);
-    for (std::int64_t key = 0; key < end; key += kPairedKeys) {
-      const BlockView view = block_view(p_, first, key, queries, smaller(kPairedKeys, end - key));
+    for (std::int64_t key = 0; key < end; key += Products::kKeys) {
+      const std::int64_t keys = smaller(Products::kKeys, end - key);
+      const BlockView view = block_view(p_, first, key, queries, keys);
       exponentiate(mask.at(0, key), view);
       // A tile that is loaded right after vectors were stored there waits for long; the next scores
       // fill the time.
-      multiply_scores(key + kPairedKeys, end);
+      multiply_scores(key + Products::kKeys, end);
       if (key > 0) rescale();
       add_values(key, view.keys);
     }
@@ -125,31 +133,37 @@ class PairedWorker {
  private:
   void pack(std::int64_t kv_head) {
     const bfloat16* k = params_.k.head<bfloat16>(kv_head);
-    for (std::int64_t key = 0; key < p_.keys; key += kMicroRows) {
-      pack_tiles(k + key * params_.k.row, params_.k.row, 1, smaller(kMicroRows, p_.keys - key),
-                 p_.features, keys_.as<Pair>() + key / kMicroRows * feature_steps_ * kStepElements);
+    Pair* to = keys_.as<Pair>();
+    for (std::int64_t key = 0; key < p_.keys; key += Products::kRows) {
+      Products::pack_rows(k + key * params_.k.row, params_.k.row, 1,
+                          smaller(Products::kRows, p_.keys - key), p_.features, to);
+      to += Products::sliver(p_.features);
     }
     const bfloat16* v = params_.v.head<bfloat16>(kv_head);
-    for (std::int64_t i = 0; i < value_slivers_; ++i) {
-      const std::int64_t feature = i * kMicroRows;
-      pack_tiles(v + feature, 1, params_.v.row, smaller(kMicroRows, p_.value_features - feature),
-                 p_.keys, values_.as<Pair>() + i * key_steps_ * kStepElements);
+    to = values_.as<Pair>();
+    for (std::int64_t i = 0; i < p_.value_features; i += value_rows_) {
+      Products::pack_rows(v + i, 1, params_.v.row, smaller(value_rows_, p_.value_features - i),
+                          p_.keys, to);
+      to += Products::sliver(p_.keys);
     }
     packed_ = kv_head;
   }
 
   // Of the block that begins at key `first`, if there is one.
   void multiply_scores(std::int64_t first, std::int64_t end) const {
-    for (std::int64_t key = 0; key < smaller(kPairedKeys, end - first); key += kMicroRows) {
-      clear_sums();
-      add_products(keys_.as<Pair>() + (first + key) / kMicroRows * feature_steps_ * kStepElements,
-                   queries_.as<Pair>(), feature_steps_);
-      store_sums(scores_.as<float>() + key * kQueryBlock, kQueryBlock);
+    const std::int64_t keys = smaller(Products::kKeys, end - first);
+    const Pair* sliver = keys_.as<Pair>() + first / Products::kRows * Products::sliver(p_.features);
+    for (std::int64_t key = 0; key < keys; key += Products::kRows) {
+      Products::multiply(sliver, queries_.as<Pair>(), p_.features,
+                         smaller(Products::kRows, keys - key),
+                         scores_.as<float>() + key * kQueryBlock, kQueryBlock, false);
+      sliver += Products::sliver(p_.features);
     }
   }
 
   void exponentiate(const MaskView<bfloat16>& mask, const BlockView& view) {
     const float scale = static_cast<float>(p_.scale * kLog2OfE);
+    const std::int64_t end = divide_up(view.keys, Products::kTerms) * Products::kTerms;
     const bool masked = mask.kind != AttentionMask::none;
     for (std::int64_t query = 0; query < kPanelQueries; query += V::kWidth) {
       float* scores = scores_.as<float>() + query;
@@ -158,7 +172,7 @@ class PairedWorker {
         mask_column(mask.at(query, 0), smaller(V::kWidth, view.queries - query), view.keys, scores);
       }
       mask_diagonal(view, query, view.keys, scores);
-      exponentiate_to_pairs(view.keys, masked ? 1.0f : scale, scores, softmax_, query,
+      exponentiate_to_pairs(view.keys, end, masked ? 1.0f : scale, scores, softmax_, query,
                             pairs_.as<Pair>() + query);
     }
   }
@@ -168,23 +182,19 @@ class PairedWorker {
     const V one(1.0f);
     if (!any((factor[0] != one) | (factor[1] != one))) return;
     float* row = sums_.as<float>();
-    for (std::int64_t i = 0; i < value_slivers_ * kMicroRows; ++i, row += kPanelQueries) {
+    for (std::int64_t i = 0; i < p_.value_features; ++i, row += kPanelQueries) {
       (V::load(row) * factor[0]).store(row);
       (V::load(row + V::kWidth) * factor[1]).store(row + V::kWidth);
     }
   }
 
   void add_values(std::int64_t first, std::int64_t keys) const {
-    for (std::int64_t i = 0; i < value_slivers_; ++i) {
-      float* sums = sums_.as<float>() + i * kMicroRows * kPanelQueries;
-      if (first == 0) {
-        clear_sums();
-      } else {
-        load_sums(sums, kPanelQueries);
-      }
-      add_products(values_.as<Pair>() + (i * key_steps_ + steps_of(first)) * kStepElements,
-                   pairs_.as<Pair>(), steps_of(keys));
-      store_sums(sums, kPanelQueries);
+    const Pair* sliver = values_.as<Pair>() + Products::offset(first);
+    for (std::int64_t i = 0; i < p_.value_features; i += value_rows_) {
+      Products::multiply(sliver, pairs_.as<Pair>(), keys,
+                         smaller(value_rows_, p_.value_features - i),
+                         sums_.as<float>() + i * kPanelQueries, kPanelQueries, first > 0);
+      sliver += Products::sliver(p_.keys);
     }
   }
 
@@ -215,25 +225,37 @@ class PairedWorker {
     }
   }
 
+  // Sums are written by whole slivers and read by whole vectors of features.
+  static constexpr std::int64_t kMostRows = 32;
+
   const AttentionParams& params_;
   const AttentionProblem& p_;
-  std::int64_t feature_steps_, key_steps_, value_slivers_;
+  std::int64_t value_rows_;  // of a sliver of V
   Workspace keys_, values_, queries_, scores_, pairs_, sums_;
   RunningSoftmax<float> softmax_;
   std::int64_t packed_ = -1;
 };
 
-void attend_by_tiles(const AttentionParams& params) {
+template <class Products>
+void attend_by_pairs(const AttentionParams& params) {
   const AttentionProblem& p = params.problem;
   const std::int64_t panels = divide_up(p.queries, kPanelQueries);
-  const std::int64_t work = kPanelQueries * p.keys * (p.features + p.value_features) / kTileLines;
+  const std::int64_t work =
+      kPanelQueries * p.keys * (p.features + p.value_features) / Products::kSpeed;
   parallel_for(p.batch * panels, grain_of(work), [&](std::int64_t begin, std::int64_t end) {
-    PairedWorker worker(params);
-    const WholeTiles tiles;
+    PairedWorker<Products> worker(params);
+    const typename Products::Scope scope;
     for (std::int64_t i = begin; i < end; ++i) {
       worker.run(i / panels, alternating(i % panels, panels) * kPanelQueries);
     }
   });
+}
+
+// The maximum is taken before the scale, which must not turn the order round.
+Support supports_forward(const AttentionParams& params) {
+  GS_NEEDS(params.problem.dtype == DType::bfloat16);
+  GS_NEEDS(params.problem.scale > 0);
+  return {};
 }
 
 // A masked value that is not finite must not meet its zero in a product.
@@ -250,6 +272,14 @@ bool values_are_finite(const AttentionParams& params) {
   bool all = true;
   for (std::int64_t i = 0; i < p.kv_batch; ++i) all = all && found.as<bool>()[i];
   return all;
+}
+
+template <class Products>
+void attend_to_finite(const AttentionParams& params) {
+  const AttentionProblem& p = params.problem;
+  if (p.batch == 0 || p.queries == 0) return;
+  if (p.causal && !values_are_finite(params)) return attend<bfloat16>(params);
+  attend_by_pairs<Products>(params);
 }
 
 }  // namespace

@@ -130,8 +130,8 @@ GS_INLINE Output<T, T> output_at(T* c, std::int64_t stride, bool accumulate) {
   return {c, stride, c, stride, nullptr, accumulate, true, true};
 }
 
-template <int kRows, class T>
-void multiply_panel_rows(PackedA<T> a, PackedB<T> b, std::int64_t depth, std::int64_t rows,
+template <int kRows, class A, class B, class T>
+void multiply_panel_rows(const A& a, const B& b, std::int64_t depth, std::int64_t rows,
                          const Output<T, T>& out) {
   if constexpr (kRows > 1) {
     if (rows < kRows) return multiply_panel_rows<kRows - 1>(a, b, depth, rows, out);

@@ -4,8 +4,14 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 
+void fill_attention(OpTable& table);
 void fill_gemm(OpTable& table);
+void fill_rnn(OpTable& table);
 
-void fill(OpTable& table) { fill_gemm(table); }
+void fill(OpTable& table) {
+  fill_attention(table);
+  fill_gemm(table);
+  fill_rnn(table);
+}
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -157,10 +157,11 @@ void copy_rows(const void* from, void* to, std::int64_t to_stride, std::int64_t 
   }
 }
 
-// Products of several rows are those of Product<B, compute type>. With many rows the input is
-// multiplied beside the state: what the gates are computed of then never leaves the cache. Fewer
-// rows would have to wait for w_ih at every step.
-template <RnnCell kCell, class S, template <class, class> class Product, class B>
+// Products of several rows are those of Product<B, compute type>, of one those of OneRow. With many
+// rows the input is multiplied beside the state: what the gates are computed of then never leaves
+// the cache. Fewer rows would have to wait for w_ih at every step.
+template <RnnCell kCell, class S, template <class, class> class Product,
+          template <class, class, class> class OneRow, class B>
 void forward_in_blocks(const RnnParams& p) {
   const bool multiplies_input =
       Product<B, compute_t<S>>::kTakesInput && p.batch >= kRowsHidingL3 && p.features > 0;
@@ -171,20 +172,21 @@ void forward_in_blocks(const RnnParams& p) {
   if (kCell == RnnCell::lstm) {
     copy_rows<S>(p.c0, pass.cell(initial, 0), p.hidden, p.batch, p.hidden);
   }
-  if (p.batch == 1) return run_one_row(pass);
+  if (p.batch == 1) return run_one_row<OneRow>(pass);
   run_rows<Product>(pass);
 }
 
 // In blocks with kUnitVectors vectors of units a gate.
-template <RnnCell kCell, class S, template <class, class> class Product, int kUnitVectors>
+template <RnnCell kCell, class S, template <class, class> class Product, int kUnitVectors,
+          template <class, class, class> class OneRow = VectorProduct>
 void forward(const RnnParams& p) {
   using T = compute_t<S>;
   constexpr int kGates = gates_of(kCell), kVectors = kGates * kUnitVectors;
   using FewRows = Block<T, kGates, kUnitVectors, panel_vectors(kVectors, true)>;
   using ManyRows = Block<T, kGates, kUnitVectors, panel_vectors(kVectors, false)>;
   if (p.batch == 0) return;
-  if (p.batch < kRowsHidingL3) return forward_in_blocks<kCell, S, Product, FewRows>(p);
-  forward_in_blocks<kCell, S, Product, ManyRows>(p);
+  if (p.batch < kRowsHidingL3) return forward_in_blocks<kCell, S, Product, OneRow, FewRows>(p);
+  forward_in_blocks<kCell, S, Product, OneRow, ManyRows>(p);
 }
 
 // ---- backward -----------------------------------------------------------------------------------
@@ -317,7 +319,7 @@ void backward(const RnnBackwardParams& p) {
     carry.as<T>()[i] = kCell == RnnCell::lstm ? static_cast<T>(dc_last[i]) : T(0);
   }
   const Backward<kCell, S, Block<T, 1, 2>> pass{p, carry.as<T>()};
-  if (p.batch == 1) return run_one_row(pass);
+  if (p.batch == 1) return run_one_row<VectorProduct>(pass);
   run_rows<Product>(pass);
 }
 

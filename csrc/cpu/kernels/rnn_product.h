@@ -3,7 +3,8 @@
 // times one block of columns of the recurrent weights. A block holds the same units of every gate,
 // so that the cell can follow at once, on sums that never leave L1. Weights are packed once per
 // sequence and read at every step; rows are packed at every step, which costs some percent of the
-// product. Every sum is added up in ascending depth whatever rows stand beside it.
+// product. Every sum is added up in ascending depth whatever rows stand beside it. Depth is counted
+// in steps of one term, or of a pair of bfloat16 (rnn_pairs.h).
 #pragma once
 
 #include "cpu/gemm/packed.h"
@@ -45,8 +46,8 @@ struct Block {
   static constexpr int kRows = kFittingRows < Vec<T>::kWidth ? kFittingRows : Vec<T>::kWidth;
 
   GS_INLINE static std::int64_t count(std::int64_t hidden) { return divide_up(hidden, kUnits); }
-  // Terms between two visits of the sums, as even as whole vectors allow.
-  GS_INLINE static std::int64_t terms(std::int64_t depth) {
+  // Steps between two visits of the sums, as even as whole vectors allow.
+  GS_INLINE static std::int64_t steps(std::int64_t depth) {
     return divide_up(divide_up(depth, larger(1, divide_up(depth, kDepth))), 16) * 16;
   }
 };
@@ -113,20 +114,33 @@ GS_INLINE void pack_lanes(const Weights<S>& w, int gate, std::int64_t unit, std:
   }
 }
 
-// A whole block: by depth blocks, in each of them by panels.
-template <class B, class T, class S>
-void pack_block(const Weights<S>& w, std::int64_t block, T* to) {
-  const std::int64_t most = B::terms(w.depth);
-  for (std::int64_t start = 0; start < w.depth; start += most) {
-    const std::int64_t depth = smaller(most, w.depth - start);
-    for (int i = 0; i < B::kVectors; ++i) {
-      const std::int64_t unit = block * B::kUnits + i % B::kUnitVectors * Vec<T>::kWidth;
-      T* panel = to + (start * B::kPanels + i / B::kPanelVectors * depth) * B::kPanelColumns;
-      pack_lanes<B::kPanelColumns>(w, i / B::kUnitVectors, unit, start, depth,
-                                   panel + i % B::kPanelVectors * Vec<T>::kWidth);
-    }
+// What a step holds, and who reads and packs it: one term, converted to T.
+template <class T>
+struct SingleSteps {
+  using Element = T;
+  static constexpr int kTerms = 1;
+  template <int kRows>
+  using Rows = Sliver<T, kRows>;
+  template <int kVectors>
+  using Columns = Panel<T, kVectors>;
+
+  template <int kRows, class S>
+  GS_INLINE static void pack_rows(const S* from, std::int64_t stride, std::int64_t rows,
+                                  std::int64_t depth, T* to) {
+    pack_panel<kRows>(from, stride, 1, rows, depth, to);
   }
-}
+  // One vector of a panel, the terms [start, start + depth).
+  template <int kPanelColumns, class S>
+  GS_INLINE static void pack_columns(const Weights<S>& w, int gate, std::int64_t unit,
+                                     std::int64_t start, std::int64_t depth, T* to) {
+    pack_lanes<kPanelColumns>(w, gate, unit, start, depth, to);
+  }
+  // One vector of adjacent terms, `terms` of them where kPartial.
+  template <bool kPartial, class S>
+  GS_INLINE static Vec<T> adjacent(const S* from, std::int64_t terms) {
+    return load_lanes<kPartial, T>(from, terms);
+  }
+};
 
 // `count` rows shared out evenly among as few tiles as hold them.
 struct RowTiles {
@@ -141,22 +155,22 @@ struct RowTiles {
   }
 };
 
-template <int kTileRows_, class B, class T, class Columns>
-GS_INLINE void multiply_tile_of(const T* sliver, const Columns& panel, std::int64_t depth,
+template <int kTileRows_, class B, class T, class Rows, class Columns>
+GS_INLINE void multiply_tile_of(const Rows& sliver, const Columns& panel, std::int64_t steps,
                                 std::int64_t rows, const Output<T, T>& out) {
   if constexpr (kTileRows_ > 1) {
     if (rows < kTileRows_) {
-      return multiply_tile_of<kTileRows_ - 1, B>(sliver, panel, depth, rows, out);
+      return multiply_tile_of<kTileRows_ - 1, B>(sliver, panel, steps, rows, out);
     }
   }
-  multiply_tile<kTileRows_, B::kPanelVectors, false>(Sliver<T, B::kRows>{sliver}, panel, depth,
-                                                     B::kPanelColumns, out);
+  multiply_tile<kTileRows_, B::kPanelVectors, false>(sliver, panel, steps, B::kPanelColumns, out);
 }
 
 // The product with packed weights. `slivers` holds the rows of the current step.
-template <class B, class T>
-struct PackedProduct {
-  using Element = T;
+template <class B, class T, class Form>
+struct PanelProduct {
+  using Element = typename Form::Element;
+  using Columns = typename Form::template Columns<B::kPanelVectors>;
   struct Scope {  // of a thread that multiplies
     GS_INLINE Scope() {}
   };
@@ -165,73 +179,97 @@ struct PackedProduct {
   // Row tiles that share a panel while it is in L1; their sums come from L2 if need be.
   static constexpr std::int64_t kTilesTogether = 8;
 
-  const T* weights;
+  const Element* weights;
   std::int64_t depth;
-  T* slivers;
+  Element* slivers;
   bool far;  // whether the weights come from beyond L2 at every step
 
+  GS_INLINE static std::int64_t steps_of(std::int64_t depth) {
+    return divide_up(depth, Form::kTerms);
+  }
   GS_INLINE static std::int64_t weight_elements(std::int64_t hidden, std::int64_t depth) {
-    return B::count(hidden) * B::kColumns * depth;
+    return B::count(hidden) * B::kColumns * steps_of(depth);
+  }
+  GS_INLINE static std::int64_t sliver_size(std::int64_t depth) {
+    return panel_size<T, B::kRows>(steps_of(depth));
   }
   GS_INLINE static std::int64_t sliver_elements(std::int64_t rows, std::int64_t depth) {
-    return divide_up(rows, B::kRows) * panel_size<T, B::kRows>(depth);
+    return divide_up(rows, B::kRows) * sliver_size(depth);
   }
   static constexpr std::int64_t kSumElements = kTilesTogether * B::kRows * B::kColumns;
 
+  // By depth blocks, in each of them by panels.
   template <class S>
-  GS_INLINE static void pack_weights(const Weights<S>& w, std::int64_t block, T* packed) {
-    pack_block<B>(w, block, packed + block * B::kColumns * w.depth);
+  static void pack_weights(const Weights<S>& w, std::int64_t block, Element* packed) {
+    const std::int64_t all = steps_of(w.depth), most = B::steps(all);
+    Element* to = packed + block * B::kColumns * all;
+    for (std::int64_t start = 0; start < all; start += most) {
+      const std::int64_t steps = smaller(most, all - start), term = start * Form::kTerms;
+      for (int i = 0; i < B::kVectors; ++i) {
+        const std::int64_t unit = block * B::kUnits + i % B::kUnitVectors * Vec<T>::kWidth;
+        Element* panel =
+            to + (start * B::kPanels + i / B::kPanelVectors * steps) * B::kPanelColumns;
+        Form::template pack_columns<B::kPanelColumns>(
+            w, i / B::kUnitVectors, unit, term, smaller(steps * Form::kTerms, w.depth - term),
+            panel + i % B::kPanelVectors * Vec<T>::kWidth);
+      }
+    }
   }
 
   template <class S>
   void take_rows(const S* rows, std::int64_t row_stride, const RowTiles& tiles) const {
     for (std::int64_t tile = 0; tile < tiles.tiles; ++tile) {
       const std::int64_t first = tiles.begin(tile);
-      pack_panel<B::kRows>(rows + first * row_stride, row_stride, 1, tiles.begin(tile + 1) - first,
-                           depth, slivers + tile * panel_size<T, B::kRows>(depth));
+      Form::template pack_rows<B::kRows>(rows + first * row_stride, row_stride,
+                                         tiles.begin(tile + 1) - first, depth,
+                                         slivers + tile * sliver_size(depth));
     }
   }
 
   // sums[r * kColumns + column] for the rows of tiles [first, last).
   void multiply(std::int64_t block, const RowTiles& tiles, std::int64_t first, std::int64_t last,
                 T* sums) const {
-    const T* panels = weights + block * B::kColumns * depth;
+    const std::int64_t all = steps_of(depth), most = B::steps(all);
+    const Element* panels = weights + block * B::kColumns * all;
     Output<T, T> out{};
     out.c_row = out.partial_row = B::kColumns;
-    const std::int64_t most = B::terms(depth);
-    for (std::int64_t start = 0; start < depth; start += most) {
-      const std::int64_t terms = smaller(most, depth - start);
+    for (std::int64_t start = 0; start < all; start += most) {
+      const std::int64_t steps = smaller(most, all - start);
       out.first = start == 0;
-      out.last = start + terms == depth;
+      out.last = start + steps == all;
       for (int p = 0; p < B::kPanels; ++p) {
-        const T* panel = panels + (start * B::kPanels + p * terms) * B::kPanelColumns;
+        const Element* panel = panels + (start * B::kPanels + p * steps) * B::kPanelColumns;
         const auto multiply_tiles = [&](const auto& columns_of) {
           for (std::int64_t tile = first; tile < last; ++tile) {
-            const T* sliver = slivers + tile * panel_size<T, B::kRows>(depth) + start * B::kRows;
+            const typename Form::template Rows<B::kRows> rows{slivers + tile * sliver_size(depth) +
+                                                              start * B::kRows};
             const std::int64_t row = tiles.begin(tile) - tiles.begin(first);
             // Changed in place: a copy would wait for the store of each of its words.
             out.c = out.partial = sums + row * B::kColumns + p * B::kPanelColumns;
-            multiply_tile_of<B::kRows, B>(sliver, columns_of(tile - first), terms,
+            multiply_tile_of<B::kRows, B>(rows, columns_of(tile - first), steps,
                                           tiles.begin(tile + 1) - tiles.begin(tile), out);
           }
         };
-        const Panel<T, B::kPanelVectors> near{panel};
+        const Columns near{panel};
         if (!far || last - first == 1) {
           multiply_tiles([&](std::int64_t) { return near; });
           continue;
         }
         // The tiles share the rows of the panel that follows, which they call into L2.
         const std::int64_t together = divide_up(kStepsOfGroup, last - first);
-        const T* next = panel + terms * B::kPanelColumns;
+        const Element* next = panel + steps * B::kPanelColumns;
         multiply_tiles([&](std::int64_t tile) {
-          const T* row = next + tile * together * (terms / kStepsOfGroup) * B::kPanelColumns;
-          return FetchingB<Panel<T, B::kPanelVectors>>{
-              near, next_panel(row, B::kPanelColumns, B::kPanelColumns), together};
+          const Element* row = next + tile * together * (steps / kStepsOfGroup) * B::kPanelColumns;
+          return FetchingB<Columns>{near, next_panel(row, B::kPanelColumns, B::kPanelColumns),
+                                    together};
         });
       }
     }
   }
 };
+
+template <class B, class T>
+using PackedProduct = PanelProduct<B, T, SingleSteps<T>>;
 
 }  // namespace
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

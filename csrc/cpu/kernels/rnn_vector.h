@@ -10,23 +10,24 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-// Adds the terms [k, k + kWidth) of kRows rows to their sums, `terms` of them where kPartial.
-template <bool kPartial, int kRows, class T, class S>
-GS_INLINE void add_dot_terms(const S* const (&row)[kRows], const T* x, std::int64_t k,
+// Adds a vector of terms of kRows rows from k on to their sums, `terms` of them where kPartial.
+template <class Form, bool kPartial, int kRows, class T, class S, class X>
+GS_INLINE void add_dot_terms(const S* const (&row)[kRows], const X* x, std::int64_t k,
                              std::int64_t terms, Vec<T> (&sum)[kRows]) {
-  const Vec<T> factor = load_lanes<kPartial, T>(x + k, terms);
+  const auto factor = Form::template adjacent<kPartial>(x + k, terms);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    sum[i] = fma(load_lanes<kPartial, T>(row[i] + k, terms), factor, sum[i]);
+    sum[i] = fma(Form::template adjacent<kPartial>(row[i] + k, terms), factor, sum[i]);
   }
 }
 
 // Lane i is the dot product of x with the i-th of kWidth rows, of which `rows` exist; the last
 // stands in for the others. Eight rows at a time keep as many streams of memory going.
-template <class T, class S>
+template <class T, class Form, class S, class X>
 GS_INLINE Vec<T> dot_products(const S* matrix, std::int64_t row_stride, std::int64_t rows,
-                              const T* x, std::int64_t depth) {
+                              const X* x, std::int64_t depth) {
   constexpr int kWidth = Vec<T>::kWidth;
+  constexpr int kTerms = Form::kTerms * kWidth;
   constexpr int kRows = kWidth < 8 ? kWidth : 8;
   Vec<T> sums[kWidth];
   for (int first = 0; first < kWidth; first += kRows) {
@@ -38,8 +39,8 @@ GS_INLINE Vec<T> dot_products(const S* matrix, std::int64_t row_stride, std::int
       sum[i] = Vec<T>(T(0));
     }
     std::int64_t k = 0;
-    for (; k + kWidth <= depth; k += kWidth) add_dot_terms<false>(row, x, k, kWidth, sum);
-    if (k < depth) add_dot_terms<true>(row, x, k, depth - k, sum);
+    for (; k + kTerms <= depth; k += kTerms) add_dot_terms<Form, false>(row, x, k, kTerms, sum);
+    if (k < depth) add_dot_terms<Form, true>(row, x, k, depth - k, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) sums[first + i] = sum[i];
   }
@@ -50,6 +51,19 @@ GS_INLINE Vec<T> dot_products(const S* matrix, std::int64_t row_stride, std::int
     for (int i = 0; i < half; ++i) sums[i] = sums[i] + sums[i + half];
   }
   return sums[0];
+}
+
+// The sums of a block whose weights are adjacent in depth.
+template <class Form, class B, class T, class S, class X>
+GS_INLINE void multiply_units(const Weights<S>& w, std::int64_t block, const X* x, T* sums) {
+  const std::int64_t unit = block * B::kUnits, left = w.hidden - unit;
+  for (int i = 0; i < B::kVectors; ++i) {
+    const std::int64_t lane = i % B::kUnitVectors * Vec<T>::kWidth;
+    if (lane >= left) continue;
+    dot_products<T, Form>(w.at(i / B::kUnitVectors, unit + lane, 0), w.unit_stride, left - lane, x,
+                          w.depth)
+        .store(sums + i * Vec<T>::kWidth);
+  }
 }
 
 // Columns [0, kVectors * kWidth) of x^T matrix, of which `columns` exist where kPartial. Two chains
@@ -84,6 +98,8 @@ GS_INLINE void add_multiples(const S* matrix, std::int64_t row_stride, std::int6
 
 template <class B, class T, class S>
 struct VectorProduct {
+  using Element = T;
+
   Weights<S> weights;
   T* x;  // the row of the current step, `depth` elements
 
@@ -98,13 +114,7 @@ struct VectorProduct {
   void multiply(std::int64_t block, const RowTiles&, std::int64_t, std::int64_t, T* sums) const {
     const std::int64_t unit = block * B::kUnits, left = weights.hidden - unit;
     if (weights.depth_stride == 1) {
-      for (int i = 0; i < B::kVectors; ++i) {
-        const std::int64_t lane = i % B::kUnitVectors * Vec<T>::kWidth;
-        if (lane >= left) continue;
-        dot_products(weights.at(i / B::kUnitVectors, unit + lane, 0), weights.unit_stride,
-                     left - lane, x, weights.depth)
-            .store(sums + i * Vec<T>::kWidth);
-      }
+      multiply_units<SingleSteps<T>, B>(weights, block, x, sums);
     } else if (left >= B::kUnits) {
       add_multiples<false, B::kVectors>(weights.at(0, unit, 0), weights.depth_stride, left, x,
                                         weights.depth, sums);

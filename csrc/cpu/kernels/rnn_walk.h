@@ -96,7 +96,7 @@ GS_INLINE int team_limit(std::int64_t parts, std::int64_t work) {
 }
 
 // One row: reads the weights where they lie.
-template <class Pass>
+template <template <class, class, class> class ProductOf, class Pass>
 void run_one_row(const Pass& pass) {
   using B = typename Pass::VectorBlock;
   using T = compute_t<typename Pass::Element>;
@@ -106,10 +106,11 @@ void run_one_row(const Pass& pass) {
   const std::int64_t each = lines_of<T>(depth) + B::kColumns;
   const Workspace scratch(size_in_bytes<T>(limit * each));
   parallel_team(limit, [&](const TeamMember& member) noexcept {
-    T* x = scratch.as<T>() + member.rank * each;
-    const VectorProduct<B, T, typename Pass::Element> product{pass.weights(0), x};
+    T* own = scratch.as<T>() + member.rank * each;
+    using Product = ProductOf<B, T, typename Pass::Element>;
+    const Product product{pass.weights(0), reinterpret_cast<typename Product::Element*>(own)};
     walk(pass.template with_block<B>(), &product, Share{0, 1}, share_of(blocks, member),
-         x + lines_of<T>(depth), [&] { member.wait(); });
+         own + lines_of<T>(depth), [&] { member.wait(); });
   });
 }
 
