@@ -11,6 +11,7 @@
 #include "core/dispatch.h"
 #include "cpu/kernels/reduce_scan.h"
 #include "cpu/kernels/reduce_tasks.h"
+#include "cpu/simd/fetch.h"
 #include "cpu/simd/sums.h"
 #include "ops/op_table.h"
 
@@ -40,6 +41,7 @@ struct Sum {
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     Vec<double> sum(0.0);
     add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      touch_next(x + i);
       sums[0] = sums[0] + load<V>(x + i, lanes);
     });
     return reduce_add(sum);
@@ -56,6 +58,7 @@ struct SquareSum : Sum<T> {
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     Vec<double> sum(0.0);
     add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
+      touch_next(x + i);
       sums[0] = SquareSum::step(sums[0], load<V>(x + i, lanes));
     });
     return reduce_add(sum);
@@ -106,7 +109,10 @@ struct Product {
       V chain[kChains];
       for (int k = 0; k < kChains; ++k) chain[k] = V::load(x + i + k * V::kWidth);
       for (std::int64_t at = i + kStride; at < i + kFactors * kStride; at += kStride) {
-        for (int k = 0; k < kChains; ++k) chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
+        for (int k = 0; k < kChains; ++k) {
+          touch_next(x + at + k * V::kWidth);
+          chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
+        }
       }
       auto inside = is_inside(chain[0]);
       for (int k = 1; k < kChains; ++k) inside = inside & is_inside(chain[k]);
