@@ -18,6 +18,10 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
+constexpr std::int64_t kTogether = 8;  // rows of columns taken in turn
+constexpr int kNarrowBytes = 256;      // of columns that stay in registers
+constexpr int kSecondCache = 2;        // of __builtin_prefetch's localities
+
 Support supports_reduce(const ReduceParams& p) {
   const Walk walk = walk_of(p);
   const bool op_has_vector_form = p.op != ReduceOp::any && p.op != ReduceOp::all;
@@ -138,37 +142,66 @@ struct Product {
 };
 
 // Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
-// column's sum so far is loaded and stored once for all of them.
-template <class T, class Operation, std::int64_t kCount>
+// column's sum so far is loaded and stored once for all of them. From afar the next rows, whose
+// offsets follow, are called into the second cache: rows in turn are no stream that it would see.
+template <class T, class Operation, std::int64_t kCount, bool kFar>
 GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
                         compute_t<T>* columns) {
   using V = typename Operation::V;
   for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
     V column = load<V>(columns + i, lanes);
     for (std::int64_t row = 0; row < kCount; ++row) {
+      if constexpr (kFar) __builtin_prefetch(x + offsets[kCount + row] + i, 0, kSecondCache);
       column = Operation::step(column, load<V>(x + offsets[row] + i, lanes));
     }
     store(column, columns + i, lanes);
   });
 }
 
-// Takes up to Operation::kRows rows into a state per column.
-template <class T, class Operation>
+// Takes rows of a few columns, which stay in registers: memory is read in its order.
+template <class T, class Operation, int kVectors, class Lanes>
+GS_INLINE void add_narrow(const T* x, const std::int64_t* offsets, std::int64_t rows, Lanes lanes,
+                          compute_t<T>* columns) {
+  using V = typename Operation::V;
+  V column[kVectors];
+  for (V& each : column) each = V(static_cast<compute_t<T>>(Operation::kStart));
+  for (std::int64_t row = 0; row < rows; ++row) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kVectors; ++k) {
+      column[k] = Operation::step(column[k], load<V>(x + offsets[row] + k * V::kWidth, lanes));
+    }
+  }
+  for (int k = 0; k < kVectors; ++k) store(column[k], columns + k * V::kWidth, lanes);
+}
+
+// Takes up to Operation::kRows rows into a state per column. kTogether offsets follow theirs.
+template <class T, class Operation, bool kFar>
 GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t rows, std::int64_t n,
                          typename Operation::State* states) {
   using S = compute_t<T>;
-  constexpr std::int64_t kTogether = 8;
+  using V = typename Operation::V;
+  constexpr int kVectors = kNarrowBytes / static_cast<int>(sizeof(V));
   S columns[kTile];
-  for (std::int64_t i = 0; i < n; ++i) columns[i] = static_cast<S>(Operation::kStart);
-  std::int64_t row = 0;
-  for (; row + kTogether <= rows; row += kTogether) {
-    add_rows<T, Operation, kTogether>(x, offsets + row, n, columns);
+  if (n <= 2 * kVectors * V::kWidth) {
+    std::int64_t i = 0;
+    for (; i + kVectors * V::kWidth <= n; i += kVectors * V::kWidth) {
+      add_narrow<T, Operation, kVectors>(x + i, offsets, rows, AllLanes{}, columns + i);
+    }
+    for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
+      add_narrow<T, Operation, 1>(x + at, offsets, rows, lanes, columns + at);
+    });
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) columns[i] = static_cast<S>(Operation::kStart);
+    std::int64_t row = 0;
+    for (; row + kTogether <= rows; row += kTogether) {
+      add_rows<T, Operation, kTogether, kFar>(x, offsets + row, n, columns);
+    }
+    for (; row < rows; ++row) add_rows<T, Operation, 1, false>(x, offsets + row, n, columns);
   }
-  for (; row < rows; ++row) add_rows<T, Operation, 1>(x, offsets + row, n, columns);
   for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::join(states[i], columns[i]);
 }
 
-template <class T, class Operation, class Finish>
+template <class T, class Operation, bool kFar, class Finish>
 void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) {
   using State = typename Operation::State;
   const T* x = static_cast<const T*>(p.x);
@@ -180,9 +213,9 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
     const std::int64_t last = smaller((b + 1) * columns.block, p.reduced_count);
     for (std::int64_t row = b * columns.block; row < last; row += Operation::kRows) {
       const std::int64_t rows = smaller(Operation::kRows, last - row);
-      std::int64_t offsets[kChunk];
-      for (std::int64_t r = 0; r < rows; ++r) offsets[r] = w.reduced.offset_of(row + r);
-      add_chunk<T, Operation>(from, offsets, rows, columns(t).count, states);
+      std::int64_t offsets[kChunk + kTogether];
+      for (std::int64_t r = 0; r < rows + kTogether; ++r) offsets[r] = w.reduced.offset_of(row + r);
+      add_chunk<T, Operation, kFar>(from, offsets, rows, columns(t).count, states);
     }
   };
   const auto write = [&](std::int64_t first, std::int64_t n, const State* states) {
@@ -195,7 +228,9 @@ template <class T, class Operation, class Finish>
 void reduce_with(const ReduceParams& p, const Finish& finish) {
   const Walk walk = walk_of(p);
   if (walk.is_rows) return reduce_rows<T, T, Operation>(p, walk, finish);
-  reduce_columns<T, Operation>(p, walk, finish);
+  const std::int64_t bytes = p.kept_count * p.reduced_count * std::int64_t{sizeof(T)};
+  if (bytes > kNearBytes) return reduce_columns<T, Operation, true>(p, walk, finish);
+  reduce_columns<T, Operation, false>(p, walk, finish);
 }
 
 void reduce(const ReduceParams& p) {
