@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table lookup. Forward copies rows, or adds up those of a bag in registers. Backward writes the
-// whole dense gradient once, row after row: a row that no id names is stored as zeros past the
-// cache, a named one is the sum of its dy in the order of the ids. Lists of the places of each row
-// (a head per row, a link per place) replace a sort. Threads take columns, not rows: words are
-// spread so unevenly over a vocabulary that rows could not be divided fairly, and each row still
-// adds up in one thread.
+// Table lookup. Forward copies rows, past the cache where they are more than it keeps, or adds up
+// those of a bag in registers. Backward writes the whole dense gradient once, row after row: a row
+// that no id names is stored as zeros past the cache, a named one is the sum of its dy in the order
+// of the ids. Lists of the places of each row (a head per row, a link per place) replace a sort.
+// Threads take columns, not rows: words are spread so unevenly over a vocabulary that rows could
+// not be divided fairly, and each row still adds up in one thread.
 #include "ops/embedding.h"
 
 #include "core/allocator.h"
@@ -24,6 +24,14 @@ constexpr std::int64_t kAhead = 4;      // rows fetched before they are copied
 
 GS_INLINE void prefetch_row(const char* row, std::int64_t bytes) {
   for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
+}
+
+// Copies whole vectors past the cache.
+GS_INLINE void stream_row(const char* from, std::int64_t bytes, char* to) {
+  for (std::int64_t i = 0; i < bytes; i += std::int64_t{sizeof(Vec<float>)}) {
+    const float* source = reinterpret_cast<const float*>(from + i);
+    Vec<float>::load(source).stream(reinterpret_cast<float*>(to + i));
+  }
 }
 
 // Vectors of columns of a bag, from `column` on.
@@ -71,12 +79,19 @@ void embedding_forward(const EmbeddingParams& p) {
   if (row_bytes == 0) return;
   const char* weight = static_cast<const char*>(p.weight);
   char* y = static_cast<char*>(p.y);
+  const bool streams =
+      streams_rows<Vec<float>>(2 * p.count * row_bytes, static_cast<const float*>(p.y), row_bytes);
   parallel_for(p.count, kGrain / p.width + 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n) {
       if (n + kAhead < end) prefetch_row(weight + p.ids[n + kAhead] * row_bytes, row_bytes);
-      __builtin_memcpy(y + n * row_bytes, weight + p.ids[n] * row_bytes,
-                       static_cast<std::size_t>(row_bytes));
+      const char* row = weight + p.ids[n] * row_bytes;
+      if (streams) {
+        stream_row(row, row_bytes, y + n * row_bytes);
+      } else {
+        __builtin_memcpy(y + n * row_bytes, row, static_cast<std::size_t>(row_bytes));
+      }
     }
+    finish_streams();
   });
 }
 
