@@ -8,7 +8,7 @@
 #include "ops/pool.h"
 
 #include "core/dispatch.h"
-#include "cpu/kernels/pool_pairs.h"
+#include "cpu/kernels/pool_pair_places.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -112,6 +112,7 @@ void run_max(const MaxPoolParams& p) {
   if (p.inner > 1) return max_channels<T>(p);
   if (p.indices == nullptr && has_pairs(w)) return largest_of_pairs<T>(p);
   if (has_narrow_pairs<Vec<compute_t<T>>>(w)) return max_pairs<T>(p);
+  if (has_pairs(w)) return places_of_pairs<T>(p);
   if (!has_row_vectors(w)) return max_lines<T>(p);
   GS_FOR_WINDOW(max_rows, T, w, p);
 }
@@ -137,6 +138,8 @@ void run_average_backward(const AvgPoolParams& p) {
 template <class T>
 void run_max_backward(const PoolIndexParams& p) {
   if (p.inner > 1) return max_channels_backward<T>(p);
+  const bool is_exact = p.index_dtype == DType::int32 && p.in_count < kExactOffset;
+  if (p.has_windows && tiles_in_pairs(p.windows) && is_exact) return spread_maxima<T>(p);
   if (p.index_dtype == DType::int32) return scatter_planes<T, std::int32_t>(p);
   scatter_planes<T, std::int64_t>(p);
 }

@@ -60,7 +60,7 @@ void average_channels(const AvgPoolParams& p) {
   const std::int64_t in_count = volume(w.in), out_count = volume(w.out);
   const bool adds_in_type = __is_same(T, double) || is_short(w);
   for_channel_rows(
-      w.out, p.outer, p.inner, row_work(w),
+      w.out, p.outer, p.inner, kChannelBlock, row_work(w),
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
         const T* x = static_cast<const T*>(p.x) + o * in_count * p.inner;
         const std::int64_t row = o * out_count + (d * w.out[1] + h) * w.out[2];
@@ -86,6 +86,13 @@ void average_channels(const AvgPoolParams& p) {
       });
 }
 
+// What an element gets of an output.
+template <class S>
+struct Share {
+  std::int64_t offset;
+  S factor;
+};
+
 template <class T, class Whole>
 void average_channels_backward(const AvgPoolParams& p, Whole whole) {
   using S = compute_t<T>;
@@ -96,25 +103,31 @@ void average_channels_backward(const AvgPoolParams& p, Whole whole) {
   const CoverTable covers(w, windows);
   const std::int64_t in_count = volume(w.in), out_count = volume(w.out);
   for_channel_rows(
-      w.in, p.outer, p.inner, w.in[2],
+      w.in, p.outer, p.inner, kChannelsWritten, w.in[2],
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
         const T* dy = static_cast<const T*>(p.y) + o * out_count * p.inner;
         const std::int64_t row = o * in_count + (d * w.in[1] + h) * w.in[2];
+        const Workspace space(static_cast<std::size_t>(covers.most()) * sizeof(Share<S>));
+        Share<S>* shares = space.as<Share<S>>();
         for (std::int64_t i = 0; i < w.in[2]; ++i) {
+          Share<S>* behind = shares;
+          for_cover(w, covers.at(0, d), covers.at(1, h), covers.at(2, i),
+                    [&](std::int64_t output, std::int64_t td, std::int64_t th, std::int64_t tw) {
+                      const double inverse =
+                          inverses.at(0, td) * inverses.at(1, th) * inverses.at(2, tw);
+                      *behind++ = {output * p.inner, static_cast<S>(inverse)};
+                    });
           T* to = static_cast<T*>(p.x) + (row + i) * p.inner;
           for_channels<V>(begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
             constexpr int kVectors = decltype(group)::kCount;
             V sum[kVectors];
             for (V& each : sum) each = V(S(0));
-            for_cover(w, covers.at(0, d), covers.at(1, h), covers.at(2, i),
-                      [&](std::int64_t output, std::int64_t td, std::int64_t th, std::int64_t tw) {
-                        const V share(static_cast<S>(inverses.at(0, td) * inverses.at(1, th) *
-                                                     inverses.at(2, tw)));
-                        const T* from = dy + output * p.inner + c;
-                        for (int v = 0; v < kVectors; ++v) {
-                          sum[v] = fma(load<V>(from + v * V::kWidth, lanes), share, sum[v]);
-                        }
-                      });
+            for (const Share<S>* share = shares; share != behind; ++share) {
+              const T* from = dy + share->offset + c;
+              for (int v = 0; v < kVectors; ++v) {
+                sum[v] = fma(load<V>(from + v * V::kWidth, lanes), V(share->factor), sum[v]);
+              }
+            }
             for (int v = 0; v < kVectors; ++v) store(sum[v], to + c + v * V::kWidth, lanes);
           });
         }

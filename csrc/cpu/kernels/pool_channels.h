@@ -11,7 +11,10 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kChannelBlock = 256;  // channels of a row that one step of a thread takes
+// Channels of a row that one step of a thread takes: of what it reads, as many as leave windows in
+// the first cache; of what it writes, whole pages.
+constexpr std::int64_t kChannelBlock = 256;
+constexpr std::int64_t kChannelsWritten = 1024;
 
 template <int kVectors>
 struct Vectors {
@@ -32,15 +35,15 @@ GS_INLINE void for_channels(std::int64_t begin, std::int64_t end, Whole whole, c
 // threads take blocks of channels of rows with `work` elements each.
 template <class Visit>
 GS_INLINE void for_channel_rows(const std::int64_t* size, std::int64_t outer, std::int64_t inner,
-                                std::int64_t work, const Visit& visit) {
-  const std::int64_t blocks = (inner + kChannelBlock - 1) / kChannelBlock;
-  const std::int64_t grain = kPoolWork / (work * smaller(inner, kChannelBlock) + 1) + 1;
+                                std::int64_t block, std::int64_t work, const Visit& visit) {
+  const std::int64_t blocks = divide_up(inner, block);
+  const std::int64_t grain = kPoolWork / (work * smaller(inner, block) + 1) + 1;
   parallel_for(outer * size[0] * size[1] * blocks, grain,
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i) {
-                   const std::int64_t row = i / blocks, first = i % blocks * kChannelBlock;
+                   const std::int64_t row = i / blocks, first = i % blocks * block;
                    visit(row / (size[0] * size[1]), row / size[1] % size[0], row % size[1], first,
-                         smaller(first + kChannelBlock, inner));
+                         smaller(first + block, inner));
                  }
                  finish_streams();
                });
@@ -186,7 +189,7 @@ void max_channels(const MaxPoolParams& p) {
   const std::int64_t in_count = volume(w.in), out_count = volume(w.out);
   std::int32_t* indices = static_cast<std::int32_t*>(p.indices);
   for_channel_rows(
-      w.out, p.outer, p.inner, row_work(w),
+      w.out, p.outer, p.inner, kChannelBlock, row_work(w),
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
         const T* x = static_cast<const T*>(p.x) + o * in_count * p.inner;
         const std::int64_t row = o * out_count + (d * w.out[1] + h) * w.out[2];
@@ -227,7 +230,7 @@ void max_channels_backward(const PoolIndexParams& p, Whole whole) {
   const T* dy = static_cast<const T*>(p.y);
   T* dx = static_cast<T*>(p.x);
   for_channel_rows(
-      w.in, p.outer, p.inner, w.in[2],
+      w.in, p.outer, p.inner, kChannelsWritten, w.in[2],
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
         const std::int64_t row = (d * w.in[1] + h) * w.in[2];
         for (std::int64_t i = 0; i < w.in[2]; ++i) {
@@ -262,7 +265,7 @@ void max_tiles_backward(const PoolIndexParams& p, Whole whole) {
   const std::int32_t* indices = static_cast<const std::int32_t*>(p.indices);
   const T* dy = static_cast<const T*>(p.y);
   for_channel_rows(
-      w.out, p.outer, p.inner, row_work(w),
+      w.out, p.outer, p.inner, kChannelsWritten, row_work(w),
       [&](std::int64_t o, std::int64_t d, std::int64_t h, std::int64_t begin, std::int64_t end) {
         T* dx = static_cast<T*>(p.x) + o * p.in_count * p.inner;
         const std::int64_t row = o * p.out_count + (d * w.out[1] + h) * w.out[2];

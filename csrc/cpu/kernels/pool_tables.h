@@ -102,14 +102,19 @@ class CoverTable {
           next[i].end = t + 1;
         }
       }
+      std::int64_t most = 0;
+      for (std::int64_t i = 0; i < w.in[d]; ++i) most = larger(most, next[i].end - next[i].begin);
+      most_ *= most;
       next += w.in[d];
     }
   }
   GS_INLINE const Cover& at(int d, std::int64_t i) const { return of_[d][i]; }
+  GS_INLINE std::int64_t most() const { return most_; }  // of the outputs that cover an element
 
  private:
   Workspace space_;
   const Cover* of_[kSpatialDims];
+  std::int64_t most_ = 1;
 };
 
 // Bytes of the gradients of x and y of `planes` planes, each touched once on the way back.

@@ -3,7 +3,8 @@
 // rows, added up with their weights into a line that stays in the first-level cache, and of the
 // columns of that line: by vectors of adjacent outputs where elements are single numbers or few
 // channels (resampling_taps.h), by whole runs where they are wide, as channels-last. What is only
-// resized along its rows has no line. Sums are in the type itself, in float for 16 bits, tap after
+// resized along its rows has no line, and vectors of outputs whose taps all lie in two vectors add
+// up the rows of those in registers. Sums are in the type itself, in float for 16 bits, tap after
 // tap. Rows go to threads, and no sum depends on which.
 #include "ops/resampling.h"
 
@@ -129,6 +130,26 @@ std::int64_t lines_at_once(std::int64_t bytes) {
   return larger(1, smaller(kLines, kFirstCache / bytes));
 }
 
+// Asks for what later rows of the result read, where rows of x are too short for the processor.
+template <class T>
+class RowFetcher {
+ public:
+  explicit RowFetcher(const ResizeParams& p) {
+    const std::int64_t length = p.columns.in * p.inner, plane = p.rows.in * length;
+    share_ = plane / larger(p.rows.out, 1);
+    is_far_ = p.outer * plane * std::int64_t{sizeof(T)} > kNearBytes &&
+              length * std::int64_t{sizeof(T)} <= kAheadBytes;
+  }
+  GS_INLINE void fetch(const T* plane, std::int64_t row) const {
+    if (!is_far_) return;
+    fetch_ahead(plane + row * share_ + kAheadBytes / std::int64_t{sizeof(T)}, share_);
+  }
+
+ private:
+  std::int64_t share_;
+  bool is_far_;
+};
+
 // Both axes, or columns of narrow elements; `take` makes rows of y of some lines. A line is longer
 // by what `pick` may read behind it.
 template <class T, class Columns>
@@ -137,18 +158,14 @@ void resize_lines(const ResizeParams& p, const Columns& take) {
   const std::int64_t length = p.columns.in * p.inner, pitch = length + 2 * Vec<C>::kWidth;
   const std::int64_t lines = lines_at_once(pitch * std::int64_t{sizeof(C)});
   const RunTaps<C> rows(p.rows, length);
-  const std::int64_t plane_size = p.rows.in * length, share = plane_size / larger(p.rows.out, 1);
-  const bool is_far = p.outer * plane_size * std::int64_t{sizeof(T)} > kNearBytes &&
-                      length * std::int64_t{sizeof(T)} <= kAheadBytes;
+  const RowFetcher<T> fetcher(p);
   parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
     const Workspace space(static_cast<std::size_t>(lines * pitch) * sizeof(C));
     for (std::int64_t first = begin; first < end; first += lines) {
       const std::int64_t last = smaller(first + lines, end);
       C* line = space.template as<C>();
       for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T*) {
-        if (is_far) {
-          fetch_ahead(plane + row * share + kAheadBytes / std::int64_t{sizeof(T)}, share);
-        }
+        fetcher.fetch(plane, row);
         if (is_identity(p.rows)) {
           widen_line(plane, length, line);
         } else {
@@ -160,6 +177,50 @@ void resize_lines(const ResizeParams& p, const Columns& take) {
            static_cast<T*>(p.y) + first * p.columns.out * p.inner);
     }
     finish_streams();
+  });
+}
+
+// The sum of the vectors that a row of the result takes from `from`, as add_runs has it.
+template <class T, class C>
+GS_INLINE Vec<C> added_rows(const T* from, const typename RunTaps<C>::Tap* first,
+                            const typename RunTaps<C>::Tap* end) {
+  using V = Vec<C>;
+  if (GS_LIKELY(end - first == 2)) {
+    const V sum = V(first[0].weight) * V::load(from + first[0].offset);
+    return fma(V(first[1].weight), V::load(from + first[1].offset), sum);
+  }
+  V sum(C(0));
+  for (; first != end; ++first) sum = fma(V(first->weight), V::load(from + first->offset), sum);
+  return sum;
+}
+
+// Both axes without a line; a vector of outputs keeps its taps for some rows of the result.
+template <class T>
+void resize_spans(const ResizeParams& p, const VectorTaps<compute_t<T>>& columns) {
+  using C = compute_t<T>;
+  using V = Vec<C>;
+  constexpr std::int64_t kRows = 16;
+  const std::int64_t length = p.columns.in * p.inner;
+  const RunTaps<C> rows(p.rows, length);
+  const RowFetcher<T> fetcher(p);
+  parallel_for(p.outer * p.rows.out, grain_of(p), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t first = begin; first < end; first += kRows) {
+      const std::int64_t last = smaller(first + kRows, end);
+      for_each_vector<V>(0, columns.count(), [&](std::int64_t i, auto lanes) {
+        const std::int64_t k = columns.first(i / V::kWidth), base = columns.base(k);
+        const V left = V::load(columns.at(k).weight), right = V::load(columns.at(k + 1).weight);
+        const Lanes<C> left_lanes(columns.at(k).index), right_lanes(columns.at(k + 1).index);
+        for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T* y) {
+          if (i == 0) fetcher.fetch(plane, row);
+          const auto* tap = rows.tap + rows.start[row];
+          const auto* end_row = rows.tap + rows.start[row + 1];
+          const V low = added_rows<T, C>(plane + base, tap, end_row);
+          const V high = added_rows<T, C>(plane + base + V::kWidth, tap, end_row);
+          const V sum = left * pick(low, high, left_lanes);
+          store(fma(right, pick(low, high, right_lanes), sum), y + i, lanes);
+        });
+      });
+    }
   });
 }
 
@@ -204,6 +265,10 @@ void run_resize(const ResizeParams& p) {
   }
   const VectorTaps<C> columns(p.columns, p.inner);
   const bool streams = streams_result<T>(p, columns.count());
+  if constexpr (kHasPick<C>) {
+    const bool has_spans = columns.has_spans(p.columns.in * p.inner) && !is_identity(p.rows);
+    if (has_spans && !streams) return resize_spans<T>(p, columns);
+  }
   resize_lines<T>(p, [&](const C* line, std::int64_t pitch, std::int64_t count, T* y) {
     std::int64_t j = 0;
     for (; j + 4 <= count; j += 4) {

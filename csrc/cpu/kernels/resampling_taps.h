@@ -2,6 +2,7 @@
 // Weighted taps as the kernels of `resize` read them: weights in the type that adds up, and for
 // adjacent outputs whole vectors of indices and weights. The taps number k of a vector's outputs
 // mostly lie in two vectors of the input; a permutation of those takes a third of a gather's time.
+// Often all taps of such outputs lie in the same two, which then are loaded once: a span.
 #pragma once
 
 #include "core/allocator.h"
@@ -42,6 +43,7 @@ class VectorTaps {
  public:
   static constexpr int kWidth = Vec<C>::kWidth;
   static constexpr std::int64_t kAnywhere = -1;  // base of what no two vectors hold
+  static constexpr int kTapsOfSpan = 2;
 
   struct Tap {
     alignas(sizeof(Vec<C>)) C weight[kWidth];
@@ -53,17 +55,30 @@ class VectorTaps {
         blocks_(divide_up(count_, kWidth)),
         first_space_(static_cast<std::size_t>(blocks_ + 1) * sizeof(std::int64_t)),
         tap_space_(static_cast<std::size_t>(count_taps(taps, inner)) * sizeof(Tap)),
-        base_space_(static_cast<std::size_t>(first(blocks_)) * sizeof(std::int64_t)) {
-    Tap* tap = tap_space_.as<Tap>();
-    std::int64_t* base = base_space_.as<std::int64_t>();
+        base_space_(static_cast<std::size_t>(first(blocks_)) * sizeof(std::int64_t)),
+        has_spans_(true) {
     for (std::int64_t block = 0; block < blocks_; ++block) {
-      for (std::int64_t k = first(block); k < first(block + 1); ++k) {
-        base[k] = fill(taps, inner, block * kWidth, k - first(block), tap + k);
+      const std::int64_t begin = first(block), end = first(block + 1);
+      for (std::int64_t k = begin; k < end; ++k) {
+        fill(taps, inner, block * kWidth, k - begin, tap_space_.as<Tap>() + k);
+      }
+      const std::int64_t span = find_base(begin, end, taps.in * inner);
+      has_spans_ = has_spans_ && span != kAnywhere && end - begin == kTapsOfSpan;
+      for (std::int64_t k = begin; k < end; ++k) {
+        const std::int64_t base =
+            span != kAnywhere ? span : find_base(k, k + 1, taps.in * inner + 2 * kWidth);
+        base_space_.as<std::int64_t>()[k] = base;
+        if (base != kAnywhere) count_from(base, tap_space_.as<Tap>() + k);
       }
     }
   }
 
   GS_INLINE std::int64_t count() const { return count_; }
+  // Whether all blocks are spans of two taps that overlap little: what blocks share is added up for
+  // each of them.
+  GS_INLINE bool has_spans(std::int64_t elements) const {
+    return has_spans_ && 2 * blocks_ <= divide_up(elements, kWidth) + 1;
+  }
   GS_INLINE std::int64_t first(std::int64_t block) const {
     return first_space_.as<std::int64_t>()[block];
   }
@@ -89,38 +104,54 @@ class VectorTaps {
     return first[blocks_];
   }
 
-  // Tap number k of each output from n on; returns its base.
-  std::int64_t fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k,
-                    Tap* tap) {
-    std::int64_t low = taps.in * inner, high = 0;
+  // Tap number k of each output from n on.
+  void fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k, Tap* tap) {
     for (int lane = 0; lane < kWidth; ++lane) {
       const std::int64_t t = (n + lane) / inner;
       tap->weight[lane] = C(0);
       tap->index[lane] = -1;
       if (n + lane >= count_ || k >= taps.start[t + 1] - taps.start[t]) continue;
       const std::int64_t at = taps.start[t] + k;
-      const std::int64_t element = taps.index[at] * inner + (n + lane) % inner;
       tap->weight[lane] = static_cast<C>(taps.weight[at]);
-      tap->index[lane] = static_cast<std::int32_t>(element);
-      low = smaller(low, element);
-      high = larger(high, element);
+      tap->index[lane] = static_cast<std::int32_t>(taps.index[at] * inner + (n + lane) % inner);
     }
-    if (!kHasPick<C> || high - low >= 2 * kWidth) return kAnywhere;
-    for (int lane = 0; lane < kWidth; ++lane) {
-      if (tap->index[lane] >= 0) tap->index[lane] -= static_cast<std::int32_t>(low);
+  }
+
+  // Where two vectors of `count` elements start that hold all that taps begin..end read.
+  std::int64_t find_base(std::int64_t begin, std::int64_t end, std::int64_t count) const {
+    std::int64_t low = count, high = 0;
+    for (std::int64_t k = begin; k < end; ++k) {
+      for (const std::int32_t element : at(k).index) {
+        if (element < 0) continue;
+        low = smaller(low, element);
+        high = larger(high, element);
+      }
     }
-    return low;
+    if (!kHasPick<C> || high < low || high - low >= 2 * kWidth || count < 2 * kWidth) {
+      return kAnywhere;
+    }
+    return smaller(low, count - 2 * kWidth);
+  }
+
+  static void count_from(std::int64_t base, Tap* tap) {
+    for (std::int32_t& element : tap->index) {
+      if (element >= 0) element -= static_cast<std::int32_t>(base);
+    }
   }
 
   std::int64_t count_, blocks_;
   Workspace first_space_, tap_space_, base_space_;
+  bool has_spans_;
 };
 
 // The values that a tap of a vector of outputs reads from the line.
 template <class C>
 GS_INLINE Vec<C> tapped(const C* line, std::int64_t base, const std::int32_t* index) {
   if constexpr (kHasPick<C>) {
-    if (GS_LIKELY(base >= 0)) return pick(line + base, index);
+    if (GS_LIKELY(base >= 0)) {
+      const C* high = line + base + Vec<C>::kWidth;
+      return pick(Vec<C>::load(line + base), Vec<C>::load(high), Lanes<C>(index));
+    }
   }
   return gather(line, index);
 }

@@ -2,8 +2,8 @@
 // Elements by index, in vectors. Negative indices read nothing and give 0.
 //
 //   gather(p, index)   lane i is p[index[i]], the int32 indices in memory
-//   pick(p, index)     the same for indices below 2 kWidth, by a permutation of the two vectors at
-//                      p, which are read whole; where kHasPick<T>
+//   pick(low, high, Lanes<T>(index))  the same of the 2 kWidth lanes of two vectors, by a
+//                                     permutation; where kHasPick<T>
 #pragma once
 
 #include "cpu/simd/simd.h"
@@ -25,18 +25,33 @@ GS_INLINE Vec<double> gather(const double* from, const std::int32_t* index) {
   const __mmask8 lanes = _mm256_cmpge_epi32_mask(at, _mm256_setzero_si256());
   return Vec<double>(_mm512_mask_i32gather_pd(_mm512_setzero_pd(), lanes, at, from, 8));
 }
-GS_INLINE Vec<float> pick(const float* from, const std::int32_t* index) {
-  const __m512i at = _mm512_loadu_si512(index);
-  const __mmask16 lanes = _mm512_cmpge_epi32_mask(at, _mm512_setzero_si512());
-  const __m512 low = _mm512_loadu_ps(from), high = _mm512_loadu_ps(from + 16);
-  return Vec<float>(_mm512_maskz_permutex2var_ps(lanes, low, at, high));
+template <class T>
+struct Lanes;
+template <>
+struct Lanes<float> {
+  __m512i at;
+  __mmask16 present;
+
+  Lanes() = default;
+  GS_INLINE explicit Lanes(const std::int32_t* index)
+      : at(_mm512_loadu_si512(index)),
+        present(_mm512_cmpge_epi32_mask(at, _mm512_setzero_si512())) {}
+};
+template <>
+struct Lanes<double> {
+  __m512i at;
+  __mmask8 present;
+
+  Lanes() = default;
+  GS_INLINE explicit Lanes(const std::int32_t* index)
+      : at(_mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)))),
+        present(_mm512_cmpge_epi64_mask(at, _mm512_setzero_si512())) {}
+};
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, Lanes<float> lanes) {
+  return Vec<float>(_mm512_maskz_permutex2var_ps(lanes.present, low.v, lanes.at, high.v));
 }
-GS_INLINE Vec<double> pick(const double* from, const std::int32_t* index) {
-  const __m512i at =
-      _mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)));
-  const __mmask8 lanes = _mm512_cmpge_epi64_mask(at, _mm512_setzero_si512());
-  const __m512d low = _mm512_loadu_pd(from), high = _mm512_loadu_pd(from + 8);
-  return Vec<double>(_mm512_maskz_permutex2var_pd(lanes, low, at, high));
+GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, Lanes<double> lanes) {
+  return Vec<double>(_mm512_maskz_permutex2var_pd(lanes.present, low.v, lanes.at, high.v));
 }
 
 #elif defined(__AVX2__)
@@ -55,13 +70,22 @@ GS_INLINE Vec<double> gather(const double* from, const std::int32_t* index) {
   const __m256d lanes = _mm256_castsi256_pd(words);
   return Vec<double>(_mm256_mask_i32gather_pd(_mm256_setzero_pd(), from, at, lanes, 8));
 }
-GS_INLINE Vec<float> pick(const float* from, const std::int32_t* index) {
-  const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
-  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), at);
-  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(from + 8), at);
-  const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(at, 28));
-  const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(at, 31));
-  return Vec<float>(_mm256_andnot_ps(none, _mm256_blendv_ps(low, high, is_high)));
+template <class T>
+struct Lanes;
+template <>
+struct Lanes<float> {
+  __m256i at;
+
+  Lanes() = default;
+  GS_INLINE explicit Lanes(const std::int32_t* index)
+      : at(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index))) {}
+};
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, Lanes<float> lanes) {
+  const __m256 from_low = _mm256_permutevar8x32_ps(low.v, lanes.at);
+  const __m256 from_high = _mm256_permutevar8x32_ps(high.v, lanes.at);
+  const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(lanes.at, 28));
+  const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(lanes.at, 31));
+  return Vec<float>(_mm256_andnot_ps(none, _mm256_blendv_ps(from_low, from_high, is_high)));
 }
 
 #endif
