@@ -60,12 +60,13 @@ struct Vectors {
 };
 
 // Calls tile(column, vectors, lanes) for tiles of columns first..last, of vectors::kVectors
-// vectors.
+// vectors; half a tile is what many layers have left or are, and single vectors jump in memory.
 template <class V, class Tile>
 GS_INLINE void for_tiles(std::int64_t first, std::int64_t last, const Tile& tile) {
   constexpr std::int64_t kWide = kTileVectors * V::kWidth;
   std::int64_t i = first;
   for (; i + kWide <= last; i += kWide) tile(i, Vectors<kTileVectors>{}, AllLanes{});
+  for (; i + kWide / 2 <= last; i += kWide / 2) tile(i, Vectors<kTileVectors / 2>{}, AllLanes{});
   for_each_vector<V>(i, last, [&](std::int64_t at, auto lanes) { tile(at, Vectors<1>{}, lanes); });
 }
 
