@@ -156,6 +156,18 @@ def test_one_hot() -> None:
     assert one_hot(Tensor(np.zeros((0,), np.int64)), 4).shape == (0, 4)
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("count", "width"), [(4500, 768), (16001, 203), (9000, 384)])
+def test_rows_larger_than_the_caches(count: int, width: int, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((1000, width)).astype(np.float32)
+    ids = rng.integers(0, 1000, count)
+    for number in (1, 2, 7):
+        with threads(number), isa_cap(isa):
+            rows = embedding(Tensor(ids), Tensor(weight)).numpy()
+        np.testing.assert_array_equal(rows, weight[ids])
+
+
 WEIGHT = Tensor(np.zeros((3, 2)))
 ONE = Tensor(np.array([1]))
 

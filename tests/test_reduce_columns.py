@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reductions over rows of columns, from a few of them to many, in the caches and from memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradsmith as gs
+from tests.cases import ISAS, NUMPY_DTYPES, isa_cap, threads
+from tests.tolerance import assert_close
+
+FAR = [(6011, 64), (4099, 100), (9001, 31), (30_001, 10), (803, 512), (1501, 301)]
+NEAR = [(17, 64), (45, 3), (129, 128), (257, 33), (8, 200)]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", NUMPY_DTYPES)
+@pytest.mark.parametrize("shape", FAR + NEAR)
+def test_columns(shape: tuple[int, int], dtype: str, isa: str) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(NUMPY_DTYPES[dtype])
+    wide = x.astype(np.float64)
+    runs = []
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            given = gs.from_numpy(x)
+            got = [given.sum(0), given.amax(0), given.mean(0), (given * given).sum(0)]
+        runs.append([each.numpy() for each in got])
+    squares = (x * x).astype(np.float64)
+    expected = [wide.sum(0), wide.max(0), wide.mean(0), squares.sum(0)]
+    for array, want in zip(runs[0], expected, strict=True):
+        assert_close(array, want, dtype, "reduce", shape[0], str(shape))
+    for other in runs[1:]:
+        for first, second in zip(runs[0], other, strict=True):
+            assert first.tobytes() == second.tobytes(), "bits differ by threads"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_middle_dimension_of_a_view(isa: str) -> None:
+    x = np.random.default_rng(1).standard_normal((9, 130, 2, 300)).astype(np.float32)[..., 1:257]
+    with isa_cap(isa):
+        got = gs.from_numpy(x).sum(1).numpy()
+    assert_close(got, x.astype(np.float64).sum(1), "float32", "reduce", 130, "middle")
