@@ -27,7 +27,8 @@ GS_INLINE bool places_of_row(const PairRows& r, const T* plane, std::int64_t off
     const std::int64_t count = 2 * (columns - t);
     V value[2] = {lowest, lowest};
     V place[2] = {V(static_cast<S>(offset)), V(static_cast<S>(offset))};
-    const auto add = [&](std::int64_t row) {
+    for_pair_rows<kHeight>(r, [&](std::int64_t behind) {
+      const std::int64_t row = offset + behind;
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
         const T* from = plane + row + 2 * t + v * V::kWidth;
@@ -37,15 +38,7 @@ GS_INLINE bool places_of_row(const PairRows& r, const T* plane, std::int64_t off
         value[v] = kExact ? maximum(value[v], next) : max(next, value[v]);
         nan = nan | is_nan(next);
       }
-    };
-    if constexpr (kHeight > 0) {
-#pragma GCC unroll 4
-      for (int h = 0; h < kHeight; ++h) add(offset + h * r.row_step);
-    } else {
-      for (std::int64_t d = 0; d < r.depth; ++d) {
-        for (std::int64_t h = 0; h < r.height; ++h) add(offset + d * r.depth_step + h * r.row_step);
-      }
-    }
+    });
     const V left = even_lanes(value[0], value[1]), right = odd_lanes(value[0], value[1]);
     const V left_row = even_lanes(place[0], place[1]), right_row = odd_lanes(place[0], place[1]);
     Mask<S> ties = left == right;

@@ -26,28 +26,33 @@ struct PairRows {
   std::int64_t depth_step, row_step;  // elements from one to the next
 };
 
+// Calls visit(offset) for each row of a window. kHeight: the rows of a window with one plane, or 0.
+template <int kHeight, class Visit>
+GS_INLINE void for_pair_rows(const PairRows& r, const Visit& visit) {
+  if constexpr (kHeight > 0) {
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeight; ++h) visit(h * r.row_step);
+  } else {
+    for (std::int64_t d = 0; d < r.depth; ++d) {
+      for (std::int64_t h = 0; h < r.height; ++h) visit(d * r.depth_step + h * r.row_step);
+    }
+  }
+}
+
 // A vector of outputs, whose pairs are the first `count` elements of kVectors vectors at `from` and
-// at the rows behind. kHeight: the rows of a window with one plane, or 0.
+// at the rows behind.
 template <template <class> class Op, int kHeight, int kVectors, class V, class T>
 GS_INLINE V combined_pairs(const PairRows& r, const T* from, std::int64_t count) {
   V sum[kVectors];
   for (V& each : sum) each = Op<V>::none();
-  const auto add = [&](const T* row) {
+  for_pair_rows<kHeight>(r, [&](std::int64_t offset) {
     for (int v = 0; v < kVectors; ++v) {
+      const T* row = from + offset + v * V::kWidth;
       const std::int64_t left = count - v * V::kWidth;
-      const V next = left >= V::kWidth ? V::load(row + v * V::kWidth)
-                                       : V::load_tail(row + v * V::kWidth, larger(left, 0));
+      const V next = left >= V::kWidth ? V::load(row) : V::load_tail(row, larger(left, 0));
       sum[v] = Op<V>::combine(sum[v], next);
     }
-  };
-  if constexpr (kHeight > 0) {
-#pragma GCC unroll 4
-    for (int h = 0; h < kHeight; ++h) add(from + h * r.row_step);
-  } else {
-    for (std::int64_t d = 0; d < r.depth; ++d) {
-      for (std::int64_t h = 0; h < r.height; ++h) add(from + d * r.depth_step + h * r.row_step);
-    }
-  }
+  });
   const V &low = sum[0], &high = sum[kVectors - 1];
   return Op<V>::combine(even_lanes(low, high), odd_lanes(low, high));
 }

@@ -45,7 +45,7 @@ struct Sum {
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     Vec<double> sum(0.0);
     add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
-      touch_next(x + i);
+      touch_next<V>(x + i);
       sums[0] = sums[0] + load<V>(x + i, lanes);
     });
     return reduce_add(sum);
@@ -62,7 +62,7 @@ struct SquareSum : Sum<T> {
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     Vec<double> sum(0.0);
     add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
-      touch_next(x + i);
+      touch_next<V>(x + i);
       sums[0] = SquareSum::step(sums[0], load<V>(x + i, lanes));
     });
     return reduce_add(sum);
@@ -114,7 +114,7 @@ struct Product {
       for (int k = 0; k < kChains; ++k) chain[k] = V::load(x + i + k * V::kWidth);
       for (std::int64_t at = i + kStride; at < i + kFactors * kStride; at += kStride) {
         for (int k = 0; k < kChains; ++k) {
-          touch_next(x + at + k * V::kWidth);
+          touch_next<V>(x + at + k * V::kWidth);
           chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
         }
       }
@@ -174,7 +174,8 @@ GS_INLINE void add_narrow(const T* x, const std::int64_t* offsets, std::int64_t 
   for (int k = 0; k < kVectors; ++k) store(column[k], columns + k * V::kWidth, lanes);
 }
 
-// Takes up to Operation::kRows rows into a state per column. kTogether offsets follow theirs.
+// Takes up to Operation::kRows rows into a state per column. From afar, kTogether offsets follow
+// theirs.
 template <class T, class Operation, bool kFar>
 GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t rows, std::int64_t n,
                          typename Operation::State* states) {
@@ -214,7 +215,8 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
     for (std::int64_t row = b * columns.block; row < last; row += Operation::kRows) {
       const std::int64_t rows = smaller(Operation::kRows, last - row);
       std::int64_t offsets[kChunk + kTogether];
-      for (std::int64_t r = 0; r < rows + kTogether; ++r) offsets[r] = w.reduced.offset_of(row + r);
+      const std::int64_t known = rows + (kFar ? kTogether : 0);
+      for (std::int64_t r = 0; r < known; ++r) offsets[r] = w.reduced.offset_of(row + r);
       add_chunk<T, Operation, kFar>(from, offsets, rows, columns(t).count, states);
     }
   };

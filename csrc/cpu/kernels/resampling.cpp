@@ -209,7 +209,7 @@ void resize_spans(const ResizeParams& p, const VectorTaps<compute_t<T>>& columns
       for_each_vector<V>(0, columns.count(), [&](std::int64_t i, auto lanes) {
         const std::int64_t k = columns.first(i / V::kWidth), base = columns.base(k);
         const V left = V::load(columns.at(k).weight), right = V::load(columns.at(k + 1).weight);
-        const Lanes<C> left_lanes(columns.at(k).index), right_lanes(columns.at(k + 1).index);
+        const PickLanes<C> left_lanes(columns.at(k).index), right_lanes(columns.at(k + 1).index);
         for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T* y) {
           if (i == 0) fetcher.fetch(plane, row);
           const auto* tap = rows.tap + rows.start[row];

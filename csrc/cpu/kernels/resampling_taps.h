@@ -150,7 +150,7 @@ GS_INLINE Vec<C> tapped(const C* line, std::int64_t base, const std::int32_t* in
   if constexpr (kHasPick<C>) {
     if (GS_LIKELY(base >= 0)) {
       const C* high = line + base + Vec<C>::kWidth;
-      return pick(Vec<C>::load(line + base), Vec<C>::load(high), Lanes<C>(index));
+      return pick(Vec<C>::load(line + base), Vec<C>::load(high), PickLanes<C>(index));
     }
   }
   return gather(line, index);

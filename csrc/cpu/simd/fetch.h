@@ -20,11 +20,14 @@ GS_INLINE void fetch_ahead(const T* from, std::int64_t count) {
   for (std::int64_t i = 0; i < size; i += 64) __builtin_prefetch(bytes + i);
 }
 
-// Asks for the line after `from`. Zen 4 reads memory 10 to 15 % faster where each line is asked for
-// twice, as loads of half a line do and those of a whole one do not.
-template <class T>
+// Asks for the line after the one that a vector V is loaded from. Zen 4 reads memory 10 to 15 %
+// faster where each line is asked for twice, as loads of half a line do without this.
+template <class V, class T>
 GS_INLINE void touch_next(const T* from) {
-  __builtin_prefetch(reinterpret_cast<const char*>(from) + 64);
+  constexpr int kLine = 64;
+  if constexpr (V::kWidth * sizeof(T) >= kLine) {
+    __builtin_prefetch(reinterpret_cast<const char*>(from) + kLine);
+  }
 }
 
 }  // namespace gradsmith::cpu::GS_SIMD

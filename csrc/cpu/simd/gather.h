@@ -2,7 +2,7 @@
 // Elements by index, in vectors. Negative indices read nothing and give 0.
 //
 //   gather(p, index)   lane i is p[index[i]], the int32 indices in memory
-//   pick(low, high, Lanes<T>(index))  the same of the 2 kWidth lanes of two vectors, by a
+//   pick(low, high, PickLanes<T>(index))  the same of the 2 kWidth lanes of two vectors, by a
 //                                     permutation; where kHasPick<T>
 #pragma once
 
@@ -26,31 +26,29 @@ GS_INLINE Vec<double> gather(const double* from, const std::int32_t* index) {
   return Vec<double>(_mm512_mask_i32gather_pd(_mm512_setzero_pd(), lanes, at, from, 8));
 }
 template <class T>
-struct Lanes;
+struct PickLanes;
 template <>
-struct Lanes<float> {
+struct PickLanes<float> {
   __m512i at;
   __mmask16 present;
 
-  Lanes() = default;
-  GS_INLINE explicit Lanes(const std::int32_t* index)
+  GS_INLINE explicit PickLanes(const std::int32_t* index)
       : at(_mm512_loadu_si512(index)),
         present(_mm512_cmpge_epi32_mask(at, _mm512_setzero_si512())) {}
 };
 template <>
-struct Lanes<double> {
+struct PickLanes<double> {
   __m512i at;
   __mmask8 present;
 
-  Lanes() = default;
-  GS_INLINE explicit Lanes(const std::int32_t* index)
+  GS_INLINE explicit PickLanes(const std::int32_t* index)
       : at(_mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)))),
         present(_mm512_cmpge_epi64_mask(at, _mm512_setzero_si512())) {}
 };
-GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, Lanes<float> lanes) {
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lanes) {
   return Vec<float>(_mm512_maskz_permutex2var_ps(lanes.present, low.v, lanes.at, high.v));
 }
-GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, Lanes<double> lanes) {
+GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, PickLanes<double> lanes) {
   return Vec<double>(_mm512_maskz_permutex2var_pd(lanes.present, low.v, lanes.at, high.v));
 }
 
@@ -71,16 +69,15 @@ GS_INLINE Vec<double> gather(const double* from, const std::int32_t* index) {
   return Vec<double>(_mm256_mask_i32gather_pd(_mm256_setzero_pd(), from, at, lanes, 8));
 }
 template <class T>
-struct Lanes;
+struct PickLanes;
 template <>
-struct Lanes<float> {
+struct PickLanes<float> {
   __m256i at;
 
-  Lanes() = default;
-  GS_INLINE explicit Lanes(const std::int32_t* index)
+  GS_INLINE explicit PickLanes(const std::int32_t* index)
       : at(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index))) {}
 };
-GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, Lanes<float> lanes) {
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lanes) {
   const __m256 from_low = _mm256_permutevar8x32_ps(low.v, lanes.at);
   const __m256 from_high = _mm256_permutevar8x32_ps(high.v, lanes.at);
   const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(lanes.at, 28));
