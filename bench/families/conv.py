@@ -140,14 +140,16 @@ def _check_step(dx: np.ndarray, dw: np.ndarray) -> Callable[[Any], None]:
     return check
 
 
-def _handed_over(array: np.ndarray) -> np.ndarray:
-    """Return the array in the layout that our convolutions give their results.
+def _handed_over(array: np.ndarray, requires_grad: bool = False) -> Any:
+    """Return a tensor of our own memory in the layout that our convolutions give their results.
 
     Within a network that is how it arrives; its first layer takes what the user has.
     """
-    if array.shape[1] < 16:
-        return array
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    if array.shape[1] >= 16:
+        array = np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    tensor = gs.from_numpy(array).clone()
+    tensor.requires_grad = requires_grad
+    return tensor
 
 
 def problems(against: list[str]) -> Iterator[Problem]:
@@ -158,11 +160,10 @@ def problems(against: list[str]) -> Iterator[Problem]:
         y, dx, dw = _definition(layer, x, w)
         places = layer.size if layer.transposed else y.shape[2:]
         flops = 2.0 * layer.batch * float(np.prod(places)) * w.size
-        ours_x = _handed_over(x)
         ones = np.ones(y.shape, np.float32)
-        ours_dy = gs.from_numpy(_handed_over(ones))
+        ours_dy = _handed_over(ones)
         function = getattr(gs.nn.functional, layer.function)
-        a, b = gs.from_numpy(ours_x), gs.from_numpy(w)
+        a, b = _handed_over(x), gs.from_numpy(w)
         forward = Problem(
             "conv",
             f"{name} forward",
@@ -170,8 +171,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
             check=close_to(y, 3e-5),
             flops=flops,
         )
-        a, b = gs.from_numpy(ours_x.copy(order="K")), gs.tensor(w, requires_grad=True)
-        a.requires_grad = True
+        a, b = _handed_over(x, requires_grad=True), gs.tensor(w, requires_grad=True)
         step = Problem(
             "conv",
             f"{name} forward+backward",

@@ -3,9 +3,11 @@
 // neighbouring channels. Forward and input gradient are one walk along a row of the result: four
 // pixels at a time share each load of a tap's weights, and every multiply-add reads its x where it
 // lies. Wide kernels with stride 1 take a row of taps at a time, with its weights in registers, and
-// load x once for all of them. The input gradient walks each phase of the stride with the taps that
-// meet it. The weight gradient stands in conv_depthwise_weight.h.
+// load x once for all of them; conv_depthwise_bands.h makes several rows at once for 3 x 3 taps
+// with stride 1. The input gradient walks each phase of the stride with the taps that meet it. The
+// weight gradient stands in conv_depthwise_weight.h.
 #include "core/dispatch.h"
+#include "cpu/kernels/conv_depthwise_bands.h"
 #include "cpu/kernels/conv_depthwise_weight.h"
 #include "ops/conv.h"
 #include "ops/op_table.h"
@@ -272,6 +274,11 @@ GS_INLINE std::int64_t grain_for(const ConvParams& p, std::int64_t columns) {
 template <class T>
 void forward(const ConvParams& p) {
   const PackedWeights<T> packed(p);
+  const BandImages<T> images{
+      p.batch * p.in[0], p.groups,  {p.in[1], p.in[2]},         {p.out[1], p.out[2]},
+      -p.pad[1],         -p.pad[2], static_cast<const T*>(p.x), packed.weights(),
+      packed.bias(),     false,     static_cast<T*>(p.y)};
+  if (fits_bands(p, images)) return correlate_bands(images);
   const std::int64_t channels = p.groups, in_count = volume(p.in) * channels;
   parallel_for(
       p.batch * p.out[0] * p.out[1], grain_for(p, p.out[2]),
@@ -327,6 +334,18 @@ GS_INLINE std::int64_t phase_taps(const ConvParams& p, std::int64_t d, std::int6
 template <class T>
 void backward_input(const ConvParams& p) {
   const PackedWeights<T> packed(p);
+  const BandImages<T> images{p.batch * p.in[0],
+                             p.groups,
+                             {p.out[1], p.out[2]},
+                             {p.in[1], p.in[2]},
+                             p.pad[1] - (kBandTaps - 1),
+                             p.pad[2] - (kBandTaps - 1),
+                             static_cast<const T*>(p.y),
+                             packed.weights(),
+                             packed.bias(),
+                             true,
+                             static_cast<T*>(p.x)};
+  if (fits_bands(p, images)) return correlate_bands(images);
   const std::int64_t channels = p.groups, stride = p.stride[2];
   const std::int64_t out_count = volume(p.out) * channels;
   parallel_for(
