@@ -9,6 +9,7 @@
 #include "core/dtype.h"
 #include "core/platform.h"
 #include "cpu/simd/avx2_reduced.h"
+#include "cpu/simd/avx2_tails.h"
 
 namespace gradsmith::cpu::avx2 {
 
@@ -20,32 +21,12 @@ struct Mask;
 constexpr bool kLdexpSaturates = false;
 constexpr bool kHasLookup = false;
 
-// Eight set words, then eight clear ones: a load that begins at word 8 - n sets the first n lanes.
-alignas(64) constexpr std::int32_t kLaneWords[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-alignas(64) constexpr std::int64_t kLaneQuads[8] = {-1, -1, -1, -1};
-
-GS_INLINE __m256i first_words(std::int64_t n) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneWords + 8 - n));
-}
-GS_INLINE __m256i first_quads(std::int64_t n) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kLaneQuads + 4 - n));
-}
-
-// A mask in memory is one byte per lane, 0 or 1.
-GS_INLINE __m128i load_bytes(const bool* from, std::int64_t n) {
-  std::uint64_t bytes = 0;
-  __builtin_memcpy(&bytes, from, static_cast<std::size_t>(n));
-  return _mm_cvtsi64_si128(static_cast<long long>(bytes));
-}
-GS_INLINE void store_bytes(bool* to, std::uint64_t bytes, std::int64_t n) {
-  __builtin_memcpy(to, &bytes, static_cast<std::size_t>(n));
-}
-
 template <>
 struct Mask<float> {
   static constexpr int kWidth = 8;
   __m256 bits;
 
+  GS_INLINE static Mask first(std::int64_t n) { return {_mm256_castsi256_ps(first_words(n))}; }
   GS_INLINE static Mask load(const bool* from) { return load_tail(from, kWidth); }
   GS_INLINE static Mask load_tail(const bool* from, std::int64_t n) {
     const __m256i words = _mm256_cvtepi8_epi32(load_bytes(from, n));
@@ -66,6 +47,7 @@ struct Mask<double> {
   static constexpr int kWidth = 4;
   __m256d bits;
 
+  GS_INLINE static Mask first(std::int64_t n) { return {_mm256_castsi256_pd(first_quads(n))}; }
   GS_INLINE static Mask load(const bool* from) { return load_tail(from, kWidth); }
   GS_INLINE static Mask load_tail(const bool* from, std::int64_t n) {
     const __m256i quads = _mm256_cvtepi8_epi64(load_bytes(from, n));
@@ -101,14 +83,12 @@ struct Vec<float> {
   }
   template <class Reduced>
   GS_INLINE static Vec load_tail(const Reduced* from, std::int64_t n) {
-    __m128i halves = _mm_setzero_si128();
-    __builtin_memcpy(&halves, from, static_cast<std::size_t>(n) * sizeof(Reduced));
-    return Vec(widen<Reduced>(halves));
+    return Vec(widen<Reduced>(load_halves(from, n)));
   }
   GS_INLINE void store(float* to) const { _mm256_storeu_ps(to, v); }
   GS_INLINE void stream(float* to) const { _mm256_stream_ps(to, v); }
   GS_INLINE void store_tail(float* to, std::int64_t n) const {
-    _mm256_maskstore_ps(to, first_words(n), v);
+    store_words(to, _mm256_castps_si256(v), n);
   }
   template <class Reduced>
   GS_INLINE void store(Reduced* to) const {
@@ -116,8 +96,7 @@ struct Vec<float> {
   }
   template <class Reduced>
   GS_INLINE void store_tail(Reduced* to, std::int64_t n) const {
-    const __m128i halves = narrow<Reduced>(v);
-    __builtin_memcpy(to, &halves, static_cast<std::size_t>(n) * sizeof(Reduced));
+    store_halves(to, narrow<Reduced>(v), n);
   }
   GS_INLINE static Vec load(const std::int32_t* from) {
     return Vec(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
@@ -129,7 +108,7 @@ struct Vec<float> {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_cvttps_epi32(v));
   }
   GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
-    _mm256_maskstore_epi32(to, first_words(n), _mm256_cvttps_epi32(v));
+    store_words(to, _mm256_cvttps_epi32(v), n);
   }
 };
 
@@ -167,6 +146,10 @@ GS_INLINE Vec<float> flip_sign_if_odd(Vec<float> a, Vec<float> shifted) {
   const __m256i sign = _mm256_slli_epi32(_mm256_castps_si256(shifted.v), 31);
   return Vec<float>(_mm256_xor_ps(a.v, _mm256_castsi256_ps(sign)));
 }
+GS_INLINE Vec<float> add_to_exponent(Vec<float> a, Vec<float> shifted) {
+  const __m256i power = _mm256_slli_epi32(_mm256_castps_si256(shifted.v), 23);
+  return Vec<float>(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), power)));
+}
 // The biased exponent of 2^n stands alone in the upper bits. Two factors, because 2^n itself may be
 // out of range; the first product is exact.
 GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
@@ -176,6 +159,13 @@ GS_INLINE Vec<float> ldexp(Vec<float> a, Vec<float> n) {
   const __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
   const __m256i rest = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(power, half), bias), 23);
   return Vec<float>(a.v * _mm256_castsi256_ps(first) * _mm256_castsi256_ps(rest));
+}
+// Bits are counted from those of sqrt(1/2), so that the exponent changes there and not at 1.
+GS_INLINE Vec<float> split_normal(Vec<float> a, Vec<float>& mantissa) {
+  const __m256i bits = _mm256_castps_si256(a.v), root = _mm256_set1_epi32(0x3f3504f4);
+  const __m256i power = _mm256_srai_epi32(_mm256_sub_epi32(bits, root), 23);
+  mantissa = Vec<float>(_mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(power, 23))));
+  return Vec<float>(_mm256_cvtepi32_ps(power));
 }
 GS_INLINE Mask<float> is_denormal(Vec<float> a) {
   return {_mm256_cmp_ps(abs(a).v, _mm256_set1_ps(0x1p-126f), _CMP_LT_OQ)};
@@ -214,25 +204,19 @@ struct Vec<double> {
   GS_INLINE void store(double* to) const { _mm256_storeu_pd(to, v); }
   GS_INLINE void stream(double* to) const { _mm256_stream_pd(to, v); }
   GS_INLINE void store_tail(double* to, std::int64_t n) const {
-    _mm256_maskstore_pd(to, first_quads(n), v);
+    store_words(to, _mm256_castpd_si256(v), 2 * n);
   }
   GS_INLINE static Vec load(const std::int32_t* from) {
     return Vec(_mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
   }
   GS_INLINE static Vec load_tail(const std::int32_t* from, std::int64_t n) {
-    return Vec(_mm256_cvtepi32_pd(_mm_maskload_epi32(from, first_four(n))));
+    return Vec(_mm256_cvtepi32_pd(_mm_maskload_epi32(from, first_four_words(n))));
   }
   GS_INLINE void store(std::int32_t* to) const {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvttpd_epi32(v));
   }
   GS_INLINE void store_tail(std::int32_t* to, std::int64_t n) const {
-    _mm_maskstore_epi32(to, first_four(n), _mm256_cvttpd_epi32(v));
-  }
-
- private:
-  // The first n of four words.
-  GS_INLINE static __m128i first_four(std::int64_t n) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(kLaneWords + 8 - n));
+    store_words(to, _mm256_cvttpd_epi32(v), n);
   }
 };
 
@@ -274,6 +258,10 @@ GS_INLINE Vec<double> flip_sign_if_odd(Vec<double> a, Vec<double> shifted) {
   const __m256i sign = _mm256_slli_epi64(_mm256_castpd_si256(shifted.v), 63);
   return Vec<double>(_mm256_xor_pd(a.v, _mm256_castsi256_pd(sign)));
 }
+GS_INLINE Vec<double> add_to_exponent(Vec<double> a, Vec<double> shifted) {
+  const __m256i power = _mm256_slli_epi64(_mm256_castpd_si256(shifted.v), 52);
+  return Vec<double>(_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a.v), power)));
+}
 GS_INLINE __m256d power_of_two(__m128i n) {
   const __m256i biased = _mm256_cvtepi32_epi64(_mm_add_epi32(n, _mm_set1_epi32(1023)));
   return _mm256_castsi256_pd(_mm256_slli_epi64(biased, 52));
@@ -282,6 +270,18 @@ GS_INLINE Vec<double> ldexp(Vec<double> a, Vec<double> n) {
   const __m128i power = _mm256_cvtpd_epi32(n.v);
   const __m128i half = _mm_srai_epi32(power, 1);
   return Vec<double>(a.v * power_of_two(half) * power_of_two(_mm_sub_epi32(power, half)));
+}
+// There is no arithmetic shift of 64 bits: the biased exponent is moved, and made a number in the
+// mantissa of 2^52.
+GS_INLINE Vec<double> split_normal(Vec<double> a, Vec<double>& mantissa) {
+  const __m256i bits = _mm256_castpd_si256(a.v);
+  const __m256i one = _mm256_castpd_si256(_mm256_set1_pd(1.0));
+  const __m256i root = _mm256_set1_epi64x(0x3fe6a09e667f3bce);
+  const __m256i biased = _mm256_srli_epi64(_mm256_add_epi64(bits, _mm256_sub_epi64(one, root)), 52);
+  const __m256i power = _mm256_sub_epi64(_mm256_slli_epi64(biased, 52), one);
+  mantissa = Vec<double>(_mm256_castsi256_pd(_mm256_sub_epi64(bits, power)));
+  const __m256d shifted = _mm256_or_pd(_mm256_castsi256_pd(biased), _mm256_set1_pd(0x1p52));
+  return Vec<double>(shifted - _mm256_set1_pd(0x1p52 + 1023.0));
 }
 GS_INLINE Mask<double> is_denormal(Vec<double> a) {
   return {_mm256_cmp_pd(abs(a).v, _mm256_set1_pd(0x1p-1022), _CMP_LT_OQ)};

@@ -42,6 +42,7 @@ struct MaskOf {
   static constexpr int kWidth = sizeof(Bits) * 8;
   Bits bits;
 
+  GS_INLINE static Mask<T> first(std::int64_t n) { return {{static_cast<Bits>(first_lanes(n))}}; }
   GS_INLINE static Mask<T> load_tail(const bool* from, std::int64_t n) {
     return {{static_cast<Bits>(load_bytes(from, first_lanes(n)))}};
   }

@@ -35,7 +35,8 @@ GS_INLINE Vec<T> exp2_nonpositive(Vec<T> x) {
   const Vec<T> bounded = max(Vec<T>(choose<T>(-151.0f, -1077.0)), x);
   const Vec<T> n = round(bounded);
   const Vec<T> r = bounded - n;
-  return ldexp(fma(r, polynomial(r, choose<T>(kExp2Float, kExp2Double)), Vec<T>(T(1))), n);
+  const Vec<T> power = fma(r, polynomial(r, choose<T>(kExp2Float, kExp2Double)), Vec<T>(T(1)));
+  return times_power_of_two(power, n, all_within(x, choose<T>(126.0f, 1022.0)));
 }
 
 // Sum of exp(x[i] - maximum); put(i, lanes, value) is handed each of them.

@@ -37,20 +37,43 @@ GS_INLINE ReducedExponent<T> reduce_exponent(Vec<T> x) {
   return {n, high, fnma(n, Vec<T>(kLog2Low<T>), exact - high)};
 }
 
+// Whether x is small in all lanes, none of them NaN: what a power of two is asked of that.
+template <class T>
+GS_INLINE bool all_within(Vec<T> x, T bound) {
+  return !kLdexpSaturates && !any(!(abs(x) <= Vec<T>(bound)));
+}
+
+// x 2^n as ldexp has it; `is_normal` if 2^n and the result are, and then n is taken from the last
+// bits of `shifted`, its sum with kWholeShift.
+template <class T>
+GS_INLINE Vec<T> times_power_of_two(Vec<T> x, Vec<T> n, Vec<T> shifted, bool is_normal) {
+  if constexpr (!kLdexpSaturates) {
+    if (GS_LIKELY(is_normal)) return add_to_exponent(x, shifted);
+  }
+  return ldexp(x, n);
+}
+template <class T>
+GS_INLINE Vec<T> times_power_of_two(Vec<T> x, Vec<T> n, bool is_normal) {
+  return times_power_of_two(x, n, n + Vec<T>(kWholeShift<T>), is_normal);
+}
+
 // 2^n 2^rest with x log2(e) = n + rest, |rest| <= 1/2. Where ldexp saturates, n may be anything as
-// long as 2^rest stays positive; elsewhere x is bounded first. A NaN survives in n. 1.18, 1.20 ULP.
+// long as 2^rest stays positive; elsewhere x is bounded first, unless it is small in all lanes. A
+// NaN survives in n. 1.18, 1.20 ULP.
 template <class T>
 GS_INLINE Vec<T> exp(Vec<T> x) {
   const Vec<T> one(T(1)), shift(kWholeShift<T>);
+  const bool is_small = all_within(x, choose<T>(87.0f, 708.0));
   Vec<T> bounded = x;
-  if constexpr (!kLdexpSaturates) {
+  if (!kLdexpSaturates && GS_UNLIKELY(!is_small)) {
     bounded = max(Vec<T>(choose<T>(-105.0f, -746.0)), min(Vec<T>(choose<T>(89.0f, 710.0)), x));
   }
-  const Vec<T> n = fma(bounded, Vec<T>(kLog2OfEHigh<T>), shift) - shift;
+  const Vec<T> shifted = fma(bounded, Vec<T>(kLog2OfEHigh<T>), shift), n = shifted - shift;
   Vec<T> rest = fma(bounded, Vec<T>(kLog2OfEHigh<T>), -n);
   rest = fma(bounded, Vec<T>(kLog2OfELow<T>), rest);
   if constexpr (kLdexpSaturates) rest = clamp_magnitude(rest, one);
-  return ldexp(fma(rest, polynomial(rest, choose<T>(kExp2Float, kExp2Double)), one), n);
+  const Vec<T> power = fma(rest, polynomial(rest, choose<T>(kExp2Float, kExp2Double)), one);
+  return times_power_of_two(power, n, shifted, is_small);
 }
 
 // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), halved throughout so that 2^n stays in range, the sum of its
@@ -63,7 +86,7 @@ GS_INLINE Vec<T> expm1(Vec<T> x) {
   const ReducedExponent<T> reduced = reduce_exponent(bounded);
   const Vec<T> r = reduced.high;
   const Vec<T> tail = fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), reduced.low);
-  const Vec<T> scale = ldexp(half, reduced.exponent);
+  const Vec<T> scale = times_power_of_two(half, reduced.exponent, true);
   const Vec<T> base = scale - half;
   const Vec<T> sum = fma(scale, r, base);
   const Vec<T> rest = fma(scale, tail, fma(scale, r, base - sum));
@@ -87,8 +110,22 @@ struct CentredMantissa {
   Vec<T> exponent, mantissa;
 };
 
+// Whether that can be told from the bits alone: all lanes are positive, normal and finite.
 template <class T>
-GS_INLINE CentredMantissa<T> centred_mantissa(Vec<T> x) {
+GS_INLINE bool all_normal(Vec<T> x) {
+  const Vec<T> least(choose<T>(0x1p-126f, 0x1p-1022)), infinity(static_cast<T>(__builtin_inf()));
+  return !kLdexpSaturates && !any(!((x >= least) & (x < infinity)));
+}
+
+template <class T>
+GS_INLINE CentredMantissa<T> centred_mantissa(Vec<T> x, bool is_normal) {
+  if constexpr (!kLdexpSaturates) {
+    if (GS_LIKELY(is_normal)) {
+      CentredMantissa<T> parts;
+      parts.exponent = split_normal(x, parts.mantissa);
+      return parts;
+    }
+  }
   const Vec<T> m = mantissa(x);
   const Mask<T> upper = m > Vec<T>(static_cast<T>(1.41421356237309504880));
   return {exponent(x) + select(upper, Vec<T>(T(1)), Vec<T>(T(0))),
@@ -108,9 +145,10 @@ template <class T>
 GS_INLINE Vec<T> log(Vec<T> x) {
   if constexpr (has_tables<T>) return log_by_table(x);
   const Vec<T> zero(T(0));
-  const CentredMantissa<T> parts = centred_mantissa(x);
+  const bool is_normal = all_normal(x);
+  const CentredMantissa<T> parts = centred_mantissa(x, is_normal);
   const Vec<T> result = log_of_parts(parts.exponent, parts.mantissa - Vec<T>(T(1)), zero);
-  return log_specials(x, x > zero, x == zero, result);
+  return GS_LIKELY(is_normal) ? result : log_specials(x, x > zero, x == zero, result);
 }
 
 // The logarithm of u = fl(1 + x) plus the first-order effect of u's rounding error; near 0, where u
@@ -120,7 +158,7 @@ GS_INLINE Vec<T> log1p(Vec<T> x) {
   const Vec<T> zero(T(0));
   const Vec<T> one(T(1));
   const Vec<T> u = one + x;
-  const CentredMantissa<T> parts = centred_mantissa(u);
+  const CentredMantissa<T> parts = centred_mantissa(u, all_normal(u));
   const Mask<T> unscaled = parts.exponent == zero;
   const Vec<T> rounding = select(x > one, one - (u - x), x - (u - one));
   const Vec<T> f = select(unscaled, x, parts.mantissa - one);

@@ -16,7 +16,8 @@ GS_INLINE Vec<T> exp2(Vec<T> x) {
   const Vec<T> part = bounded - n;
   const Vec<T> r = fma(part, Vec<T>(kLog2High<T>), part * Vec<T>(kLog2Low<T>));
   const Vec<T> tail = fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), r);
-  return ldexp(Vec<T>(T(1)) + tail, n);
+  const bool is_small = all_within(x, choose<T>(125.0f, 1021.0));
+  return times_power_of_two(Vec<T>(T(1)) + tail, n, is_small);
 }
 
 // The exponent plus log(mantissa) log2(e); whole powers of two are exact. 1.58, 1.63 ULP; by
@@ -25,11 +26,12 @@ template <class T>
 GS_INLINE Vec<T> log2(Vec<T> x) {
   if constexpr (has_tables<T>) return log2_by_table(x);
   const Vec<T> zero(T(0));
-  const CentredMantissa<T> parts = centred_mantissa(x);
+  const bool is_normal = all_normal(x);
+  const CentredMantissa<T> parts = centred_mantissa(x, is_normal);
   const Vec<T> logarithm = log_of_parts(zero, parts.mantissa - Vec<T>(T(1)), zero);
   const Vec<T> result = fma(logarithm, Vec<T>(kLog2OfEHigh<T>),
                             fma(logarithm, Vec<T>(kLog2OfELow<T>), parts.exponent));
-  return log_specials(x, x > zero, x == zero, result);
+  return GS_LIKELY(is_normal) ? result : log_specials(x, x > zero, x == zero, result);
 }
 
 // 1.61, 1.50 ULP.
@@ -50,7 +52,8 @@ GS_INLINE Vec<T> half_exp(Vec<T> x) {
   const ReducedExponent<T> reduced = reduce_exponent(bounded);
   const Vec<T> r = reduced.high;
   const Vec<T> tail = fma(r * r, polynomial(r, choose<T>(kExpFloat, kExpDouble)), r);
-  return ldexp(Vec<T>(T(1)) + tail, reduced.exponent - Vec<T>(T(1)));
+  return times_power_of_two(Vec<T>(T(1)) + tail, reduced.exponent - Vec<T>(T(1)),
+                            all_within(x, choose<T>(86.0f, 707.0)));
 }
 
 // e^|x| / 2 + e^-|x| / 2. 1.22, 1.47 ULP.
@@ -103,20 +106,29 @@ GS_INLINE Vec<T> atanh(Vec<T> x) {
   return copy_sign(select(a < Vec<T>(choose<T>(0x1p-26f, 0x1p-55)), a, result), x);
 }
 
-// e^(y log x) for x >= 0 in double, with polynomials that are good for a float.
-GS_INLINE Vec<double> power_of_magnitude(Vec<double> x, Vec<double> y) {
+// The logarithm in double as a result for floats needs it, of x > 0 or 0 or infinity.
+GS_INLINE Vec<double> log_for_float(Vec<double> x) {
   using V = Vec<double>;
-  const CentredMantissa<double> parts = centred_mantissa(x);
+  const bool is_normal = all_normal(x);
+  const CentredMantissa<double> parts = centred_mantissa(x, is_normal);
   const V f = parts.mantissa - V(1.0);
   const V square = f * f;
   const V tail = f * square * polynomial(f, kPowerLog);
-  const V logarithm = fma(parts.exponent, V(kLog2High<double>), f + fnma(V(0.5), square, tail));
+  const V result = fma(parts.exponent, V(kLog2High<double>), f + fnma(V(0.5), square, tail));
+  if (GS_LIKELY(is_normal)) return result;
   const V infinity(__builtin_inf());
-  const V extended = select(x == V(0.0), -infinity, select(x == infinity, x, logarithm));
-  const V bounded = max(V(-746.0), min(V(710.0), y * extended));
+  return select(x == V(0.0), -infinity, select(x == infinity, x, result));
+}
+
+// e^(y log x) for x >= 0 in double, with polynomials that are good for a float.
+GS_INLINE Vec<double> power_of_magnitude(Vec<double> x, Vec<double> y) {
+  using V = Vec<double>;
+  const V exponent = y * log_for_float(x);
+  const V bounded = max(V(-746.0), min(V(710.0), exponent));
   const V n = round(bounded * V(kLog2OfE));
   const V r = fnma(n, V(kLog2High<double>), bounded);
-  return ldexp(V(1.0) + fma(r * r, polynomial(r, kPowerExp), r), n);
+  return times_power_of_two(V(1.0) + fma(r * r, polynomial(r, kPowerExp), r), n,
+                            all_within(exponent, 707.0));
 }
 
 // C's pow of floats: 0.51 ULP.

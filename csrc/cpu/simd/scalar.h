@@ -18,6 +18,7 @@ struct Mask {
   static constexpr int kWidth = 1;
   bool bits;
 
+  GS_INLINE static Mask first(std::int64_t n) { return {n > 0}; }
   GS_INLINE static Mask load(const bool* from) { return {*from}; }
   GS_INLINE static Mask load_tail(const bool* from, std::int64_t n) { return {n > 0 && *from}; }
   GS_INLINE void store(bool* to) const { *to = bits; }
@@ -139,6 +140,28 @@ GS_INLINE Vec<float> flip_sign_if_odd(Vec<float> a, Vec<float> shifted) {
 }
 GS_INLINE Vec<double> flip_sign_if_odd(Vec<double> a, Vec<double> shifted) {
   return (__builtin_bit_cast(std::uint64_t, shifted.v) & 1) != 0 ? Vec<double>(-a.v) : a;
+}
+
+GS_INLINE Vec<float> add_to_exponent(Vec<float> a, Vec<float> shifted) {
+  const auto power = __builtin_bit_cast(std::uint32_t, shifted.v) << 23;
+  return Vec<float>(__builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v) + power));
+}
+GS_INLINE Vec<double> add_to_exponent(Vec<double> a, Vec<double> shifted) {
+  const auto power = __builtin_bit_cast(std::uint64_t, shifted.v) << 52;
+  return Vec<double>(__builtin_bit_cast(double, __builtin_bit_cast(std::uint64_t, a.v) + power));
+}
+
+GS_INLINE Vec<float> split_normal(Vec<float> a, Vec<float>& mantissa) {
+  const auto bits = __builtin_bit_cast(std::int32_t, a.v);
+  const std::int32_t power = (bits - 0x3f3504f4) >> 23;
+  mantissa = Vec<float>(__builtin_bit_cast(float, bits - power * (1 << 23)));
+  return Vec<float>(static_cast<float>(power));
+}
+GS_INLINE Vec<double> split_normal(Vec<double> a, Vec<double>& mantissa) {
+  const auto bits = __builtin_bit_cast(std::int64_t, a.v);
+  const std::int64_t power = (bits - 0x3fe6a09e667f3bce) >> 52;
+  mantissa = Vec<double>(__builtin_bit_cast(double, bits - power * (std::int64_t{1} << 52)));
+  return Vec<double>(static_cast<double>(power));
 }
 
 GS_INLINE float power_of_two(std::int32_t n, float) {

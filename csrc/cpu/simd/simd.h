@@ -9,6 +9,7 @@
 //                              or int32_t*: whole numbers, exact where T holds them
 //   load_tail(p, n) store_tail(p, n)   the first n of kWidth lanes, touching nothing else; others 0
 //   Mask<T>::load, load_tail, store, store_tail        the same from and to bool
+//   Mask<T>::first(n)          set in the first n lanes
 //   + - * / and unary -        IEEE, lane by lane
 //   fma(a, b, c)  fnma(a, b, c)        c + a b, c - a b with one rounding
 //   min max                    b if either is NaN      minimum maximum     NaN if either is NaN
@@ -21,6 +22,9 @@
 //                              to 2^22 (2^51) lie in the last bits of their sum with kWholeShift<T>
 //   ldexp(x, n)                x 2^n rounded once for 1/2 <= |x| <= 2, n whole, |n| <= 250 (2000),
 //                              or any n where kLdexpSaturates
+//   add_to_exponent(x, shifted)    x 2^n, n as above and both normal; where not kLdexpSaturates
+//   split_normal(x, m)         the exponent of x = m 2^exponent, sqrt(1/2) < m <= sqrt(2), of
+//                              positive, normal and finite x; where not kLdexpSaturates
 //   clamp_magnitude(x, bound)  |x| at most bound, and bound for NaN; where kLdexpSaturates
 //   exponent(x) mantissa(x)    x = mantissa 2^exponent, 1 <= |mantissa| < 2, x finite and not 0
 //   mantissa_near_one(x)       3/4 <= mantissa < 3/2 for x > 0, 1 for inf, -1 or 1 for zeros, else

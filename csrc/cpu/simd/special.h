@@ -70,18 +70,6 @@ GS_INLINE GammaStep gamma_step(Vec<double> x) {
   return {far, below, above, u, select(below, x, select(above, x - one, one))};
 }
 
-// The logarithm in double as a result for floats needs it, of x > 0 or 0 or infinity.
-GS_INLINE Vec<double> log_for_float(Vec<double> x) {
-  using V = Vec<double>;
-  const CentredMantissa<double> parts = centred_mantissa(x);
-  const V f = parts.mantissa - V(1.0);
-  const V square = f * f;
-  const V tail = f * square * polynomial(f, kPowerLog);
-  const V result = fma(parts.exponent, V(kLog2High<double>), f + fnma(V(0.5), square, tail));
-  const V infinity(__builtin_inf());
-  return select(x == V(0.0), -infinity, select(x == infinity, x, result));
-}
-
 GS_INLINE Vec<double> log_gamma_of_positive(Vec<double> x) {
   using V = Vec<double>;
   const GammaStep s = gamma_step(x);

@@ -50,9 +50,6 @@ GS_INLINE Lanes kept(Lanes lanes) {
 }
 GS_INLINE AllLanes kept(StreamedLanes) { return {}; }
 
-constexpr bool kEveryLane[16] = {true, true, true, true, true, true, true, true,
-                                 true, true, true, true, true, true, true, true};
-
 // The value in the lanes a step has, `other` in those beyond.
 template <class T>
 GS_INLINE Vec<T> keep(Vec<T> value, T, AllLanes) {
@@ -60,7 +57,7 @@ GS_INLINE Vec<T> keep(Vec<T> value, T, AllLanes) {
 }
 template <class T>
 GS_INLINE Vec<T> keep(Vec<T> value, T other, FirstLanes lanes) {
-  return select(Mask<T>::load_tail(kEveryLane, lanes.count), value, Vec<T>(other));
+  return select(Mask<T>::first(lanes.count), value, Vec<T>(other));
 }
 
 // Calls step(i, lanes) for each vector of elements begin..end.
