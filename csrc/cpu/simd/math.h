@@ -37,7 +37,8 @@ GS_INLINE ReducedExponent<T> reduce_exponent(Vec<T> x) {
   return {n, high, fnma(n, Vec<T>(kLog2Low<T>), exact - high)};
 }
 
-// Whether x is small in all lanes, none of them NaN: what a power of two is asked of that.
+// Whether |x| <= bound in all lanes, none of which is NaN. Where ldexp saturates nobody needs to
+// know, and the answer is no.
 template <class T>
 GS_INLINE bool all_within(Vec<T> x, T bound) {
   return !kLdexpSaturates && !any(!(abs(x) <= Vec<T>(bound)));
@@ -110,7 +111,8 @@ struct CentredMantissa {
   Vec<T> exponent, mantissa;
 };
 
-// Whether that can be told from the bits alone: all lanes are positive, normal and finite.
+// Whether all lanes are positive, normal and finite, so that their bits alone give those parts; no
+// where ldexp saturates.
 template <class T>
 GS_INLINE bool all_normal(Vec<T> x) {
   const Vec<T> least(choose<T>(0x1p-126f, 0x1p-1022)), infinity(static_cast<T>(__builtin_inf()));
