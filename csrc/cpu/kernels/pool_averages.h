@@ -8,6 +8,9 @@ namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
 constexpr std::int64_t kShortWindow = 64;  // elements that add up well in float
+// Vectors of channels at a time: sums fill few registers, and more lines of a pixel at a time are
+// on their way.
+constexpr int kSummedVectors = 8;
 
 // Each size on its own first: a product of sizes near their limits would overflow.
 GS_INLINE bool is_short(const PoolWindows& w) {
@@ -73,10 +76,11 @@ void average_channels(const AvgPoolParams& p) {
             return {w, windows.at(0, d), windows.at(1, h), windows.at(2, t), p.inner, x + c};
           };
           if (adds_in_type) {
-            for_channels<V>(begin, end, AllLanes{}, [&](std::int64_t c, auto group, auto lanes) {
-              constexpr int kVectors = decltype(group)::kCount;
-              short_average<kVectors>(window(c), inverse, y + c, lanes);
-            });
+            for_channels<V, kSummedVectors>(
+                begin, end, AllLanes{}, [&](std::int64_t c, auto group, auto lanes) {
+                  constexpr int kVectors = decltype(group)::kCount;
+                  short_average<kVectors>(window(c), inverse, y + c, lanes);
+                });
           } else if constexpr (!__is_same(T, double)) {
             for_each_vector<V>(begin, end, [&](std::int64_t c, auto lanes) {
               long_average(window(c), inverse, y + c, lanes);
@@ -118,18 +122,19 @@ void average_channels_backward(const AvgPoolParams& p, Whole whole) {
                       *behind++ = {output * p.inner, static_cast<S>(inverse)};
                     });
           T* to = static_cast<T*>(p.x) + (row + i) * p.inner;
-          for_channels<V>(begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
-            constexpr int kVectors = decltype(group)::kCount;
-            V sum[kVectors];
-            for (V& each : sum) each = V(S(0));
-            for (const Share<S>* share = shares; share != behind; ++share) {
-              const T* from = dy + share->offset + c;
-              for (int v = 0; v < kVectors; ++v) {
-                sum[v] = fma(load<V>(from + v * V::kWidth, lanes), V(share->factor), sum[v]);
-              }
-            }
-            for (int v = 0; v < kVectors; ++v) store(sum[v], to + c + v * V::kWidth, lanes);
-          });
+          for_channels<V, kSummedVectors>(
+              begin, end, whole, [&](std::int64_t c, auto group, auto lanes) {
+                constexpr int kVectors = decltype(group)::kCount;
+                V sum[kVectors];
+                for (V& each : sum) each = V(S(0));
+                for (const Share<S>* share = shares; share != behind; ++share) {
+                  const T* from = dy + share->offset + c;
+                  for (int v = 0; v < kVectors; ++v) {
+                    sum[v] = fma(load<V>(from + v * V::kWidth, lanes), V(share->factor), sum[v]);
+                  }
+                }
+                for (int v = 0; v < kVectors; ++v) store(sum[v], to + c + v * V::kWidth, lanes);
+              });
         }
       });
 }

@@ -21,11 +21,14 @@ struct Vectors {
   static constexpr int kCount = kVectors;
 };
 
-// Calls step(first channel, Vectors<4> or Vectors<1>, lanes) until channels begin..end are done;
-// `whole` are the lanes of a whole vector.
-template <class V, class Whole, class Step>
+// Calls step(first channel, Vectors<kMost>, Vectors<4> or Vectors<1>, lanes) until channels
+// begin..end are done; `whole` are the lanes of a whole vector.
+template <class V, int kMost = 4, class Whole, class Step>
 GS_INLINE void for_channels(std::int64_t begin, std::int64_t end, Whole whole, const Step& step) {
   std::int64_t c = begin;
+  if constexpr (kMost > 4) {
+    for (; c + kMost * V::kWidth <= end; c += kMost * V::kWidth) step(c, Vectors<kMost>{}, whole);
+  }
   for (; c + 4 * V::kWidth <= end; c += 4 * V::kWidth) step(c, Vectors<4>{}, whole);
   for (; c + V::kWidth <= end; c += V::kWidth) step(c, Vectors<1>{}, whole);
   if (c < end) step(c, Vectors<1>{}, FirstLanes{end - c});
