@@ -88,6 +88,31 @@ def test_special_values(row: Any, dtype: Any, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("name", "end"), [("tanh", 9.02), ("erf", 3.93)])
+def test_reaches_one_and_not_more(name: str, end: float, isa: str) -> None:
+    inside = np.linspace(0, end, 200_001, dtype=np.float32)
+    beyond = np.array([end, 1.01 * end, 2 * end, 1e10, 3e38, math.inf], np.float32)
+    with isa_cap(isa):
+        below, one = (getattr(gs, name)(gs.from_numpy(x)).numpy() for x in (inside, beyond))
+    assert below.max() <= 1
+    np.testing.assert_array_equal(one, 1)
+
+
+# The errors of the functors that are made of these, in units of x for gelu, whose Phi is small.
+@pytest.mark.parametrize("isa", ISAS)
+def test_gelu_and_log_sigmoid_of_floats(isa: str) -> None:
+    x = inputs(1e-30, 30.0, "+-", np.float32)
+    with isa_cap(isa):
+        gelu = gs.nn.functional.gelu(gs.from_numpy(x)).numpy()
+        log_sigmoid = gs.nn.functional.logsigmoid(gs.from_numpy(x)).numpy()
+    wide = x.astype(np.float64)
+    cdf = 0.5 * np.vectorize(math.erfc)(-wide * math.sqrt(0.5))
+    assert (np.abs(gelu - wide * cdf) / np.spacing(np.abs(x))).max() <= 2
+    expected = np.minimum(wide, 0) - np.log1p(np.exp(-np.abs(wide)))
+    assert (np.abs(log_sigmoid - expected) / np.spacing(-expected.astype(np.float32))).max() <= 3
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_pow_of_floats(isa: str) -> None:
     rng = np.random.default_rng(0)
     x = np.exp(rng.uniform(-80, 80, 20000)).astype(np.float32)

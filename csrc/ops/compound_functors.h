@@ -31,7 +31,8 @@ GS_COMPOUND(gate, return a * sigmoid(all<V>(p[0]) * b);)
 // The slope below 0 is an array.
 GS_COMPOUND(prelu, return select(a > all<V>(0), a, a* b);)
 // -log(sigmoid(a b)), the loss of the score a whose label b is -1 or 1.
-GS_COMPOUND(soft_margin, const V z = a * b; return log1p(exp(-abs(z))) - minimum(z, all<V>(0));)
+GS_COMPOUND(soft_margin, const V z = a * b;
+            return log1p_of_unit(exp(-abs(z))) - minimum(z, all<V>(0));)
 // a is dy, b is x.
 GS_COMPOUND(hardtanh_backward,
             return select((b <= all<V>(p[0])) | (b >= all<V>(p[1])), all<V>(0), a);)

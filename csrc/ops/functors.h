@@ -85,7 +85,7 @@ GS_UNARY(bessel_y, return static_cast<V>(bessel_y(p[0], x));)
 GS_UNARY(bessel_k, return static_cast<V>(bessel_k(p[0], x, p[1] != 0));)
 GS_UNARY(sigmoid, return sigmoid(x);)
 // Written so that exp never overflows: log sigmoid(x) = min(x, 0) - log(1 + exp(-|x|)).
-GS_UNARY(log_sigmoid, return minimum(x, all<V>(0)) - log1p(exp(-abs(x)));)
+GS_UNARY(log_sigmoid, return minimum(x, all<V>(0)) - log1p_of_unit(exp(-abs(x)));)
 // log(1 + exp(beta x)) / beta with beta = p[0]; x itself where beta x > p[1].
 GS_UNARY(softplus, const V z = x * all<V>(p[0]);
          return select(z > all<V>(p[1]), x, log1p(exp(z)) / all<V>(p[0]));)

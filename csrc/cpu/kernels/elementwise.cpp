@@ -68,24 +68,30 @@ struct Options {
 
 // Operands are loaded once, also where a function uses them several times: a load that comes late
 // may have to wait for stores of earlier vectors.
-template <class Functor, class T>
+template <class Functor, class T, int kTerms = 4>
 void run_unary(const ElementwiseParams& p) {
   using V = Vec<compute_t<T>>;
   const auto run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
     T* out = static_cast<T*>(p.out) + out_offset;
-    const Lanes<V, T> x(p, 0, in[0]);
+    const T* x = static_cast<const T*>(p.in[0]) + in[0];
     const Options options(p);
-    for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-      store(Functor::apply(rounded(x.at(i, lanes)), options.at), out + i, lanes);
+    if (p.in_stride[0][p.ndim - 1] == 0) {
+      const V y = Functor::apply(V(static_cast<typename V::Scalar>(*x)), options.at);
+      for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) { store(y, out + i, lanes); });
+      return;
+    }
+    store_terms<V, kTerms>(out, n, [&](std::int64_t i, auto lanes) {
+      return Functor::apply(rounded(load<V>(x + i, lanes)), options.at);
     });
   };
   const bool is_arithmetic = kUnaryOps[p.op].category == Category::number;
   for_each_run<1>(p, run, is_arithmetic ? kElementwiseGrain : kFunctionGrain);
 }
 
+// One of these fills the registers alone.
 template <class Functor, class T>
 void run_special(const ElementwiseParams& p) {
-  if constexpr (!__is_same(T, double)) run_unary<Functor, T>(p);
+  if constexpr (!__is_same(T, double)) run_unary<Functor, T, 1>(p);
 }
 
 template <class Functor, class T, class Out>

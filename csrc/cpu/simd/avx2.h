@@ -19,7 +19,7 @@ template <class T>
 struct Mask;
 
 constexpr bool kLdexpSaturates = false;
-constexpr bool kHasLookup = false;
+constexpr int kLookup = 8;
 
 template <>
 struct Mask<float> {
@@ -182,6 +182,12 @@ GS_INLINE Vec<float> mantissa(Vec<float> a) {
   const __m256 kept = _mm256_and_ps(
       scaled.v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0x807fffffu))));
   return Vec<float>(_mm256_or_ps(kept, _mm256_set1_ps(1.0f)));
+}
+GS_INLINE Vec<float> lookup(const float* table, Vec<float> place) {
+  return Vec<float>(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(place.v)));
+}
+GS_INLINE Vec<float> half_octave(Vec<float> a) {
+  return Vec<float>(_mm256_castsi256_ps(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23 - 1)));
 }
 GS_INLINE float first_lane(Vec<float> a) { return _mm256_cvtss_f32(a.v); }
 

@@ -24,7 +24,7 @@ template <class T>
 struct Mask;
 
 constexpr bool kLdexpSaturates = true;
-constexpr bool kHasLookup = true;
+constexpr int kLookup = 32;
 
 GS_INLINE __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
 

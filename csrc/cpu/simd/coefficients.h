@@ -122,12 +122,4 @@ constexpr double kPowerExp[] = {0.50000000004606704,   0.16666666791694809, 0.04
                                 0.0083332797194827293, 0.001388920898953,   0.00019910295172734807,
                                 2.4706632755576604e-05};
 
-// (Phi(x) - 1/2) / x, Phi the normal distribution, in 2 (x / 5.5)^2 - 1 for |x| <= 5.5; the
-// absolute error of Phi: 2^-26.85. The first two terms, then the others
-constexpr float kNormalLow[] = {0.12855193f, -0.064172335f};
-constexpr float kNormalHigh[] = {
-    0.0477376282f,   -0.0387927853f,   0.0320702568f,   -0.0260482691f,  0.0203645825f,
-    -0.0149990404f,  0.0102277827f,    -0.00681999419f, 0.00462185219f,  -0.00241855346f,
-    0.000720049895f, -0.000529185694f, 0.000631576753f, -0.000236406413f};
-
 }  // namespace gradsmith::cpu

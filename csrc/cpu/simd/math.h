@@ -8,7 +8,7 @@
 
 #include "cpu/simd/coefficients.h"
 #include "cpu/simd/huge_angle.h"
-#include "cpu/simd/tables.h"
+#include "cpu/simd/small_tables.h"
 
 namespace gradsmith::cpu::GS_SIMD {
 
@@ -170,10 +170,21 @@ GS_INLINE Vec<T> log1p(Vec<T> x) {
   return log_specials(x, x > -one, x == -one, select(tiny, x, result));
 }
 
-// Odd polynomial near 0, else 1 - 2 / (e^2x + 1). 1.36, 1.32 ULP; by table 1.06.
+// log(1 + x) for 0 <= x <= 1, where x, or (x - 1) / 2 beyond sqrt(2) - 1, is what the polynomial
+// needs. 1.42, 1.38 ULP.
+template <class T>
+GS_INLINE Vec<T> log1p_of_unit(Vec<T> x) {
+  const Vec<T> zero(T(0)), half(T(0.5));
+  const Mask<T> is_upper = x > Vec<T>(static_cast<T>(0.41421356237309504880));
+  const Vec<T> exponent = select(is_upper, Vec<T>(T(1)), zero);
+  return log_of_parts(exponent, select(is_upper, fma(x, half, -half), x), zero);
+}
+
+// Odd polynomial near 0, else 1 - 2 / (e^2x + 1). 1.36, 1.32 ULP; by table 1.10.
 template <class T>
 GS_INLINE Vec<T> tanh(Vec<T> x) {
   if constexpr (has_tables<T>) return tanh_by_table(x);
+  if constexpr (has_small_tables<T>) return tanh_by_small_table(x);
   const Vec<T> one(T(1));
   const Vec<T> a = abs(x);
   const Vec<T> square = a * a;
@@ -195,10 +206,11 @@ GS_INLINE Vec<T> sigmoid(Vec<T> x) {
 }
 
 // Odd polynomial below 1, else 1 - e^(-x^2) erfcx(x) up to where erf rounds to 1. 0.98,
-// 1.12 ULP; by table 1.10.
+// 1.12 ULP; by table 1.12.
 template <class T>
 GS_INLINE Vec<T> erf(Vec<T> x) {
   if constexpr (has_tables<T>) return erf_by_table(x);
+  if constexpr (has_small_tables<T>) return erf_by_small_table(x);
   const Vec<T> one(T(1));
   const Vec<T> a = abs(x);
   const Vec<T> near_zero = fma(a, polynomial(a * a, choose<T>(kErfFloat, kErfDouble)), a);
@@ -209,22 +221,12 @@ GS_INLINE Vec<T> erf(Vec<T> x) {
   return copy_sign(select(a < one, near_zero, far), x);
 }
 
-// The normal distribution's Phi. For float one polynomial over the range in which Phi is neither 0
-// nor 1 to within 2e-8; x times it is off by at most 1.95 ULP of x.
-GS_INLINE Vec<float> normal_cdf(Vec<float> x) {
-  using V = Vec<float>;
-  const V end(5.5f);
-  const V inside = max(-end, min(end, x));
-  const V centred = fma(inside * inside, V(2.0f / (5.5f * 5.5f)), V(-1.0f));
-  // The last steps one after the other: they decide the rounding error.
-  const V high = polynomial(centred, kNormalHigh);
-  const V slope = fma(fma(high, centred, V(kNormalLow[1])), centred, V(kNormalLow[0]));
-  const V cdf = fma(inside, slope, V(0.5f));
-  return select(x < -end, V(0.0f), cdf);
-}
-GS_INLINE Vec<double> normal_cdf(Vec<double> x) {
-  using V = Vec<double>;
-  return V(0.5) * (V(1.0) + erf(x * V(0.70710678118654752440)));
+// The normal distribution's Phi, whose error is small beside 1: x Phi(x) is off by at most
+// 1.51 ULP of x.
+template <class T>
+GS_INLINE Vec<T> normal_cdf(Vec<T> x) {
+  const Vec<T> half(T(0.5));
+  return fma(half, erf(x * Vec<T>(static_cast<T>(0.70710678118654752440))), half);
 }
 
 // angle = quadrant pi / 2 + rest modulo 2 pi, |rest| <= pi / 4, for angle >= 0.

@@ -11,7 +11,7 @@
 namespace gradsmith::cpu::scalar {
 
 constexpr bool kLdexpSaturates = false;
-constexpr bool kHasLookup = false;
+constexpr int kLookup = 0;
 
 template <class T>
 struct Mask {

@@ -29,9 +29,12 @@
 //   exponent(x) mantissa(x)    x = mantissa 2^exponent, 1 <= |mantissa| < 2, x finite and not 0
 //   mantissa_near_one(x)       3/4 <= mantissa < 3/2 for x > 0, 1 for inf, -1 or 1 for zeros, else
 //   NaN exponent_near_one(x, m)    the exponent that belongs to that mantissa; -inf, inf for 0, inf
-//   lookup(table, shifted)     table[n] of 32 numbers, n the last five bits of shifted
-//   lookup_by_mantissa(table, x)   n the leading five bits of x's mantissa
-//                              these four for float where kHasLookup
+//   lookup_by_mantissa(table, x)   table[n] of 32 numbers, n the leading five bits of x's mantissa
+//                              these three for float where kLookup is 32
+//   half_octave(x)             x's exponent, then the first bit of its mantissa, as its last bits;
+//                              for float where kLookup is 8
+//   lookup(table, place)       table[n] of kLookup numbers, n the last bits of place; for float
+//                              where kLookup is not 0
 //   root(x)                    x^(1/2) as pow has it: inf for -inf, 0 for -0; to 0.8 ULP
 //   reciprocal_estimate(x)     1 / x to 2^-14, x neither 0 nor denormal nor infinite
 //   first_lane reduce_add      lane 0; the sum in an order fixed by the width

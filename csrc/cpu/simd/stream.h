@@ -68,6 +68,25 @@ GS_INLINE void for_each_vector(std::int64_t begin, std::int64_t end, const Step&
   if (i < end) step(i, FirstLanes{end - i});
 }
 
+// Stores term(i, lanes) of each vector of elements 0..n to `to`, kTerms of them computed before the
+// first is stored: where a term is a long chain of operations that wait for each other, the
+// compiler can let the chains take turns, and a processor that looks a hundred operations ahead
+// sees all of them.
+template <class V, int kTerms, class T, class Term>
+GS_INLINE void store_terms(T* to, std::int64_t n, const Term& term) {
+  constexpr std::int64_t kWidth = V::kWidth;
+  std::int64_t i = 0;
+  for (; i + kTerms * kWidth <= n; i += kTerms * kWidth) {
+    V terms[kTerms];
+#pragma GCC unroll 4
+    for (int k = 0; k < kTerms; ++k) terms[k] = term(i + k * kWidth, AllLanes{});
+#pragma GCC unroll 4
+    for (int k = 0; k < kTerms; ++k) store(terms[k], to + i + k * kWidth, AllLanes{});
+  }
+  for_each_vector<V>(i, n,
+                     [&](std::int64_t at, auto lanes) { store(term(at, lanes), to + at, lanes); });
+}
+
 // Arrays that a kernel reads and writes only once are more than caches keep from here on: a result
 // that is stored past them costs no reading of its lines first, and leaves the rest in place.
 constexpr std::int64_t kStreamBytes = std::int64_t{24} << 20;
@@ -87,25 +106,24 @@ GS_INLINE void for_each_written(std::int64_t n, bool streams, const Step& step) 
   for (std::int64_t i = 0; i < n; i += V::kWidth) step(i, StreamedLanes{});
 }
 
-// A sum of term(i, lanes) over the vectors of 0..n, in double, in an order fixed by n and the
-// width. Four sums side by side, because each add waits for the one before.
+// A sum of term(i, lanes) over the vectors of 0..n, in an order fixed by n and the width: four
+// terms are added up in pairs before they go on in double, where equal ones make no error and the
+// errors of others have no common sign.
 template <class V, class Term>
 GS_INLINE Vec<double> sum_of_vectors(std::int64_t n, const Term& term) {
   constexpr std::int64_t kWidth = V::kWidth;
-  Vec<double> sum0(0.0), sum1(0.0), sum2(0.0), sum3(0.0);
+  Vec<double> sum(0.0);
   std::int64_t i = 0;
   for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
-    sum0 = sum0 + widen_sum(term(i, AllLanes{}));
-    sum1 = sum1 + widen_sum(term(i + kWidth, AllLanes{}));
-    sum2 = sum2 + widen_sum(term(i + 2 * kWidth, AllLanes{}));
-    sum3 = sum3 + widen_sum(term(i + 3 * kWidth, AllLanes{}));
+    V terms[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) terms[k] = rounded(term(i + k * kWidth, AllLanes{}));
+    sum = sum + widen_sum((terms[0] + terms[1]) + (terms[2] + terms[3]));
   }
-  for (; i + kWidth <= n; i += kWidth) sum0 = sum0 + widen_sum(term(i, AllLanes{}));
-  if (i < n) {
-    const FirstLanes lanes{n - i};
-    sum1 = sum1 + widen_sum(keep(term(i, lanes), typename V::Scalar(0), lanes));
-  }
-  return (sum0 + sum1) + (sum2 + sum3);
+  for_each_vector<V>(i, n, [&](std::int64_t k, auto lanes) {
+    sum = sum + widen_sum(keep(term(k, lanes), typename V::Scalar(0), lanes));
+  });
+  return sum;
 }
 
 }  // namespace gradsmith::cpu::GS_SIMD

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions of floats by table, for ISAs whose registers hold one (kHasLookup): choosing the
+// Functions of floats by table, for ISAs whose registers hold one (kLookup): choosing the
 // coefficients of a polynomial of its own for each of 32 intervals costs one instruction per
 // coefficient, less than an exponential and a division. The polynomials are minimax like those of
 // coefficients.h, with the bounds of the worst interval before rounding.
@@ -184,7 +184,7 @@ constexpr float kLog2NearOne[] = {1.61077471e-08f, -0.721349404f, 0.48096284f, -
 namespace gradsmith::cpu::GS_SIMD {
 
 template <class T>
-constexpr bool has_tables = kHasLookup && sizeof(T) == sizeof(float);
+constexpr bool has_tables = kLookup == 32 && sizeof(T) == sizeof(float);
 
 template <class T, int kTerms>
 GS_INLINE Vec<T> evaluate(const Pieces<kTerms>& pieces, Vec<T> x) {
