@@ -35,7 +35,7 @@ GS_INLINE V sign(V x) {
 }
 template <class V>
 GS_INLINE V softplus_of_negative_magnitude(V x) {
-  return log1p(exp(-abs(x)));
+  return log1p_of_unit(exp(-abs(x)));
 }
 template <class V>
 GS_INLINE V softplus(V x) {
