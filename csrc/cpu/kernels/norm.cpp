@@ -6,7 +6,7 @@
 #include "ops/norm.h"
 
 #include "core/dispatch.h"
-#include "cpu/kernels/norm_columns.h"
+#include "cpu/kernels/norm_columns_backward.h"
 #include "cpu/kernels/norm_rows.h"
 #include "cpu/kernels/norm_runs.h"
 #include "cpu/kernels/norm_samples.h"

@@ -13,7 +13,9 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kColumnRows = 128;   // rows of one partial result
+constexpr std::int64_t kColumnRows = 128;  // rows of one partial result
+// Where columns go by single vectors, each has as many sums side by side, over as many more rows.
+constexpr std::int64_t kNarrowSums = 4;
 constexpr std::int64_t kColumnBlock = 512;  // columns of a task
 constexpr std::int64_t kCentreRows = 4;     // rows whose mean is the centre of a block
 
@@ -24,13 +26,14 @@ struct ColumnRange {
 
 // Matrices of one shape, one after the other, as blocks of rows and columns.
 struct ColumnBlocks {
-  std::int64_t matrices, rows, columns, row_blocks, column_blocks;
+  std::int64_t matrices, rows, columns, block_rows, row_blocks, column_blocks;
 
   GS_INLINE ColumnBlocks(std::int64_t count, std::int64_t rows_each, std::int64_t channels)
       : matrices(count),
         rows(rows_each),
         columns(channels),
-        row_blocks((rows + kColumnRows - 1) / kColumnRows),
+        block_rows(columns <= Vec<float>::kWidth ? kNarrowSums * kColumnRows : kColumnRows),
+        row_blocks((rows + block_rows - 1) / block_rows),
         column_blocks((columns + kColumnBlock - 1) / kColumnBlock) {}
 
   // Calls body(range) for every block.
@@ -54,21 +57,46 @@ struct ColumnBlocks {
  private:
   GS_INLINE std::int64_t count() const { return matrices * row_blocks * column_blocks; }
   GS_INLINE std::int64_t work() const {
-    return smaller(kColumnRows, rows) * smaller(kColumnBlock, columns);
+    return smaller(block_rows, rows) * smaller(kColumnBlock, columns);
   }
   GS_INLINE ColumnRange range(std::int64_t task) const {
     const std::int64_t block = task / column_blocks;
     const std::int64_t matrix = block / row_blocks;
-    const std::int64_t row = block % row_blocks * kColumnRows;
+    const std::int64_t row = block % row_blocks * block_rows;
     const std::int64_t column = task % column_blocks * kColumnBlock;
     return {block,
             matrix,
             matrix * rows + row,
-            matrix * rows + smaller(row + kColumnRows, rows),
+            matrix * rows + smaller(row + block_rows, rows),
             column,
             smaller(column + kColumnBlock, columns)};
   }
 };
+
+// Calls take(row, s) for rows begin..end, s the one of a column's sums that gets it, then join(s)
+// for all sums but the first.
+template <int kVectors, class Take, class Join>
+GS_INLINE void for_summed_rows(std::int64_t begin, std::int64_t end, const Take& take,
+                               const Join& join) {
+  constexpr int kSums = kVectors == 1 ? kNarrowSums : 1;
+  std::int64_t row = begin;
+  for (; row + kSums <= end; row += kSums) {
+#pragma GCC unroll 4
+    for (int s = 0; s < kSums; ++s) take(row + s, s);
+  }
+  for (; row < end; ++row) take(row, 0);
+  for (int s = 1; s < kSums; ++s) join(s);
+}
+
+// Where a row is one, two or four vectors, calls body(vectors), which keeps the factors of its
+// columns in registers, and says so; wider tiles were slower than rows whose factors are loaded.
+template <class V, class Body>
+GS_INLINE bool is_narrow(std::int64_t columns, const Body& body) {
+  if (columns == V::kWidth) return body(Vectors<1>{}), true;
+  if (columns == 2 * V::kWidth) return body(Vectors<2>{}), true;
+  if (columns == 4 * V::kWidth) return body(Vectors<4>{}), true;
+  return false;
+}
 
 // ---- forward ----------------------------------------------------------------------------------
 
@@ -80,24 +108,33 @@ GS_INLINE void moments_tile(const T* x, std::int64_t begin, std::int64_t end, st
   using S = typename V::Scalar;
   const std::int64_t few = smaller(end - begin, kCentreRows);
   const V share(S(1) / static_cast<S>(few));
-  V centre[kVectors], sums[kVectors], squares[kVectors];
-  for (int k = 0; k < kVectors; ++k) centre[k] = sums[k] = squares[k] = V(S(0));
+  V centre[kVectors], sums[kNarrowSums][kVectors], squares[kNarrowSums][kVectors];
+  for (int k = 0; k < kVectors; ++k) {
+    centre[k] = V(S(0));
+    for (int s = 0; s < kNarrowSums; ++s) sums[s][k] = squares[s][k] = V(S(0));
+  }
   for (std::int64_t row = begin; row < begin + few; ++row) {
     for (int k = 0; k < kVectors; ++k) {
       centre[k] = centre[k] + load<V>(x + row * columns + k * V::kWidth, lanes) * share;
     }
   }
-  for (std::int64_t row = begin; row < end; ++row) {
-    for (int k = 0; k < kVectors; ++k) {
-      const V deviation = load<V>(x + row * columns + k * V::kWidth, lanes) - centre[k];
-      sums[k] = sums[k] + deviation;
-      squares[k] = fma(deviation, deviation, squares[k]);
-    }
-  }
+  for_summed_rows<kVectors>(
+      begin, end,
+      [&](std::int64_t row, int s) {
+        for (int k = 0; k < kVectors; ++k) {
+          const V deviation = load<V>(x + row * columns + k * V::kWidth, lanes) - centre[k];
+          sums[s][k] = sums[s][k] + deviation;
+          squares[s][k] = fma(deviation, deviation, squares[s][k]);
+        }
+      },
+      [&](int s) {
+        sums[0][0] = sums[0][0] + sums[s][0];
+        squares[0][0] = squares[0][0] + squares[s][0];
+      });
   for (int k = 0; k < kVectors; ++k) {
     store(centre[k], partial + k * V::kWidth, lanes);
-    store(sums[k], partial + columns + k * V::kWidth, lanes);
-    store(squares[k], partial + 2 * columns + k * V::kWidth, lanes);
+    store(sums[0][k], partial + columns + k * V::kWidth, lanes);
+    store(squares[0][k], partial + 2 * columns + k * V::kWidth, lanes);
   }
 }
 
@@ -114,7 +151,7 @@ GS_INLINE ColumnMoments joined_moments(const S* partial, const ColumnBlocks& blo
   const std::int64_t columns = blocks.columns;
   const double rows = static_cast<double>(blocks.rows);
   const auto rows_of = [&](std::int64_t block) {
-    return static_cast<double>(smaller(kColumnRows, blocks.rows - block * kColumnRows));
+    return static_cast<double>(smaller(blocks.block_rows, blocks.rows - block * blocks.block_rows));
   };
   double sums[kJoinedColumns] = {}, squares[kJoinedColumns] = {};
   ColumnMoments joined;
@@ -186,12 +223,29 @@ template <class F, class T>
 GS_INLINE void scale_rows(F fused, const ColumnRange& r, std::int64_t columns, const T* x,
                           const T* residual, T* y, const ColumnScales<compute_t<T>>& s) {
   using V = Vec<compute_t<T>>;
+  const auto put = [&](std::int64_t i, V centre, V scale, V shift, auto lanes) {
+    const V value = fma(load<V>(x + i, lanes) - centre, scale, shift);
+    store(finished(fused, value, residual, i, lanes), y + i, lanes);
+  };
+  const auto put_narrow = [&](auto vectors) {
+    constexpr int kVectors = decltype(vectors)::kVectors;
+    V centre[kVectors], scale[kVectors], shift[kVectors];
+    for (int k = 0; k < kVectors; ++k) {
+      centre[k] = V::load(s.centre + k * V::kWidth);
+      scale[k] = V::load(s.scale + k * V::kWidth);
+      shift[k] = V::load(s.shift + k * V::kWidth);
+    }
+    for (std::int64_t i = r.begin * columns; i < r.end * columns; i += columns) {
+      for (int k = 0; k < kVectors; ++k) {
+        put(i + k * V::kWidth, centre[k], scale[k], shift[k], AllLanes{});
+      }
+    }
+  };
+  if (is_narrow<V>(columns, put_narrow)) return;
   for (std::int64_t row = r.begin; row < r.end; ++row) {
     for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
-      const std::int64_t i = row * columns + c;
-      const V deviation = load<V>(x + i, lanes) - load<V>(s.centre + c, lanes);
-      const V value = fma(deviation, load<V>(s.scale + c, lanes), load<V>(s.shift + c, lanes));
-      store(finished(fused, value, residual, i, lanes), y + i, lanes);
+      put(row * columns + c, load<V>(s.centre + c, lanes), load<V>(s.scale + c, lanes),
+          load<V>(s.shift + c, lanes), lanes);
     });
   }
 }
@@ -219,120 +273,6 @@ void columns_forward(const BatchNormParams& p) {
   visit_fused(p, [&](auto fused) {
     blocks.for_each_again(
         [&](const ColumnRange& r) { scale_rows(fused, r, columns, x, residual, y, scales); });
-  });
-}
-
-// ---- backward ---------------------------------------------------------------------------------
-
-// Per column of a tile the sums of g and g * (x - mean), into partial[0] and partial[columns].
-template <class V, int kVectors, class G, class T, class Lanes>
-GS_INLINE void products_tile(G gradient, const ColumnRange& r, std::int64_t columns, std::int64_t c,
-                             const T* x, T* dresidual, const typename V::Scalar* means,
-                             typename V::Scalar* partial, Lanes lanes) {
-  using S = typename V::Scalar;
-  V mean[kVectors], sums[kVectors], products[kVectors];
-  for (int k = 0; k < kVectors; ++k) {
-    mean[k] = load<V>(means + c + k * V::kWidth, lanes);
-    sums[k] = products[k] = V(S(0));
-  }
-  for (std::int64_t row = r.begin; row < r.end; ++row) {
-    for (int k = 0; k < kVectors; ++k) {
-      const std::int64_t i = row * columns + c + k * V::kWidth;
-      const V g = gradient.template at<V>(i, lanes);
-      if (dresidual != nullptr) store(g, dresidual + i, lanes);
-      sums[k] = sums[k] + g;
-      products[k] = fma(g, load<V>(x + i, lanes) - mean[k], products[k]);
-    }
-  }
-  for (int k = 0; k < kVectors; ++k) {
-    store(sums[k], partial + c + k * V::kWidth, lanes);
-    store(products[k], partial + columns + c + k * V::kWidth, lanes);
-  }
-}
-
-// Per matrix and column the sums of g and g * (x - mean) over all rows: 2 rows of columns each.
-// Every matrix has its own row of means.
-template <class G, class T>
-GS_INLINE void columns_sums(G gradient, const ColumnBlocks& blocks, const T* x, T* dresidual,
-                            const compute_t<T>* means, double* sums) {
-  using S = compute_t<T>;
-  using V = Vec<S>;
-  const std::int64_t columns = blocks.columns, distance = 2 * columns;
-  const std::int64_t count = blocks.matrices * blocks.row_blocks;
-  const Workspace workspace(static_cast<std::size_t>(count * distance) * sizeof(S));
-  S* partial = workspace.as<S>();
-  blocks.for_each([&](const ColumnRange& r) {
-    for_tiles<V>(r.first, r.last, [&](std::int64_t c, auto vectors, auto lanes) {
-      products_tile<V, decltype(vectors)::kVectors>(gradient, r, columns, c, x, dresidual,
-                                                    means + r.matrix * columns,
-                                                    partial + r.block * distance, lanes);
-    });
-  });
-  for_each_of(blocks.matrices * 2, columns * blocks.row_blocks, [&](std::int64_t half) {
-    const std::int64_t first = half / 2 * blocks.row_blocks * distance + half % 2 * columns;
-    join_blocks(partial + first, blocks.row_blocks, distance, 0, columns, sums + half * columns);
-  });
-}
-
-// A ChannelSlope per column (of each matrix), as arrays, but for the mean.
-template <class S>
-struct ColumnSlopes {
-  S *scale, *slope, *level;
-
-  GS_INLINE ColumnSlopes(S* memory, std::int64_t count)
-      : scale(memory), slope(memory + count), level(memory + 2 * count) {}
-  GS_INLINE void set(std::int64_t i, S scale_, S slope_, S level_) const {
-    scale[i] = scale_;
-    slope[i] = slope_;
-    level[i] = level_;
-  }
-};
-
-template <class G, class T>
-GS_INLINE void slope_rows(G gradient, const ColumnRange& r, std::int64_t columns, bool training,
-                          const T* x, T* dx, const compute_t<T>* mean,
-                          const ColumnSlopes<compute_t<T>>& s) {
-  using V = Vec<compute_t<T>>;
-  for (std::int64_t row = r.begin; row < r.end; ++row) {
-    for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
-      const std::int64_t i = row * columns + c;
-      const V g = gradient.template at<V>(i, lanes);
-      const V scale = load<V>(s.scale + c, lanes);
-      if (!training) return store(g * scale, dx + i, lanes);
-      const V deviation = load<V>(x + i, lanes) - load<V>(mean + c, lanes);
-      const V rest = fnma(deviation, load<V>(s.slope + c, lanes), -load<V>(s.level + c, lanes));
-      store(fma(g, scale, rest), dx + i, lanes);
-    });
-  }
-}
-
-template <class T>
-void columns_backward(const BatchNormBackwardParams& p) {
-  using S = compute_t<T>;
-  const ColumnBlocks blocks(1, p.view.outer, p.view.channels);
-  const std::int64_t columns = blocks.columns;
-  const Workspace workspace(static_cast<std::size_t>(columns) *
-                            (2 * sizeof(double) + 3 * sizeof(S)));
-  double* sums = workspace.as<double>();
-  const ColumnSlopes<S> slopes(reinterpret_cast<S*>(sums + 2 * columns), columns);
-  const T* x = static_cast<const T*>(p.x);
-  const S* mean = static_cast<const S*>(p.mean);
-  if (needs_sums(p)) {
-    visit_gradient<T>(p, [&](auto gradient) {
-      columns_sums(gradient, blocks, x, static_cast<T*>(p.dresidual), mean, sums);
-    });
-  } else {
-    for (std::int64_t i = 0; i < 2 * columns; ++i) sums[i] = 0;
-  }
-  for (std::int64_t c = 0; c < columns; ++c) {
-    const ChannelSlope<S> s = channel_slope<S>(p, c, sums[c], sums[columns + c]);
-    slopes.set(c, s.scale, s.slope, s.level);
-  }
-  if (p.dx == nullptr) return;
-  visit_gradient_again<T>(p, [&](auto gradient) {
-    blocks.for_each_again([&](const ColumnRange& r) {
-      slope_rows(gradient, r, columns, p.training, x, static_cast<T*>(p.dx), mean, slopes);
-    });
   });
 }
 

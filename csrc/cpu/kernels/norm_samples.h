@@ -5,7 +5,7 @@
 // sample has its own factors in the pass that writes y or dx.
 #pragma once
 
-#include "cpu/kernels/norm_columns.h"
+#include "cpu/kernels/norm_columns_backward.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
