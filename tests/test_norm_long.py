@@ -57,6 +57,8 @@ def _rms_case(rows: int, length: int) -> Case:
 
 
 IMAGES = (7, 37, 9, 11)
+# A row of one, two or four vectors of some ISA and dtype, more rows than a block has.
+NARROW = [(1541, 4), (1541, 8), (1543, 16), (777, 32), (601, 64)]
 LONG = [
     batch_case("images", IMAGES),
     case_laid_last(batch_case("images", IMAGES)),
@@ -77,6 +79,11 @@ LONG = [
     case_laid_last(group_case("images", (7, 36, 9, 11), 4)),
     case_laid_last(group_case("wide", (2, 560, 12, 12), 28)),
     case_laid_last(group_case("instance", (3, 20, 13, 11), 20)),
+    *(batch_case(f"narrow-{shape[1]}", shape) for shape in NARROW),
+    case_laid_last(_eval_case((3, 16, 13, 17))),
+    relu_case("narrow-16-last", (3, 16, 23, 19), False, last=True),
+    relu_case("narrow-32-residual-last", (3, 32, 13, 11), True, last=True),
+    case_laid_last(group_case("narrow", (2, 16, 33, 29), 4)),
 ]
 
 

@@ -4,7 +4,7 @@
 // column, in registers for four vectors of columns at a time; these are joined in double, in order,
 // so no sum depends on the number of threads. The deviations of a block are taken from a mean of
 // its first rows, which makes one pass over memory do: sums around any centre near the mean lose
-// nothing. Then a second pass over the blocks writes y or dx.
+// nothing. Then a second pass over the blocks writes y, or dx (norm_columns_backward.h).
 #pragma once
 
 #include "core/allocator.h"
@@ -91,7 +91,7 @@ GS_INLINE void for_summed_rows(std::int64_t begin, std::int64_t end, const Take&
 // Where a row is one, two or four vectors, calls body(vectors), which keeps the factors of its
 // columns in registers, and says so; wider tiles were slower than rows whose factors are loaded.
 template <class V, class Body>
-GS_INLINE bool is_narrow(std::int64_t columns, const Body& body) {
+GS_INLINE bool ran_narrow(std::int64_t columns, const Body& body) {
   if (columns == V::kWidth) return body(Vectors<1>{}), true;
   if (columns == 2 * V::kWidth) return body(Vectors<2>{}), true;
   if (columns == 4 * V::kWidth) return body(Vectors<4>{}), true;
@@ -241,7 +241,7 @@ GS_INLINE void scale_rows(F fused, const ColumnRange& r, std::int64_t columns, c
       }
     }
   };
-  if (is_narrow<V>(columns, put_narrow)) return;
+  if (ran_narrow<V>(columns, put_narrow)) return;
   for (std::int64_t row = r.begin; row < r.end; ++row) {
     for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
       put(row * columns + c, load<V>(s.centre + c, lanes), load<V>(s.scale + c, lanes),

@@ -104,7 +104,7 @@ GS_INLINE void slope_rows(G gradient, const ColumnRange& r, std::int64_t columns
       }
     }
   };
-  if (is_narrow<V>(columns, put_narrow)) return;
+  if (ran_narrow<V>(columns, put_narrow)) return;
   for (std::int64_t row = r.begin; row < r.end; ++row) {
     for_each_vector<V>(r.first, r.last, [&](std::int64_t c, auto lanes) {
       put(row * columns + c, load<V>(mean + c, lanes), load<V>(s.scale + c, lanes),
