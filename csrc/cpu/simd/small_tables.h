@@ -72,11 +72,7 @@ constexpr bool has_small_tables = kLookup == 8 && sizeof(T) == sizeof(float);
 
 template <class T, int kTerms>
 GS_INLINE Vec<T> evaluate(const EightPieces<kTerms>& pieces, Vec<T> x, Vec<T> place) {
-  const Vec<T> t = x - lookup(pieces.centre, place);
-  Vec<T> sum = lookup(pieces.terms[kTerms - 1], place);
-#pragma GCC unroll 9
-  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, t, lookup(pieces.terms[i], place));
-  return sum;
+  return looked_up(pieces.terms, place, x - lookup(pieces.centre, place));
 }
 
 template <class T>

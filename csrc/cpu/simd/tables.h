@@ -186,15 +186,21 @@ namespace gradsmith::cpu::GS_SIMD {
 template <class T>
 constexpr bool has_tables = kLookup == 32 && sizeof(T) == sizeof(float);
 
+// The polynomial in t whose coefficients stand at `place` of each row of a table.
+template <class T, int kTerms, int kPieces>
+GS_INLINE Vec<T> looked_up(const float (&terms)[kTerms][kPieces], Vec<T> place, Vec<T> t) {
+  Vec<T> sum = lookup(terms[kTerms - 1], place);
+#pragma GCC unroll 9
+  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, t, lookup(terms[i], place));
+  return sum;
+}
+
 template <class T, int kTerms>
 GS_INLINE Vec<T> evaluate(const Pieces<kTerms>& pieces, Vec<T> x) {
   const Vec<T> shift(kWholeShift<T>);
   const Vec<T> shifted = fma(x, Vec<T>(pieces.inverse_step), shift);
   const Vec<T> t = fnma(shifted - shift, Vec<T>(pieces.step), x);
-  Vec<T> sum = lookup(pieces.terms[kTerms - 1], shifted);
-#pragma GCC unroll 8
-  for (int i = kTerms - 2; i >= 0; --i) sum = fma(sum, t, lookup(pieces.terms[i], shifted));
-  return sum;
+  return looked_up(pieces.terms, shifted, t);
 }
 
 // Bounded where the result rounds to 1.
