@@ -134,7 +134,7 @@ void run_as(const GemmParams& p) {
                          can_be_copied_to(p)};
   const unsigned blocks =
       smaller(grid.tiles, static_cast<unsigned>(device_facts().multiprocessors));
-  const LaunchShape shape{blocks, wgmma::kThreads, wgmma::Tile<Columns>::kSharedBytes};
+  const LaunchShape shape{blocks, wgmma::kThreads, wgmma::kSharedBytes<Columns>};
   launch<wgmma::gemm<T, Columns, A, B>>(shape, map_of(operand_a(p), p.dtype, batch, kTileRows),
                                         map_of(operand_b(p), p.dtype, batch, Columns),
                                         map_of_c(p, batch), grid, p);
