@@ -82,6 +82,7 @@ void fill_gemm_mma_double(OpTable& table);
 void fill_gemm_mma_float(OpTable& table);
 void fill_gemm_rows(OpTable& table);
 void fill_gemm_sm90(OpTable& table);
+void fill_gemm_narrow(OpTable& table);
 
 // ---- on the device
 // -------------------------------------------------------------------------------

@@ -10,50 +10,26 @@
 
 #include "cuda/elementwise_parts.h"
 #include "cuda/gemm_wgmma.cuh"
+#include "cuda/gemm_wgmma_operands.h"
 
 namespace gradsmith::cuda {
 namespace {
 
+using wgmma::can_be_copied;
+using wgmma::has_large_side;
+using wgmma::is_by_depth;
+using wgmma::kAligned;
 using wgmma::kTileDepth;
 using wgmma::kTileRows;
-
-constexpr std::int64_t kAligned = 8;  // elements: the copy engine counts in 16 bytes
-
-// Of a matrix with one side along the depth: the copy engine needs one of its strides to be 1.
-struct Operand {
-  const void* data;
-  std::int64_t outer, depth;                // sizes
-  std::int64_t outer_stride, depth_stride;  // in elements
-  std::int64_t batch_stride;
-};
-
-Operand operand_a(const GemmParams& p) {
-  return {p.a, p.m, p.k, p.a_row, p.a_depth, p.batch_ndim > 0 ? p.a_batch[0] : 0};
-}
-Operand operand_b(const GemmParams& p) {
-  return {p.b, p.n, p.k, p.b_column, p.b_depth, p.batch_ndim > 0 ? p.b_batch[0] : 0};
-}
-
-bool is_by_depth(const Operand& x) {
-  return x.depth_stride == 1 && x.outer_stride % kAligned == 0 && x.outer_stride > 0;
-}
-
-bool can_be_copied(const Operand& x) {
-  const bool is_by_outer =
-      x.outer_stride == 1 && x.depth_stride % kAligned == 0 && x.depth_stride > 0;
-  return (is_by_depth(x) || is_by_outer) && x.batch_stride % kAligned == 0 && x.batch_stride >= 0 &&
-         is_aligned(x.data, 16);
-}
+using wgmma::map_of;
+using wgmma::Operand;
+using wgmma::operand_a;
+using wgmma::operand_b;
+using wgmma::visit_orders;
 
 bool can_be_copied_to(const GemmParams& p) {
   return p.c_row % kAligned == 0 && is_aligned(p.c, 16) &&
          (p.batch_ndim == 0 || (p.c_batch[0] % kAligned == 0 && p.c_batch[0] > 0));
-}
-
-bool has_large_side(const GemmParams& p) {
-  return p.m > std::numeric_limits<std::int32_t>::max() ||
-         p.n > std::numeric_limits<std::int32_t>::max() ||
-         p.k > std::numeric_limits<std::int32_t>::max();
 }
 
 std::int64_t tiles_of(const GemmParams& p, int columns) {
@@ -95,27 +71,6 @@ Support supports_wide(const GemmParams& params) {
   return {};
 }
 
-// `outer_box` rows or columns make up what the kernel loads in one copy by depth.
-TensorMap map_of(const Operand& x, DType dtype, std::int64_t batch, int outer_box) {
-  const bool has_batch = batch > 1 && x.batch_stride != 0;
-  TensorShape shape{};
-  shape.dtype = dtype;
-  shape.rank = 3;
-  shape.swizzle = Swizzle::bytes128;
-  const bool by_depth = is_by_depth(x);
-  shape.sizes[0] = by_depth ? x.depth : x.outer;
-  shape.sizes[1] = by_depth ? x.outer : x.depth;
-  shape.sizes[2] = has_batch ? batch : 1;
-  shape.strides[0] = 1;
-  shape.strides[1] = by_depth ? x.outer_stride : x.depth_stride;
-  // Of one matrix any stride will do.
-  shape.strides[2] = has_batch ? x.batch_stride : shape.strides[1];
-  shape.box[0] = 64;
-  shape.box[1] = by_depth ? outer_box : kTileDepth;
-  shape.box[2] = 1;
-  return make_tensor_map(x.data, shape);
-}
-
 TensorMap map_of_c(const GemmParams& p, std::int64_t batch) {
   if (!can_be_copied_to(p)) return {};
   const Operand c{p.c, p.m, p.n, p.c_row, 1, p.batch_ndim > 0 ? p.c_batch[0] : 0};
@@ -142,13 +97,8 @@ void run_as(const GemmParams& p) {
 
 template <int Columns>
 void run_folded(const GemmParams& p) {
-  const bool a_by_depth = is_by_depth(operand_a(p)), b_by_depth = is_by_depth(operand_b(p));
-  visit_reduced(p.dtype, [&](auto element) {
-    using T = decltype(element);
-    if (a_by_depth && b_by_depth) return run_as<T, Columns, Major::depth, Major::depth>(p);
-    if (a_by_depth) return run_as<T, Columns, Major::depth, Major::outer>(p);
-    if (b_by_depth) return run_as<T, Columns, Major::outer, Major::depth>(p);
-    run_as<T, Columns, Major::outer, Major::outer>(p);
+  visit_orders(p.dtype, operand_a(p), operand_b(p), [&](auto element, auto order_a, auto order_b) {
+    run_as<decltype(element), Columns, decltype(order_a)::value, decltype(order_b)::value>(p);
   });
 }
 

@@ -32,7 +32,8 @@ struct Tile {
   static constexpr int kStages = StagesInRing;
   static constexpr int kStageBytes = (kPanelsA + kPanelsB) * kPanelBytes;
   static constexpr std::size_t kRingBytes = kStages * kStageBytes;
-  static constexpr std::size_t kBarrierBytes = 2 * kStages * sizeof(Barrier);
+  // Two arrays, each of a multiple of 16 bytes.
+  static constexpr std::size_t kBarrierBytes = 2 * (kStages + kStages % 2) * sizeof(Barrier);
 };
 
 // A place in the ring, and the parity of the phase its barriers are in.
