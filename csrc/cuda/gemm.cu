@@ -172,6 +172,7 @@ void fill_gemm(OpTable& table) {
   // Asked last to first. Products of few rows are as fast as the larger matrix is read, whatever
   // multiplies, so `rows` stays in front of kernels for the matrix units.
   fill_gemm_simt(table);
+  fill_gemm_float(table);
   fill_gemm_mma(table);
   fill_gemm_mma_double(table);
   fill_gemm_mma_float(table);
