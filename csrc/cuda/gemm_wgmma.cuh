@@ -2,9 +2,13 @@
 // C = f(A B (+ bias) (+ C)) for bfloat16 and float16 on Hopper's warpgroup products.
 //
 // A persistent grid, one block per multiprocessor, takes tiles of 128 x Columns, in bands. In a
-// block the pipeline of gemm_wgmma_ring.cuh runs on from tile to tile: while the two warpgroups
-// that multiply store one, the stages of the next are loaded. The producer's warpgroup hands its
-// registers to them.
+// block the pipeline of gemm_wgmma_ring.cuh runs on from tile to tile. The producer's warpgroup
+// hands its registers to the two that multiply. Those share a tile of 256 columns, 64 rows each,
+// and then both store it; or they take turns at tiles of 128 columns, so that one stores a tile
+// while the other multiplies the next ("ping-pong" in CUTLASS), which is worth more, the shorter
+// the depth. A group's turn begins when the other has issued its last product, not only for the
+// tensor cores' sake: a barrier tells apart a phase and the next, no more, so that a group must not
+// wait for stages of its tile before those of the other's have come.
 //
 // The finished tile goes through shared memory, 64 columns at a time in two buffers per warpgroup,
 // to the copy engine, which cuts off what lies outside of C. Where rows of C do not start at
@@ -24,13 +28,14 @@ constexpr int kStoreBuffers = 2;
 constexpr int kProducerRegisters = 40;
 constexpr int kConsumerRegisters = 232;
 
-template <int Columns>
-using WholeTile = Tile<Columns, Columns == 256 ? 4 : 6>;  // 192 KB
+// A ring of 192 KB.
+template <int Columns, bool InTurns>
+using WholeTile = Tile<Columns, Columns == 256 ? 4 : 6, InTurns ? 2 : 1>;
 
 template <int Columns>
 constexpr std::size_t kSharedBytes =
-    WholeTile<Columns>::kRingBytes + WholeTile<Columns>::kBarrierBytes +
-    kGroups * (kStoreBuffers * kPanelBytes + Columns * sizeof(float));
+    WholeTile<Columns, true>::kRingBytes + WholeTile<Columns, true>::kBarrierBytes +
+    kGroups * sizeof(Barrier) + kGroups * (kStoreBuffers * kPanelBytes + Columns * sizeof(float));
 
 struct Grid {
   unsigned tile_rows, tile_columns, tiles;  // tiles of all entries of the batch
@@ -107,22 +112,37 @@ __device__ inline void add_bias(float (&values)[Count], Shared<const float> bias
   }
 }
 
+// Moves values up by as many as have been worked on, so that a loop over them needs no register by
+// index, and its code is there once: after Count / Together turns each is where it was.
+template <int Count, int Together>
+__device__ inline void rotate(float (&values)[Count], const float (&done)[Together]) {
+#pragma unroll
+  for (int i = 0; i < Count - Together; ++i) values[i] = values[i + Together];
+#pragma unroll
+  for (int i = 0; i < Together; ++i) values[Count - Together + i] = done[i];
+}
+
 // What C held. Loads beyond its end are of its last elements instead, so that none depends on a
-// branch and all are under way together.
+// branch and those of a turn are under way together.
 template <class T, int Count>
 __device__ inline void add_old(float (&values)[Count], const GemmParams& p, std::int64_t row,
                                std::int64_t column, std::int64_t entry) {
+  constexpr int kTogether = 8;
   const std::int64_t offset = p.batch_ndim > 0 ? entry * p.c_batch[0] : 0;
   const Global<const T> c = global<const T>(static_cast<const void*>(p.c)) + offset;
   const Global<const T> rows[2] = {c + smaller(row, p.m - 1) * p.c_row,
                                    c + smaller(row + 8, p.m - 1) * p.c_row};
-  T old[Count];
+#pragma unroll 1
+  for (int turn = 0; turn < Count / kTogether; ++turn) {
+    float done[kTogether];
 #pragma unroll
-  for (int i = 0; i < Count; ++i) {
-    old[i] = rows[i / 2 % 2][smaller(column + 8 * (i / 4) + i % 2, p.n - 1)];
+    for (int i = 0; i < kTogether; ++i) {
+      const std::int64_t x = smaller(column + 8 * (i / 4) + i % 2, p.n - 1);
+      done[i] = values[i] + static_cast<float>(rows[i / 2 % 2][x]);
+    }
+    rotate(values, done);
+    column += 2 * kTogether;
   }
-#pragma unroll
-  for (int i = 0; i < Count; ++i) values[i] += static_cast<float>(old[i]);
 }
 
 // The exact GELU with erfc by Abramowitz and Stegun 7.1.26, whose error of 1.5e-7 a bfloat16 does
@@ -139,8 +159,6 @@ __device__ inline float gelu_to_reduced(float x) {
   return 0.5f * x * (x < 0.0f ? erfc : 2.0f - erfc);
 }
 
-// Eight values at a time, the others moving up, so that the code of the activations is there once
-// and no register needs an index.
 template <int Count>
 __device__ inline void activate(float (&values)[Count], Activation activation) {
   constexpr int kTogether = 8;
@@ -152,10 +170,7 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
       done[i] = activation == Activation::gelu ? gelu_to_reduced(values[i])
                                                : activated(values[i], activation);
     }
-#pragma unroll
-    for (int i = 0; i < Count - kTogether; ++i) values[i] = values[i + kTogether];
-#pragma unroll
-    for (int i = 0; i < kTogether; ++i) values[Count - kTogether + i] = done[i];
+    rotate(values, done);
   }
 }
 
@@ -190,13 +205,13 @@ __device__ inline void copy_panel(Shared<const T> panel, const GemmParams& p, st
   }
 }
 
+// 64 rows from `row` on.
 template <class T, int Columns>
-__device__ inline void store_tile(const float (&d)[Columns / 2], const Stores<T>& stores,
+__device__ inline void store_rows(const float (&d)[Columns / 2], const Stores<T>& stores,
                                   const TensorMap& map_c, const Grid& grid, const GemmParams& p,
-                                  const Position& at, int group, bool is_leader) {
+                                  const Position& at, int row, int group, bool is_leader) {
   constexpr int kPerPart = kStoreColumns / 2;  // values of a thread
   const int warp = warp_index() % 4, lane = lane_index();
-  const int row = at.row + 64 * group;
 #pragma unroll
   for (int part = 0; part < Columns / kStoreColumns; ++part) {
     const int column = at.column + part * kStoreColumns;
@@ -238,41 +253,83 @@ __device__ inline void produce_tiles(const Stages<T, Tile>& stages, const Tensor
   }
 }
 
+// Which tiles a group multiplies, and when it may. Groups that share their tiles always may.
+template <class Tile>
+struct Turn {
+  Shared<Barrier> barriers;  // [group], a phase for every end of the other's turn
+  int group, parity = 0;
+
+  static constexpr unsigned kTiles = Tile::kIsShared ? 1 : kGroups;  // of all groups in a round
+
+  __device__ unsigned first_tile() const {
+    return blockIdx.x + (Tile::kIsShared ? 0u : static_cast<unsigned>(group) * gridDim.x);
+  }
+  __device__ void skip(Ring<Tile>* ring, int steps) const {
+    if constexpr (!Tile::kIsShared) ring->skip(steps);
+  }
+  __device__ void skip_first(Ring<Tile>* ring, int steps) const {
+    if (group == 1) skip(ring, steps);
+  }
+  // The first group's first turn follows the phase before the first.
+  __device__ void begin() {
+    if constexpr (!Tile::kIsShared) {
+      barrier_wait(barriers + group, parity ^ (1 - group));
+      parity ^= 1;
+    }
+  }
+  __device__ void end() const {
+    if constexpr (!Tile::kIsShared) barrier_arrive(barriers + (1 - group));
+  }
+};
+
 template <class Tile, Major A, Major B, class T>
 __device__ inline void consume(const Stages<T, Tile>& stages, const Stores<T>& stores,
-                               const TensorMap& map_c, const Grid& grid, const GemmParams& p) {
+                               Shared<Barrier> turns, const TensorMap& map_c, const Grid& grid,
+                               const GemmParams& p) {
   constexpr int kColumns = Tile::kColumns;
   const int group = static_cast<int>(threadIdx.x) / kGroupThreads - 1;
   const bool is_leader = threadIdx.x % kGroupThreads == 0;
   Ring<Tile> ring;
-  for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
+  Turn<Tile> turn{turns, group};
+  turn.skip_first(&ring, grid.steps);
+  for (unsigned tile = turn.first_tile(); tile < grid.tiles; tile += turn.kTiles * gridDim.x) {
     const Position at = position_of(grid, tile, kColumns);
     BiasOfTile<T, kColumns> bias;
     bias.load(p, at.column);
-    float d[kColumns / 2];
-    multiply<Tile, A, B>(d, stages, group, grid.steps, is_leader, &ring);
+    Sums<Tile> d;
+    turn.begin();
+    multiply<Tile, A, B>(d, stages, group, grid.steps, is_leader, &ring, [&] {
+      if (is_leader) turn.end();
+    });
+    turn.skip(&ring, grid.steps);
     // The last part of the tile before was read in front of a barrier of the group.
     if (p.bias != nullptr) bias.place(stores.bias);
-    store_tile<T, kColumns>(d, stores, map_c, grid, p, at, group, is_leader);
+#pragma unroll
+    for (int i = 0; i < Tile::kGroupPanels; ++i) {
+      const int row = at.row + 64 * (Tile::kIsShared ? group : i);
+      store_rows<T, kColumns>(d[i], stores, map_c, grid, p, at, row, group, is_leader);
+    }
   }
   if (is_leader) tensor_store_wait_read<0>();
 }
 
-template <class T, int Columns, Major A, Major B>
+template <class T, int Columns, bool InTurns, Major A, Major B>
 __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ TensorMap map_a,
                                                     const __grid_constant__ TensorMap map_b,
                                                     const __grid_constant__ TensorMap map_c,
                                                     const Grid grid,
                                                     const __grid_constant__ GemmParams p) {
   if constexpr (kHasHopper) {
-    using Tile = WholeTile<Columns>;
+    using Tile = WholeTile<Columns, InTurns>;
     SharedArena arena;
     const Stores<T> stores(&arena, Columns);
     const Stages<T, Tile> stages(&arena);
+    const Shared<Barrier> turns = arena.take<Barrier>(kGroups);
     if (threadIdx.x == 0) {
       prefetch_tensor_map(map_a);
       prefetch_tensor_map(map_b);
       if (grid.copies_c) prefetch_tensor_map(map_c);
+      for (int i = 0; i < kGroups; ++i) barrier_init(turns + i, 1);
       stages.make_barriers();
     }
     sync_block();
@@ -281,7 +338,7 @@ __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ Tens
       if (threadIdx.x == 0) produce_tiles<Tile, A, B>(stages, map_a, map_b, grid);
     } else {
       set_max_registers_up<kConsumerRegisters>();
-      consume<Tile, A, B>(stages, stores, map_c, grid, p);
+      consume<Tile, A, B>(stages, stores, turns, map_c, grid, p);
     }
   }
 }

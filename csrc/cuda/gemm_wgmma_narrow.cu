@@ -178,10 +178,10 @@ __global__ __launch_bounds__(kThreads,
     if (threadIdx.x < kMultiplying) {
       const int group = static_cast<int>(threadIdx.x) / kGroupThreads;
       const bool is_leader = threadIdx.x % kGroupThreads == 0;
-      float d[Columns / 2];
-      wgmma::multiply<Tile, A, B>(d, stages, group, work.place.steps, is_leader, &ring);
+      wgmma::Sums<Tile> d;
+      wgmma::multiply<Tile, A, B>(d, stages, group, work.place.steps, is_leader, &ring, [] {});
       sync_threads_of(1, kMultiplying);
-      tile.put(d);
+      tile.put(d[0]);
     } else {
       if (threadIdx.x == kMultiplying) {
         wgmma::produce<Tile, A, B>(stages, map_a, map_b, work.place, &ring);

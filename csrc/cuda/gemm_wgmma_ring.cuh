@@ -24,9 +24,13 @@ constexpr int kElementBytes = 2;
 constexpr int kPanelBytes = kPanel * kElementBytes;
 constexpr int kEightRows = 8 * 128;  // bytes from eight rows of a panel to the next
 
-template <int Columns, int StagesInRing>
+// GroupPanels: the panels of A that a warpgroup multiplies. One, and the groups share every tile,
+// or both, and each has tiles of its own.
+template <int Columns, int StagesInRing, int GroupPanels = 1>
 struct Tile {
   static constexpr int kColumns = Columns;
+  static constexpr int kGroupPanels = GroupPanels;
+  static constexpr bool kIsShared = GroupPanels == 1;
   static constexpr int kPanelsA = kTileRows / 64;
   static constexpr int kPanelsB = Columns / 64;
   static constexpr int kStages = StagesInRing;
@@ -45,7 +49,17 @@ struct Ring {
     stage = 0;
     parity ^= 1;
   }
+  // Past stages that another group multiplies.
+  __device__ void skip(int steps) {
+    stage += steps;
+    parity ^= stage / Tile::kStages % 2;
+    stage %= Tile::kStages;
+  }
 };
+
+// The sums of a thread, of each panel.
+template <class Tile>
+using Sums = float[Tile::kGroupPanels][Tile::kColumns / 2];
 
 // What a block keeps in shared memory.
 template <class T, class Tile>
@@ -62,7 +76,7 @@ struct Stages {
   __device__ void make_barriers() const {
     for (int i = 0; i < Tile::kStages; ++i) {
       barrier_init(full + i, 1);
-      barrier_init(empty + i, kGroups);
+      barrier_init(empty + i, Tile::kIsShared ? kGroups : 1);
     }
     fence_barrier_init();
   }
@@ -110,34 +124,40 @@ constexpr int kProductStep =
     Adjacent == Major::depth ? kProductDepth * kElementBytes : kProductDepth / 8 * kEightRows;
 
 // Multiplies all steps of a tile and leaves their stages empty. One thread of the group is the
-// leader.
-template <class Tile, Major A, Major B, class T>
-__device__ inline void multiply(float (&d)[Tile::kColumns / 2], const Stages<T, Tile>& stages,
-                                int group, int steps, bool is_leader, Ring<Tile>* ring) {
+// leader. Behind the last product, which is still under way, comes all_issued().
+template <class Tile, Major A, Major B, class T, class AllIssued>
+__device__ inline void multiply(Sums<Tile>& d, const Stages<T, Tile>& stages, int group, int steps,
+                                bool is_leader, Ring<Tile>* ring, const AllIssued& all_issued) {
   // Along the depth a panel holds all that a product reads of a row: nothing lies next to it.
   constexpr int kNextA = A == Major::depth ? 16 : kPanelBytes;
   constexpr int kNextB = B == Major::depth ? 16 : kPanelBytes;
   int previous = 0;
   for (int step = 0; step < steps; ++step, ring->advance()) {
     barrier_wait(stages.full + ring->stage, ring->parity);
-    const Shared<T> a = stages.a + (ring->stage * Tile::kPanelsA + group) * kPanel;
+    const int panel = ring->stage * Tile::kPanelsA + (Tile::kIsShared ? group : 0);
+    const Shared<T> a = stages.a + panel * kPanel;
     const Shared<T> b = stages.b + ring->stage * Tile::kPanelsB * kPanel;
     const std::uint64_t tile_a = matrix_descriptor(a, Swizzle::bytes128, kEightRows, kNextA);
     const std::uint64_t tile_b = matrix_descriptor(b, Swizzle::bytes128, kEightRows, kNextB);
     warpgroup_fence();
 #pragma unroll
     for (int i = 0; i < kTileDepth / kProductDepth; ++i) {
-      wgmma_k16<T, Tile::kColumns, A, B>(d, advance_descriptor(tile_a, i * kProductStep<A>),
-                                         advance_descriptor(tile_b, i * kProductStep<B>),
-                                         step + i > 0);
+#pragma unroll
+      for (int j = 0; j < Tile::kGroupPanels; ++j) {
+        wgmma_k16<T, Tile::kColumns, A, B>(
+            d[j], advance_descriptor(tile_a, j * kPanelBytes + i * kProductStep<A>),
+            advance_descriptor(tile_b, i * kProductStep<B>), step + i > 0);
+      }
     }
     warpgroup_commit();
     warpgroup_wait<1>();  // the step before
     if (is_leader && step > 0) barrier_arrive(stages.empty + previous);
     previous = ring->stage;
   }
+  all_issued();
   warpgroup_wait<0>();
-  pin_registers(d);
+#pragma unroll
+  for (int j = 0; j < Tile::kGroupPanels; ++j) pin_registers(d[j]);
   if (is_leader) barrier_arrive(stages.empty + previous);
 }
 
