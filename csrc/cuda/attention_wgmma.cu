@@ -14,6 +14,9 @@
 #include "cuda/attention_wgmma.cuh"
 
 namespace gradsmith::cuda {
+
+void fill_attention_wgmma_backward(OpTable& table);
+
 namespace {
 
 template <class T_, int kFeatures>
@@ -210,7 +213,7 @@ __device__ inline void consume(const ForwardMemory<Tile>& memory, const ForwardM
                                const ForwardProblem& p) {
   using T = typename Tile::T;
   constexpr int kPanels = Tile::kPanels, kKeys = Tile::kKeys;
-  const int group = static_cast<int>(threadIdx.x) / kGroupThreads - 1;
+  const int group = multiplying_group();
   const bool is_leader = threadIdx.x % kGroupThreads == 0;
   const int lane_row = 16 * (warp_index() % 4) + lane_index() / 4;
   const int lane_column = 2 * (lane_index() % 4);
@@ -368,6 +371,7 @@ void run(const AttentionParams& params) {
 }  // namespace
 
 void fill_attention_wgmma(OpTable& table) {
+  fill_attention_wgmma_backward(table);
   table.attention_forward.push_front({"sm90:wgmma", Isa::sm90, supports, run});
 }
 

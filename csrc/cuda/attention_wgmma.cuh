@@ -48,6 +48,12 @@ __device__ inline void load_rows(Shared<T> to, const TensorMap& map, Shared<Barr
   }
 }
 
+// The warpgroup's number among those that multiply. By way of a lane the compiler knows that it is
+// the same for the warp, and keeps what hangs on it, descriptors above all, in uniform registers.
+__device__ __forceinline__ int multiplying_group() {
+  return shuffle(static_cast<int>(threadIdx.x) / kGroupThreads, 0) - 1;
+}
+
 // ---- products -----------------------------------------------------------------------------------
 
 // Starts products = 64 own rows . kOther rows of the other side, along the features.
