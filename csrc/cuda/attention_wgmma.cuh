@@ -147,8 +147,9 @@ __device__ inline void store_rows_of_group(const float (&sums)[kPanels * kPanelC
 
 // ---- the order of the work ----------------------------------------------------------------------
 
-// Tiles of rows of all heads. Those of some heads together, whose other side stays in L2, come
-// before those of the next; of these the longest ones first, which causal heads have at one end.
+// Tiles of rows of all heads, head by head, so that tiles in flight share the other side. Causal
+// tiles are of different lengths: those of as many heads as share L2 come together, the longest
+// first.
 struct AttentionWork {
   int blocks;  // tiles of a head
   int heads, heads_together;
@@ -267,7 +268,7 @@ inline AttentionWork work_of(const AttentionProblem& p, std::int64_t heads, std:
                              int tile_rows, std::int64_t other_rows, bool last_first) {
   const std::int64_t other_bytes = 2 * other_rows * p.features * size_of(p.dtype);
   const auto l2 = static_cast<std::int64_t>(device_facts().l2_bytes);
-  const std::int64_t together = smaller(heads, larger(1, l2 / 2 / other_bytes));
+  const std::int64_t together = p.causal ? smaller(heads, larger(1, l2 / 2 / other_bytes)) : 1;
   return {static_cast<int>(divide_up(rows, tile_rows)), static_cast<int>(heads),
           static_cast<int>(together), last_first};
 }
