@@ -21,8 +21,7 @@ namespace {
 // Registers bound the tiles: of 128 features, sums for queries are 64 a thread, for keys and values
 // 128; scores and gradients are as many as half the rows of a tile, and half of that packed.
 template <class T, int kFeatures>
-using QueryTile =
-    GradientTile<T, kFeatures, kFeatures == 64 ? 128 : 96, kFeatures == 64 ? 4 : 3, false>;
+using QueryTile = GradientTile<T, kFeatures, 128, kFeatures == 64 ? 4 : 2, false>;
 template <class T, int kFeatures>
 using KeyTile = GradientTile<T, kFeatures, kFeatures == 64 ? 96 : 64, 4, true>;
 
@@ -138,6 +137,7 @@ __device__ inline void make_key_gradients(const GradientMemory<Tile>& memory,
       for (int first = begin; first < p.queries; first += kOther) {
         warpgroup.multiply(scores, gradients);
         pin_registers(key_sums);
+        pin_registers(value_sums);
         if (p.causal && first + 1 < first_key + kGroupRows) {
           hide_queries(scores, first_key + warpgroup.lane_row, first + warpgroup.lane_column);
         }
@@ -165,8 +165,6 @@ __device__ inline void make_key_gradients(const GradientMemory<Tile>& memory,
         }
         pack_rows<T, kOther>(gradient_weights, scores);
         warpgroup.add(key_sums, gradient_weights, 0);
-        warpgroup_wait<1>();  // the sums for values, whose weights give their registers back
-        pin_registers(value_sums);
         warpgroup.advance();
       }
     }

@@ -158,20 +158,16 @@ class GradientConsumer {
   __device__ __forceinline__ void wait_for_tile() const {
     barrier_wait(memory_.full + ring_.stage, ring_.parity);
   }
-  // Starts the scores and the gradients of probabilities, and waits for the former, and with them
-  // for the sums of the tile before.
+  // Starts the scores, waits for the sums of the tile before, whose weights give their registers
+  // back, starts the gradients of probabilities and waits for the scores.
   __device__ __forceinline__ void multiply(float (&scores)[kScores], float (&gradients)[kScores]) {
     wait_for_tile();
-    warpgroup_fence();
-    start_products<T, Tile::kPanels, Tile::kOther>(scores, memory_.own(0, number),
-                                                   memory_.other(0, ring_.stage));
-    warpgroup_commit();
-    start_products<T, Tile::kPanels, Tile::kOther>(gradients, memory_.own(1, number),
-                                                   memory_.other(1, ring_.stage));
-    warpgroup_commit();
+    start(scores, 0);
+    warpgroup_wait<1>();
+    leave_previous();
+    start(gradients, 1);
     warpgroup_wait<1>();
     pin_registers(scores);
-    leave_previous();
   }
   // Starts sums over the rows of one matrix of the tile.
   __device__ __forceinline__ void add(float (&sums)[kSums], const PackedRows<Tile::kOther>& weights,
@@ -206,6 +202,12 @@ class GradientConsumer {
   }
 
  private:
+  __device__ __forceinline__ void start(float (&products)[kScores], int which) const {
+    warpgroup_fence();
+    start_products<T, Tile::kPanels, Tile::kOther>(products, memory_.own(which, number),
+                                                   memory_.other(which, ring_.stage));
+    warpgroup_commit();
+  }
   // Each warp says so, for it has read numbers too.
   __device__ __forceinline__ void leave_previous() const {
     if (has_previous_ && lane_index() == 0) barrier_arrive(memory_.empty + previous_);
