@@ -174,23 +174,6 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
   }
 }
 
-// The thread's part of 64 x 64 elements, into a swizzled panel.
-template <class T>
-__device__ inline void write_panel(Shared<T> panel, const float (&values)[32], int warp) {
-  const int lane = lane_index();
-  const int row = 16 * warp + lane % 16;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {  // 16 columns
-    std::uint32_t r[4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      r[j] = pack_pair<T>(values[8 * i + 2 * j], values[8 * i + 2 * j + 1]);
-    }
-    const int piece = 2 * i + lane / 16;
-    store_matrix_x4(panel + (row * 64 + (piece ^ row % 8) * 8), r);
-  }
-}
-
 // What lies inside of C of a panel, by the threads of its warpgroup: 64 side by side.
 template <class T>
 __device__ inline void copy_panel(Shared<const T> panel, const GemmParams& p, std::int64_t row,

@@ -11,18 +11,13 @@
 #pragma once
 
 #include "cuda/gemm_problem.cuh"
+#include "cuda/wgmma_parts.cuh"
 
 namespace gradsmith::cuda::wgmma {
 
 constexpr int kTileRows = 128;
-constexpr int kTileDepth = 64;  // 128 bytes, the longest swizzle
-constexpr int kProductDepth = 16;
-constexpr int kGroupThreads = 128;
-constexpr int kGroups = 2;               // that multiply
-constexpr int kPanel = 64 * kTileDepth;  // elements
-constexpr int kElementBytes = 2;
-constexpr int kPanelBytes = kPanel * kElementBytes;
-constexpr int kEightRows = 8 * 128;  // bytes from eight rows of a panel to the next
+constexpr int kTileDepth = kPanelColumns;
+constexpr int kGroups = 2;  // that multiply
 
 // GroupPanels: the panels of A that a warpgroup multiplies. One, and the groups share every tile,
 // or both, and each has tiles of its own.
@@ -38,23 +33,6 @@ struct Tile {
   static constexpr std::size_t kRingBytes = kStages * kStageBytes;
   // Two arrays, each of a multiple of 16 bytes.
   static constexpr std::size_t kBarrierBytes = 2 * (kStages + kStages % 2) * sizeof(Barrier);
-};
-
-// A place in the ring, and the parity of the phase its barriers are in.
-template <class Tile>
-struct Ring {
-  int stage = 0, parity = 0;
-  __device__ void advance() {
-    if (++stage < Tile::kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
-  // Past stages that another group multiplies.
-  __device__ void skip(int steps) {
-    stage += steps;
-    parity ^= stage / Tile::kStages % 2;
-    stage %= Tile::kStages;
-  }
 };
 
 // The sums of a thread, of each panel.
