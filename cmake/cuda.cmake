@@ -51,7 +51,7 @@ target_compile_options(gradsmith_cuda_kernels PRIVATE
 # PTX serves all: ptxas makes the same code of it, byte by byte, in half the time.
 set(kernels_by_architecture attention_wgmma attention_wgmma_backward conv_mma_weight
                             conv_simt_gather conv_simt_weight gemm_mma_double gemm_wgmma
-                            gemm_wgmma_narrow)
+                            gemm_wgmma_narrow norm_rows_resident)
 set(numbers ${GRADSMITH_CUDA_ARCHITECTURES})
 list(TRANSFORM numbers REPLACE "[a-z]+$" "")
 list(SORT numbers COMPARE NATURAL)

@@ -60,6 +60,8 @@ void fill_norm(OpTable& table) {
       {"sm80:channels", Isa::sm80, nullptr, run_batch_norm_backward});
   table.row_norm_forward.push_front({"sm80:rows", Isa::sm80, nullptr, run_row_norm_forward});
   table.row_norm_backward.push_front({"sm80:rows", Isa::sm80, nullptr, run_row_norm_backward});
+  table.row_norm_backward.push_front(
+      {"sm90:clusters", Isa::sm90, fits_clusters, row_norm_backward_by_clusters});
   table.channel_window_sum.push_front(
       {"sm80:elements", Isa::sm80, nullptr, run_channel_window_sum});
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ops/norm.h"
+#include "ops/op_table.h"
 
 namespace gradsmith::cuda {
 
@@ -13,6 +14,10 @@ void batch_norm_backward(const BatchNormBackwardParams& p);
 // Rows of adjacent elements; backward, with a channel per element.
 void row_norm_of_rows(const RowNormParams& p);
 void row_norm_backward_of_rows(const RowNormBackwardParams& p);
+// False if a row is too long for a block.
+bool row_norm_backward_by_blocks(const RowNormBackwardParams& p);
+Support fits_clusters(const RowNormBackwardParams& p);  // rows too long for a block
+void row_norm_backward_by_clusters(const RowNormBackwardParams& p);
 
 // Rows of several channels, in either layout; forward, channels last.
 void row_norm_of_groups(const RowNormParams& p);
