@@ -9,9 +9,8 @@
 // is cooperative and a step ends at a barrier of the grid.
 #pragma once
 
-#include "core/index.h"
-#include "cuda/device.h"
 #include "cuda/grid_barrier.h"
+#include "cuda/rnn_slices.h"
 
 namespace gradsmith::cuda {
 namespace {
@@ -23,22 +22,6 @@ constexpr int kLanes = 8;
 constexpr int kSlots = kRnnThreads / kLanes;
 // Batch rows that use a weight while it is in a register.
 constexpr int kRows = 4;
-
-// How the work is dealt out, and where a block stands in it.
-struct RnnSlices {
-  std::int64_t units_per_block, rows_per_block;
-  unsigned unit_blocks, row_blocks;
-};
-
-struct RnnShare {
-  std::int64_t first_unit, units, first_row, rows;
-
-  __device__ RnnShare(const RnnSlices& slices, std::int64_t hidden, std::int64_t batch)
-      : first_unit(blockIdx.x % slices.unit_blocks * slices.units_per_block),
-        units(smaller(slices.units_per_block, hidden - first_unit)),
-        first_row(blockIdx.x / slices.unit_blocks * slices.rows_per_block),
-        rows(smaller(slices.rows_per_block, batch - first_row)) {}
-};
 
 // All blocks that share states meet.
 __device__ inline void sync_step(const RnnSlices& slices) {
@@ -139,8 +122,7 @@ __device__ inline void keep_weights(Shared<T> kept, std::int64_t units, std::int
   sync_block();
 }
 
-// ---- host
-// ----------------------------------------------------------------------------------------
+// ---- host ---------------------------------------------------------------------------------------
 
 template <class T>
 std::int64_t kept_bytes(std::int64_t weight_rows, std::int64_t depth) {
