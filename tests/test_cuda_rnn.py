@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recurrent layers of the 16-bit types on the simulator's tensor cores, which want more units or
-rows of the batch than the Cases have."""
+"""Recurrent layers in the simulator that want more units or rows of the batch than the Cases have:
+those of the 16-bit types on tensor cores, and weights that shared memory holds in part."""
 
 from __future__ import annotations
 
@@ -134,6 +134,26 @@ def test_half_of_wider_rows(cell: str, reverse: bool) -> None:
 def test_many_units(cell: str, steps: int, batch: int, hidden: int) -> None:
     with cudasim.multiprocessors(-(-hidden // 16)):
         assert_on_tensor_cores(layer(cell, (steps, batch, hidden), bfloat16), bfloat16)
+
+
+# Two blocks keep the most of each row of the weights, and read the rest from memory, for groups of
+# ten rows of the batch or of four.
+@pytest.mark.parametrize(
+    ("cell", "batch", "hidden", "dtype"),
+    [
+        ("lstm", 11, 176, np.float32),
+        ("lstm", 3, 184, np.float32),
+        ("gru", 21, 144, np.float64),
+        ("rnn_tanh", 13, 352, np.float32),
+        ("lstm", 12, 264, bfloat16),
+    ],
+)
+def test_weights_that_are_kept_in_part(cell: str, batch: int, hidden: int, dtype: Any) -> None:
+    cudasim.reset()
+    with cudasim.multiprocessors(2):
+        for call in layer(cell, (2, batch, hidden), dtype):
+            assert_parity(call, 5 * TOLERANCES[dtype])
+    assert not any(name.startswith("mma_forward") for name in cudasim.report())
 
 
 @pytest.mark.parametrize("dtype", [bfloat16, np.float16])

@@ -26,8 +26,9 @@ __device__ inline void copy_initial(const RnnParams& p, const RnnShare& share, c
   }
 }
 
-template <class T, int kGates, int N, bool kKeeps>
-__global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, RnnSlices slices) {
+template <class T, int kGates, int N, int kRows>
+__global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, RnnSlices slices,
+                                                                std::int64_t kept_depth) {
   const RnnShare share(slices, p.hidden, p.batch);
   const Global<const T> weights = global<const T>(p.w_hh);
   const Global<const T> bias = global<const T>(p.b_hh);
@@ -36,18 +37,7 @@ __global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, Rnn
     return weights + (gate * h + share.first_unit + unit) * h;
   };
   SharedArena arena;
-  Shared<T> kept;
-  if constexpr (kKeeps) {
-    kept = arena.take<T>(static_cast<int>(kGates * share.units * padded_depth<T>(h)));
-    keep_weights<T, kGates>(kept, share.units, h, global_row);
-  }
-  const auto weight_row = [&](int gate, std::int64_t unit) {
-    if constexpr (kKeeps) {
-      return kept + (gate * share.units + unit) * padded_depth<T>(h);
-    } else {
-      return global_row(gate, unit);
-    }
-  };
+  const KeptWeights<T> kept = keep_weights<T, kGates>(arena, share.units, kept_depth, global_row);
   copy_initial<T>(p, share, p.h0, p.states, p.state_row);
   if (kGates == 4) copy_initial<T>(p, share, p.c0, p.cells, h);
   sync_step(slices);
@@ -55,8 +45,8 @@ __global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, Rnn
     const Step step(index, p.steps, p.reverse);
     const Global<const T> states =
         global<const T>(p.states) + (step.before * p.batch + share.first_row) * p.state_row;
-    for_each_product<T, N, kGates>(
-        share, h, weight_row, [&](std::int64_t row) { return states + row * p.state_row; },
+    for_each_product<T, N, kGates, kRows>(
+        share, h, kept, global_row, [&](std::int64_t row) { return states + row * p.state_row; },
         [&](std::int64_t row, std::int64_t unit, compute_t<T>(&sums)[kGates]) {
           if (p.b_hh != nullptr) {
 #pragma unroll
@@ -65,10 +55,11 @@ __global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, Rnn
             }
           }
           const std::int64_t own_row = share.first_row + row, own_unit = share.first_unit + unit;
-          const CellInput<compute_t<T>, kGates> input =
-              load_cell_input<T, kGates>(p, step, own_row, own_unit);
+          const CellOutput<compute_t<T>, kGates> output =
+              finish_cell<T>(p.cell, load_cell_input<T, kGates>(p, step, own_row, own_unit), sums);
           global<T>(p.states)[(step.after * p.batch + own_row) * p.state_row + own_unit] =
-              finish_cell<T>(p, step, own_row, own_unit, input, sums);
+              static_cast<T>(output.state);
+          save_cell<T>(p, step, own_row, own_unit, output);
         });
     sync_step(slices);
   }
@@ -84,11 +75,11 @@ struct Carried {
 };
 
 // `transposed` is w_hh with a row of all gates per unit.
-template <class T, int kGates, int N, bool kKeeps>
-__global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardParams p,
-                                                                 RnnSlices slices,
-                                                                 const void* transposed,
-                                                                 Carried<compute_t<T>> carried) {
+template <class T, int kGates, int N, int kRows>
+__global__ __launch_bounds__(kRnnThreads,
+                             1) void backward_steps(RnnBackwardParams p, RnnSlices slices,
+                                                    std::int64_t kept_depth, const void* transposed,
+                                                    Carried<compute_t<T>> carried) {
   using A = compute_t<T>;
   const RnnShare share(slices, p.hidden, p.batch);
   const std::int64_t h = p.hidden, depth = kGates * h;
@@ -98,18 +89,7 @@ __global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardPara
     return weights + (share.first_unit + unit) * depth;
   };
   SharedArena arena;
-  Shared<T> kept;
-  if constexpr (kKeeps) {
-    kept = arena.take<T>(static_cast<int>(share.units * padded_depth<T>(depth)));
-    keep_weights<T, 1>(kept, share.units, depth, global_row);
-  }
-  const auto weight_row = [&](int gate, std::int64_t unit) {
-    if constexpr (kKeeps) {
-      return kept + unit * padded_depth<T>(depth);
-    } else {
-      return global_row(gate, unit);
-    }
-  };
+  const KeptWeights<T> kept = keep_weights<T, 1>(arena, share.units, kept_depth, global_row);
   // Calls body(row, unit) for each of the block's units.
   const auto for_each_unit = [&](const auto& body) {
     for (std::int64_t i = threadIdx.x; i < share.rows * share.units; i += kRnnThreads) {
@@ -126,19 +106,20 @@ __global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardPara
     for_each_unit([&](std::int64_t row, std::int64_t unit) {
       const std::int64_t own = row * h + unit;
       const CellGradient<A> after{dh[own], kGates == 4 ? dc[own] : A(0)};
-      const CellTrace<A, kGates> trace = load_cell_trace<T, kGates>(p, step, row, unit);
-      const CellResult<T, kGates> result = differentiate_cell<T>(p, step, row, unit, trace, after);
+      const CellResult<T, kGates> result =
+          differentiate_cell<T>(p.cell, load_cell_trace<T, kGates>(p, step, row, unit), after);
       const Global<T> hidden =
           global<T>(kGates == 3 ? p.dhidden : p.dgates) + ((step.t * p.batch + row) * depth + unit);
 #pragma unroll
       for (int g = 0; g < kGates; ++g) hidden[g * h] = result.hidden[g];
+      save_input_gradients(p, step, row, unit, result);
       dh[own] = result.before.dh;
       if (kGates == 4) dc[own] = result.before.dc;
     });
     sync_step(slices);
     const Global<const T> states = from_hidden + (step.t * p.batch + share.first_row) * depth;
-    for_each_product<T, N, 1>(
-        share, depth, weight_row, [&](std::int64_t row) { return states + row * depth; },
+    for_each_product<T, N, 1, kRows>(
+        share, depth, kept, global_row, [&](std::int64_t row) { return states + row * depth; },
         [&](std::int64_t row, std::int64_t unit, A(&sums)[1]) {
           dh[(share.first_row + row) * h + share.first_unit + unit] += sums[0];
         });
@@ -191,14 +172,17 @@ void launch_transpose(const void* from, void* to, std::int64_t rows, std::int64_
 
 // ---- launchers ----------------------------------------------------------------------------------
 
-// Calls body(access width, keeps) with the kernel's variant for rows of that depth.
+// Calls body(access width, rows, depth that is kept) with the kernel's variant for that many rows
+// of weights in a block.
 template <class T, class Body>
-void visit_variant(bool is_wide, std::int64_t bytes, const Body& body) {
+void visit_variant(bool is_wide, const RnnSlices& slices, std::int64_t weight_rows,
+                   std::int64_t depth, const Body& body) {
   using Wide = std::integral_constant<int, kPackOf<T>>;
-  if (!is_wide) return body(std::integral_constant<int, 1>{}, std::false_type{});
-  const auto limit = static_cast<std::int64_t>(device_facts().shared_bytes_per_block);
-  if (bytes <= limit) return body(Wide{}, std::true_type{});
-  body(Wide{}, std::false_type{});
+  using Few = std::integral_constant<int, kFewRows>;
+  if (!is_wide) return body(std::integral_constant<int, 1>{}, Few{}, 0);
+  const std::int64_t kept = kept_depth<T>(weight_rows, depth);
+  if (kept == depth || slices.rows_per_block <= kFewRows) return body(Wide{}, Few{}, kept);
+  body(Wide{}, std::integral_constant<int, kManyRows>{}, kept);
 }
 
 LaunchShape shape_of(const RnnSlices& slices, std::int64_t bytes) {
@@ -211,14 +195,14 @@ LaunchShape shape_of(const RnnSlices& slices, std::int64_t bytes) {
 template <class T, int kGates>
 void forward(const RnnParams& p) {
   const RnnSlices slices = rnn_slices<T>(p.hidden, p.batch, kGates, p.hidden);
-  const std::int64_t bytes = kept_bytes<T>(kGates * slices.units_per_block, p.hidden);
+  const std::int64_t weight_rows = kGates * slices.units_per_block;
   const bool is_wide = p.hidden % kPackOf<T> == 0 && has_wide_rows<T>(p.w_hh, p.hidden) &&
                        has_wide_rows<T>(p.states, p.state_row);
-  visit_variant<T>(is_wide, bytes, [&](auto width, auto keeps) {
-    constexpr bool kKeeps = decltype(keeps)::value;
-    launch<forward_steps<T, kGates, decltype(width)::value, kKeeps>>(
-        shape_of(slices, kKeeps ? bytes : 0), p, slices);
-  });
+  visit_variant<T>(
+      is_wide, slices, weight_rows, p.hidden, [&](auto width, auto rows, std::int64_t kept) {
+        launch<forward_steps<T, kGates, decltype(width)::value, decltype(rows)::value>>(
+            shape_of(slices, weight_bytes<T>(weight_rows, kept)), p, slices, kept);
+      });
 }
 
 template <class T, int kGates>
@@ -230,16 +214,16 @@ void backward(const RnnBackwardParams& p) {
   const Workspace dh(state_bytes), dc(state_bytes);
   launch_transpose<T>(p.w_hh, weights.as<T>(), depth, p.hidden);
   const RnnSlices slices = rnn_slices<T>(p.hidden, p.batch, 1, depth);
-  const std::int64_t bytes = kept_bytes<T>(slices.units_per_block, depth);
   const bool is_wide = has_wide_rows<T>(weights.as<T>(), depth) &&
                        has_wide_rows<T>(p.dgates, depth) &&
                        (kGates != 3 || has_wide_rows<T>(p.dhidden, depth));
-  visit_variant<T>(is_wide, bytes, [&](auto width, auto keeps) {
-    constexpr bool kKeeps = decltype(keeps)::value;
-    launch<backward_steps<T, kGates, decltype(width)::value, kKeeps>>(
-        shape_of(slices, kKeeps ? bytes : 0), p, slices, weights.as<T>(),
-        Carried<A>{dh.as<A>(), dc.as<A>()});
-  });
+  visit_variant<T>(
+      is_wide, slices, slices.units_per_block, depth,
+      [&](auto width, auto rows, std::int64_t kept) {
+        launch<backward_steps<T, kGates, decltype(width)::value, decltype(rows)::value>>(
+            shape_of(slices, weight_bytes<T>(slices.units_per_block, kept)), p, slices, kept,
+            weights.as<T>(), Carried<A>{dh.as<A>(), dc.as<A>()});
+      });
 }
 
 void rnn_forward(const RnnParams& p) {

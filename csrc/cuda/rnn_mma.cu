@@ -36,7 +36,7 @@ template <class T, int kGates, int kTiles>
 __device__ inline void walk_forward(const RnnParams& p, const Step& step,
                                     const PassItems<kTiles>& own, Shared<const T> weights,
                                     Shared<float> partials, Shared<const float> bias) {
-  CellInput<float, kGates> inputs[2] = {};
+  CellInput<T, kGates> inputs[2] = {};
   if (own.exists) {
 #pragma unroll
     for (int u = 0; u < 2; ++u) {
@@ -54,13 +54,14 @@ __device__ inline void walk_forward(const RnnParams& p, const Step& step,
 #pragma unroll
     for (int u = 0; u < 2; ++u) sums[u][g] = both[u] + bias[g * kUnits + own.own_unit + u];
   }
-  T states[2];
+  CellOutput<float, kGates> outputs[2];
 #pragma unroll
-  for (int u = 0; u < 2; ++u) {
-    states[u] = finish_cell<T>(p, step, own.row, own.unit + u, inputs[u], sums[u]);
-  }
+  for (int u = 0; u < 2; ++u) outputs[u] = finish_cell<T>(p.cell, inputs[u], sums[u]);
   const std::int64_t to = (step.after * p.batch + own.row) * p.state_row + own.unit;
-  hand_over(global<T>(p.states) + to, states[0], states[1]);
+  hand_over(global<T>(p.states) + to, static_cast<T>(outputs[0].state),
+            static_cast<T>(outputs[1].state));
+#pragma unroll
+  for (int u = 0; u < 2; ++u) save_cell<T>(p, step, own.row, own.unit + u, outputs[u]);
 }
 
 template <class T, int kGates, int kTiles>
@@ -117,7 +118,7 @@ __device__ inline void walk_backward(const RnnBackwardParams& p, std::int64_t in
   const bool is_first = index == p.steps - 1, is_over = index < 0;
   const Step step(is_over ? 0 : index, p.steps, p.reverse);
   const Global<T> hidden = global<T>(kGates == 3 ? p.dhidden : p.dgates);
-  CellTrace<float, kGates> traces[2] = {};
+  CellTrace<T, kGates> traces[2] = {};
   CellGradient<float> after[2] = {};
   if (own.exists) {
 #pragma unroll
@@ -135,26 +136,29 @@ __device__ inline void walk_backward(const RnnBackwardParams& p, std::int64_t in
   if (!own.exists) return;
   Pack<float, 2> sums{};
   if (!is_first) sums = sums_of<1, kTiles>(partials, 0, own.own_unit, own.own_row);
-  T gradients[kGates][2];
 #pragma unroll
-  for (int u = 0; u < 2; ++u) {
-    after[u].dh += sums[u];
-    if (is_over) {
+  for (int u = 0; u < 2; ++u) after[u].dh += sums[u];
+  if (is_over) {
+#pragma unroll
+    for (int u = 0; u < 2; ++u) {
       global<T>(p.dh0)[at + u] = static_cast<T>(after[u].dh);
       if (kGates == 4) global<T>(p.dc0)[at + u] = static_cast<T>(after[u].dc);
-      continue;
     }
-    const CellResult<T, kGates> result =
-        differentiate_cell<T>(p, step, own.row, own.unit + u, traces[u], after[u]);
-    if (kGates > 1) carried[at + u] = kGates == 4 ? result.before.dc : result.before.dh;
-#pragma unroll
-    for (int g = 0; g < kGates; ++g) gradients[g][u] = result.hidden[g];
+    return;
   }
-  if (is_over) return;
+  CellResult<T, kGates> results[2];
+#pragma unroll
+  for (int u = 0; u < 2; ++u) results[u] = differentiate_cell<T>(p.cell, traces[u], after[u]);
+  const Global<T> to = hidden + ((step.t * p.batch + own.row) * depth + own.unit);
 #pragma unroll
   for (int g = 0; g < kGates; ++g) {
-    hand_over(hidden + ((step.t * p.batch + own.row) * depth + g * h + own.unit), gradients[g][0],
-              gradients[g][1]);
+    hand_over(to + g * h, results[0].hidden[g], results[1].hidden[g]);
+  }
+#pragma unroll
+  for (int u = 0; u < 2; ++u) {
+    save_input_gradients(p, step, own.row, own.unit + u, results[u]);
+    const CellGradient<float>& before = results[u].before;
+    if (kGates > 1) carried[at + u] = kGates == 4 ? before.dc : before.dh;
   }
 }
 
