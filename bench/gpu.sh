@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds, tests and times gradsmith on a machine with an NVIDIA GPU, without a network or pip:
 #
-#   bench/gpu.sh [build] [test] [sanitize] [bench]      all of them unless some are named
+#   bench/gpu.sh [build] [test] [sanitize] [check] [bench]      build, check and bench unless named
 #
-# It needs nvcc, CMake, ninja, pybind11, CuPy, PyTorch and pytest for `python3`. Each stage has a time
-# limit, in seconds (BUILD_LIMIT, TEST_LIMIT, SANITIZE_LIMIT, BENCH_LIMIT). Logs, JUnit reports and
-# rows go to build/gpu_results; a table of the stages is printed last.
+# `check` is `test` and `sanitize` side by side: they wait for the host more than for the GPU.
+# It needs nvcc, CMake, ninja, pybind11, CuPy, PyTorch and pytest for `python3`; without `build` it
+# takes the extensions that lie in python/gradsmith, built elsewhere for the same Python. Each stage
+# has a time limit, in seconds (BUILD_LIMIT, TEST_LIMIT, SANITIZE_LIMIT, BENCH_LIMIT). Logs, JUnit
+# reports and rows go to build/gpu_results; a table of the stages is printed last.
 # ARCHITECTURES (default 90a) is what the kernels are compiled for, FAMILIES what is timed, ROUNDS how
 # often; TESTS are arguments for pytest, SANITIZED an expression for its -k. $OUT gets one archive.
 cd "$(dirname "$0")/.." || exit 1
-stages=${*:-build test sanitize bench}
+stages=${*:-build check bench}
 out=$PWD/build/gpu_results
 build=${BUILD:-build/gpu}
+table=$out/table.txt
 mkdir -p "$out" "$build"
+: >"$table"
 for folder in /usr/local/cuda/bin /usr/local/cuda-13.0/bin; do
   command -v nvcc >/dev/null || PATH=$folder:$PATH
 done
@@ -21,7 +25,8 @@ export PYTHONPATH=$PWD/python:$PWD PYTHONDONTWRITEBYTECODE=1 LOST_CONTEXTS=$out
 # Plugins that are not ours may warn, and warnings are errors.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 pytest="python3 -m pytest -p no:cacheprovider -p pytest_timeout -m gpu -q"
-table=""
+# The files whose tests know of devices: collecting the others takes longer than running these.
+tests=${TESTS:-$(grep -lE 'CaseTests|device_isa|gpu' tests/test_*.py)}
 
 # run_stage NAME SECONDS COMMAND...: into NAME.log; a line for the table says how it went.
 run_stage() {
@@ -33,8 +38,8 @@ run_stage() {
   local said=ok
   if [ $status -ne 0 ]; then said="failed ($status)"; fi
   if [ $status -eq 124 ] || [ $status -eq 137 ]; then said="past its $limit s"; fi
-  table+=$(printf '%-22s %5d s   %-14s %s' "$name" $((SECONDS - start)) "$said" \
-    "$(grep -v '^ *$' "$out/$name.log" | tail -1 | cut -c1-90)")$'\n'
+  printf '%-22s %5d s   %-14s %s\n' "$name" $((SECONDS - start)) "$said" \
+    "$(grep -v '^ *$' "$out/$name.log" | tail -1 | cut -c1-90)" >>"$table"
   return $status
 }
 
@@ -50,20 +55,29 @@ build_stage() {
 test_stage() {
   # Kernels run one at a time on the GPU; the processes share the work of the host.
   run_stage test "${TEST_LIMIT:-150}" $pytest -p xdist.plugin -p tests.gpu_context \
-    -n "${PROCESSES:-6}" --max-worker-restart=60 --timeout=100 --maxfail=400 --tb=short "--junitxml=$out/junit.xml" ${TESTS:-tests}
+    -n "${PROCESSES:-6}" --max-worker-restart=60 --timeout=100 --maxfail=400 --tb=short "--junitxml=$out/junit.xml" $tests
   grep -E '^(FAILED|ERROR) ' "$out/test.log" | sed 's/ - .*//' | sort | uniq -c | sort -rn |
     head -40
 }
 
+# sanitize_with TOOL
+sanitize_with() {
+  run_stage "$1" "${SANITIZE_LIMIT:-60}" compute-sanitizer --tool "$1" --error-exitcode 9 \
+    --print-limit 20 $pytest --timeout=50 -x -k "${SANITIZED:-test_forward and float32}" $tests
+  grep -E '^========= +(Invalid|Error|Race|ERROR SUMMARY|RACECHECK SUMMARY)' "$out/$1.log" |
+    sort | uniq -c | head -20
+}
+
 sanitize_stage() {
-  local tool
-  for tool in memcheck racecheck; do
-    run_stage "$tool" "${SANITIZE_LIMIT:-60}" compute-sanitizer --tool "$tool" --error-exitcode 9 \
-      --print-limit 20 $pytest --timeout=50 -x -k "${SANITIZED:-test_forward and float32}" \
-      ${TESTS:-tests}
-    grep -E '^========= +(Invalid|Error|Race|ERROR SUMMARY|RACECHECK SUMMARY)' "$out/$tool.log" |
-      sort | uniq -c | head -20
-  done
+  sanitize_with memcheck
+  sanitize_with racecheck
+}
+
+check_stage() {
+  test_stage &
+  sanitize_with memcheck &
+  sanitize_with racecheck &
+  wait
 }
 
 # A process for each family: a kernel that fails takes the context of its process with it.
@@ -72,7 +86,7 @@ bench_stage() {
   for family in ${FAMILIES:-gemm memory_bound attention conv rnn optim training}; do
     local left=$((limit - (SECONDS - start)))
     if [ $left -lt 5 ]; then
-      table+="bench_$family: not begun"$'\n'
+      echo "bench_$family: not begun" >>"$table"
       continue
     fi
     run_stage "bench_$family" $left python3 bench/run.py "$family" --device cuda --against torch \
@@ -86,11 +100,11 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 nvcc --version | tail -2 | head -1
 for stage in $stages; do
   case $stage in
-    build | test | sanitize | bench) ${stage}_stage || [ "$stage" != build ] || break ;;
-    *) echo "unknown stage $stage (expected build, test, sanitize or bench)" && exit 2 ;;
+    build | test | sanitize | check | bench) ${stage}_stage || [ "$stage" != build ] || break ;;
+    *) echo "unknown stage $stage (expected build, test, sanitize, check or bench)" && exit 2 ;;
   esac
 done
 if [ -f "$out/build.log" ]; then grep -E 'error|FAILED' "$out/build.log" | head -30; fi
 if [ -n "$OUT" ]; then tar -C "$out" -czf "$OUT/results.tar.gz" .; fi
 echo "---- stage, seconds, outcome, last line of its log"
-printf '%s' "$table"
+cat "$table"

@@ -49,8 +49,9 @@ target_compile_options(gradsmith_cuda_kernels PRIVATE
 # Kernels whose code asks for the architecture, or that have instructions of one alone, are compiled
 # for each; tests/test_cuda_compile.py finds those that belong here. Of the others one compilation to
 # PTX serves all: ptxas makes the same code of it, byte by byte, in half the time.
-set(kernels_by_architecture conv_mma_weight conv_simt_gather conv_simt_weight gemm_mma_double
-                            gemm_wgmma)
+set(kernels_by_architecture attention_wgmma attention_wgmma_backward conv_mma_weight
+                            conv_simt_gather conv_simt_weight gemm_mma_double gemm_wgmma
+                            gemm_wgmma_narrow)
 set(numbers ${GRADSMITH_CUDA_ARCHITECTURES})
 list(TRANSFORM numbers REPLACE "[a-z]+$" "")
 list(SORT numbers COMPARE NATURAL)

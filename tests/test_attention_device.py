@@ -88,6 +88,66 @@ def test_the_tensor_cores_run_in_any_order(features: int, dtype: str) -> None:
             assert first.tobytes() == second.tobytes(), f"{name}: bits differ by schedules"
 
 
+# Several rounds of the simulator's six multiprocessors, more tiles than stages, rests everywhere.
+@pytest.mark.skipif(not HAS_SIMULATOR, reason="no simulator in this build")
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((2, 4, 2, 200, 650, 64, 64), "bfloat16"),
+        ((1, 2, 2, 650, 200, 64, 64), "float16"),
+        ((1, 2, 1, 330, 330, 40, 40), "bfloat16"),
+        ((1, 4, 2, 270, 420, 128, 128), "bfloat16"),
+        ((1, 2, 2, 400, 140, 128, 128), "float16"),
+        ((1, 2, 1, 256, 256, 96, 96), "float16"),
+    ],
+    ids=lambda value: "x".join(map(str, value)) if isinstance(value, tuple) else value,
+)
+def test_warpgroups_run_in_any_order(shape: tuple[int, ...], dtype: str, causal: bool) -> None:
+    arrays = arrays_of(shape, dtype)
+    runs = []
+    cudasim.reset()
+    for order in SCHEDULES:
+        with backend("cudasim:sm90"), cudasim.schedule(order, seed=1):
+            runs.append(run(CUDASIM, arrays, None, causal))
+    ran = " ".join(cudasim.report())
+    for kernel in ("forward_wgmma", "query_gradient_wgmma", "key_gradient_wgmma"):
+        assert kernel in ran, f"{kernel} is not among {ran}"
+    for name, one, want in zip(NAMES, runs[0], define(arrays, None, causal), strict=True):
+        assert_close(one, want, dtype, "attention", shape[-1], name)
+    for other in runs[1:]:
+        for name, first, second in zip(NAMES, runs[0], other, strict=True):
+            assert first.tobytes() == second.tobytes(), f"{name}: bits differ by schedules"
+
+
+@pytest.mark.skipif(not HAS_SIMULATOR, reason="no simulator in this build")
+@pytest.mark.parametrize("kind", ["projection", "three", "repeated"])
+def test_heads_of_warpgroups_lie_anywhere(kind: str) -> None:
+    """As slices of a projection; by three numbers, and all the same, as the copy engine cannot."""
+    rng = np.random.default_rng(0)
+    numbers = rng.standard_normal((2, 70, 3, 2, 2, 64)).astype(ml_dtypes.bfloat16)
+    cudasim.reset()
+    with backend("cudasim:sm90") as device:
+        whole = wrap(moved(numbers, device))
+        q, k, v = (whole[:, :, i] for i in range(3))
+        want = [numbers[:, :, i].transpose(0, 2, 3, 1, 4) for i in (0, 1, 2, 0)]
+        if kind == "projection":
+            q, k, v = (each.reshape(2, 70, 4, 64).permute(0, 2, 1, 3) for each in (q, k, v))
+            want = [each.reshape(2, 4, 70, 64) for each in want]
+        else:
+            q, k, v = (each.permute(0, 3, 2, 1, 4) for each in (q, k, v))
+            want = [each.swapaxes(1, 2) for each in want]
+        if kind == "repeated":
+            k, v = (each[:1].expand(2, 2, 2, 70, 64) for each in (k, v))
+            want[1:3] = [each[:1].repeat(2, 0) for each in want[1:3]]
+        y = to_array(scaled_dot_product_attention(q, k, v))
+    kernel = "forward_wgmma" if kind == "projection" else "forward_mma"
+    assert kernel in " ".join(cudasim.report())
+    flat = [each.reshape(-1, 4, 70, 64) for each in want]
+    expected = define(flat, None, False)[0].reshape(y.shape)
+    assert_close(y, expected, "bfloat16", "attention", 64)
+
+
 def test_slices_of_a_projection_are_taken_as_they_lie(device_isa: str) -> None:
     """Query, key and value as (B, T, 3, H, D), and shifted off the alignment of wide copies."""
     rng = np.random.default_rng(0)

@@ -29,6 +29,8 @@ PROBLEMS: dict[str, tuple[Any, ...]] = {
     "phases": ((2, 16, 19, 21), (24, 16, 3, 3), (2, 2), (1, 1), (1, 1), 1),
     "phases_of_dilated": ((2, 8, 23, 19), (16, 8, 4, 3), (6, 3), (3, 2), (4, 2), 1),
     "phases_without_taps": ((2, 8, 17, 9), (8, 8, 2, 1), (4, 3), (1, 0), (2, 1), 1),
+    "few_channels": ((2, 3, 19, 21), (16, 3, 5, 5), (2, 2), (2, 2), (1, 1), 1),
+    "odd_channels": ((2, 13, 9, 10), (21, 13, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "volume": ((1, 8, 5, 6, 7), (16, 8, 3, 2, 3), (2, 1, 1), (1, 0, 1), (1, 2, 1), 1),
     "line": ((3, 16, 70), (24, 16, 5), (1,), (2,), (3,), 1),
     "many_pixels": ((5, 8, 24, 23), (8, 8, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -95,6 +97,8 @@ def test_problems(name: str, dtype: str, is_last: bool, device_isa: str) -> None
         ("wide", "bfloat16", ("gather_mma<", "bfloat16, 128", "bfloat16, 64", "weight_mma<")),
         ("wide", "float16", ("gather_mma<", "float16, 128", "float16, 64", "weight_mma<")),
         ("many_pixels", "bfloat16", ("weight_mma", "add_splits")),
+        ("few_channels", "bfloat16", ("pad_rows", "gather_mma<", "weight_mma<", "cut_rows")),
+        ("odd_channels", "float16", ("pad_rows", "gather_mma<", "weight_mma<", "cut_rows")),
         ("depthwise", "bfloat16", ("gather_depthwise", "weight_depthwise")),
     ],
 )

@@ -66,10 +66,11 @@ def test_steps(
             for state in states
         ]
         numbers = [(0.5, 1.0 if i % 2 else 0.4) for i in range(len(own))]
+        group = m.optim_group(op, own, held)
         for step in (1, 8):
             steps = [float(step + i % 2) for i in range(len(own))]
             slopes = [shifted(each) for each in grads]
-            tensors = m.optim_tensors(op, own, slopes, held, steps, numbers)
+            tensors = m.optim_tensors(group, slopes, steps, numbers)
             getattr(m, op)(tensors, *options)
         return *own, *(each for state in held for each in state if each is not None)
 

@@ -67,6 +67,21 @@ def test_orders_and_sizes(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("size", "tile"), [((640, 120, 264), 128), ((760, 256, 1032), 256)])
+@pytest.mark.parametrize("is_a_transposed", [False, True])
+@pytest.mark.parametrize("is_b_transposed", [False, True])
+def test_tiles_that_the_groups_share(
+    size: tuple[int, int, int], tile: int, is_a_transposed: bool, is_b_transposed: bool, dtype: str
+) -> None:
+    m, n, k = size
+    rng = np.random.default_rng(9)
+    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
+    y, kernels = product(a, b)
+    assert any(f"wgmma::gemm<{dtype}, {tile}, false" in kernel for kernel in kernels), kernels
+    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shapes",
     [

@@ -382,7 +382,8 @@ def test_a_kernel_refuses_other_numbers(
     x, g, m, v = (np.zeros(3) for _ in range(4))
 
     def step() -> None:
-        tensors = _cpu.optim_tensors("NAdam", [x], [g], [(m, v)], [1.0], numbers)
+        group = _cpu.optim_group("NAdam", [x], [(m, v)])
+        tensors = _cpu.optim_tensors(group, [g], [1.0], numbers)
         _cpu.nadam_step(tensors, 0.1, 0.9, 0.999, 1e-8, 0.0, False, False)
 
     with pytest.raises(error, match=message):

@@ -12,6 +12,7 @@ import pytest
 
 from gradsmith.nn.rnn import GRU, LSTM, RNN
 from gradsmith.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
+from gradsmith.nn.utils.rnn import pack_padded_sequence
 from gradsmith.ops.rnn import GATES
 from gradsmith.random import manual_seed
 from gradsmith.tensor import Tensor
@@ -196,6 +197,26 @@ def test_training_leaves_no_cycles() -> None:
         assert reference_to_y() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("cell", list(MODULES))
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_last_states_share_no_memory_with_outputs_or_first_states(
+    cell: str, is_packed: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    x = Tensor(rng.standard_normal((STEPS, BATCH, INPUTS)).astype(np.float32))
+    first = [Tensor(np.ones((1, BATCH, HIDDEN), np.float32)) for _ in range(2)]
+    given = tuple(first) if cell == "lstm" else first[0]
+    data = pack_padded_sequence(x, [STEPS] * BATCH) if is_packed else x
+    y, last = MODULES[cell](INPUTS, HIDDEN)(data, given)
+    arrays = [each.detach().numpy() for each in (last if cell == "lstm" else (last,))]
+    outputs = (y.data if is_packed else y).detach().numpy()
+    for array in arrays:
+        assert array.shape == (1, BATCH, HIDDEN)
+        for other in (outputs, *(each.numpy() for each in first)):
+            assert not np.shares_memory(array, other)
+    np.testing.assert_array_equal(arrays[0][0], outputs.reshape(STEPS, BATCH, HIDDEN)[-1])
 
 
 @pytest.mark.torch

@@ -15,22 +15,22 @@ namespace gradsmith {
 #if defined(__SSE__)
 using FloatMode = unsigned int;
 constexpr FloatMode kFlushDenormals = 0x8040;  // denormal results and operands become 0
-GS_INLINE FloatMode float_mode() { return _mm_getcsr(); }
-GS_INLINE void set_float_mode(FloatMode mode) { _mm_setcsr(mode); }
+GS_HOST_INLINE FloatMode float_mode() { return _mm_getcsr(); }
+GS_HOST_INLINE void set_float_mode(FloatMode mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__)
 using FloatMode = unsigned long long;
 constexpr FloatMode kFlushDenormals = 1ull << 24;
-GS_INLINE FloatMode float_mode() {
+GS_HOST_INLINE FloatMode float_mode() {
   FloatMode mode;
   asm volatile("mrs %0, fpcr" : "=r"(mode));
   return mode;
 }
-GS_INLINE void set_float_mode(FloatMode mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
+GS_HOST_INLINE void set_float_mode(FloatMode mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
 #else
 using FloatMode = unsigned int;
 constexpr FloatMode kFlushDenormals = 0;
-GS_INLINE FloatMode float_mode() { return 0; }
-GS_INLINE void set_float_mode(FloatMode) {}
+GS_HOST_INLINE FloatMode float_mode() { return 0; }
+GS_HOST_INLINE void set_float_mode(FloatMode) {}
 #endif
 
 // Denormals count as zero while it lives.

@@ -13,6 +13,7 @@
 namespace gradsmith::cuda {
 
 void fill_attention_mma(OpTable& table);
+void fill_attention_wgmma(OpTable& table);
 
 namespace {
 
@@ -224,6 +225,7 @@ void fill_attention(OpTable& table) {
   table.attention_forward.push_front({"sm80:tiles", Isa::sm80, nullptr, attention_forward});
   table.attention_backward.push_front({"sm80:tiles", Isa::sm80, nullptr, attention_backward});
   fill_attention_mma(table);
+  fill_attention_wgmma(table);
 }
 
 }  // namespace gradsmith::cuda

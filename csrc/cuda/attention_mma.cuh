@@ -177,6 +177,16 @@ __device__ __forceinline__ void mask_scores(float (&scores)[kRowBlocks][kScores]
   }
 }
 
+// What a score to the base 2 is diminished by for its probability; a query without keys has none.
+__device__ __forceinline__ float shift_of(float log_sum) {
+  return log_sum == -infinity<float>() ? infinity<float>() : log_sum * kLog2E;
+}
+
+// Of a scaled score: the scale itself meets the finished sums.
+__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta) {
+  return probability == 0.0f ? 0.0f : probability * (gradient - delta);
+}
+
 // Writes the warp's rows of a result. They go through the warp's rows of a panel that nobody else
 // reads any more, to leave in whole chunks.
 template <int kFeatures, class T, int kRowBlocks>

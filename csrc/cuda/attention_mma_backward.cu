@@ -55,16 +55,6 @@ struct BackwardMemory {
   }
 };
 
-// What a score to the base 2 is diminished by for its probability; a query without keys has none.
-__device__ __forceinline__ float shift_of(float log_sum) {
-  return log_sum == -infinity<float>() ? infinity<float>() : log_sum * kLog2E;
-}
-
-// Of a scaled score: the scale itself meets the finished sums.
-__device__ __forceinline__ float score_gradient(float probability, float gradient, float delta) {
-  return probability == 0.0f ? 0.0f : probability * (gradient - delta);
-}
-
 template <int kRowBlocks, int kColumnBlocks>
 __device__ __forceinline__ void scale_sums(float (&sums)[kRowBlocks][kColumnBlocks][4],
                                            float scale) {

@@ -21,6 +21,7 @@ void fill_conv(OpTable& table) {
   fill_conv_simt_weight(table);
   fill_conv_mma_gather(table);
   fill_conv_mma_weight(table);
+  fill_conv_channels(table);
   fill_conv_depthwise(table);
 }
 

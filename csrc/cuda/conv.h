@@ -12,6 +12,7 @@ void fill_conv_simt_gather(OpTable& table);
 void fill_conv_simt_weight(OpTable& table);
 void fill_conv_mma_gather(OpTable& table);
 void fill_conv_mma_weight(OpTable& table);
+void fill_conv_channels(OpTable& table);
 void fill_conv_depthwise(OpTable& table);
 
 }  // namespace gradsmith::cuda

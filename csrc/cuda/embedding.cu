@@ -148,7 +148,7 @@ void embedding_renorm(const EmbeddingRenormParams& p) {
   if (p.count == 0) return;
   const IndexParams index = row_index(p, p.weight, nullptr);
   IndexGuard guard;
-  const auto sort = sorted_targets(index, guard.flags());
+  const auto sort = sorted_targets(index, &guard);
   visit_floating(p.dtype, [&](auto t) {
     launch<renorm_rows<decltype(t)>>(
         {strided_grid(p.count * kThreads, kThreads), kThreads, kMaxWarps * sizeof(double)}, p,

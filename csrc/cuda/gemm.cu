@@ -25,6 +25,7 @@ __global__ __launch_bounds__(kThreads, 4) void add_splits(const GemmParams p, co
   std::int64_t i = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
   for (; i < count; i += step) {
     Sum total[N] = {};
+#pragma unroll 8
     for (int split = 0; split < splits; ++split) {
       const Pack<Sum, N> terms = load_pack<N>(sums + (split * count + i));
 #pragma unroll
@@ -171,10 +172,12 @@ void fill_gemm(OpTable& table) {
   // Asked last to first. Products of few rows are as fast as the larger matrix is read, whatever
   // multiplies, so `rows` stays in front of kernels for the matrix units.
   fill_gemm_simt(table);
+  fill_gemm_float(table);
   fill_gemm_mma(table);
   fill_gemm_mma_double(table);
   fill_gemm_mma_float(table);
   fill_gemm_sm90(table);
+  fill_gemm_narrow(table);
   fill_gemm_rows(table);
 }
 

@@ -77,11 +77,13 @@ bool is_empty(const GemmParams& params);  // C is; a depth of 0 is a sum of noth
 
 // Each part of the family pushes its implementations, the general one first.
 void fill_gemm_simt(OpTable& table);
+void fill_gemm_float(OpTable& table);
 void fill_gemm_mma(OpTable& table);
 void fill_gemm_mma_double(OpTable& table);
 void fill_gemm_mma_float(OpTable& table);
 void fill_gemm_rows(OpTable& table);
 void fill_gemm_sm90(OpTable& table);
+void fill_gemm_narrow(OpTable& table);
 
 // ---- on the device
 // -------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ class StridedLoader {
   static_assert(kOuter * kDepth == kCount * kThreads);
 
  public:
-  static constexpr int kUnroll = kPacked ? kDepth : 1;
+  static constexpr int kUnroll = kPacked ? 2 : 1;  // more would spill on Ampere
 
   static StridedAccess access(std::int64_t outer_stride, std::int64_t depth_stride) {
     StridedAccess access;

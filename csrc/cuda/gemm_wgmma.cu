@@ -10,65 +10,57 @@
 
 #include "cuda/elementwise_parts.h"
 #include "cuda/gemm_wgmma.cuh"
+#include "cuda/gemm_wgmma_operands.h"
 
 namespace gradsmith::cuda {
 namespace {
 
+using wgmma::can_be_copied;
+using wgmma::has_large_side;
+using wgmma::is_by_depth;
+using wgmma::kAligned;
 using wgmma::kTileDepth;
 using wgmma::kTileRows;
-
-constexpr std::int64_t kAligned = 8;  // elements: the copy engine counts in 16 bytes
-
-// Of a matrix with one side along the depth: the copy engine needs one of its strides to be 1.
-struct Operand {
-  const void* data;
-  std::int64_t outer, depth;                // sizes
-  std::int64_t outer_stride, depth_stride;  // in elements
-  std::int64_t batch_stride;
-};
-
-Operand operand_a(const GemmParams& p) {
-  return {p.a, p.m, p.k, p.a_row, p.a_depth, p.batch_ndim > 0 ? p.a_batch[0] : 0};
-}
-Operand operand_b(const GemmParams& p) {
-  return {p.b, p.n, p.k, p.b_column, p.b_depth, p.batch_ndim > 0 ? p.b_batch[0] : 0};
-}
-
-bool is_by_depth(const Operand& x) {
-  return x.depth_stride == 1 && x.outer_stride % kAligned == 0 && x.outer_stride > 0;
-}
-
-bool can_be_copied(const Operand& x) {
-  const bool is_by_outer =
-      x.outer_stride == 1 && x.depth_stride % kAligned == 0 && x.depth_stride > 0;
-  return (is_by_depth(x) || is_by_outer) && x.batch_stride % kAligned == 0 && x.batch_stride >= 0 &&
-         is_aligned(x.data, 16);
-}
+using wgmma::map_of;
+using wgmma::Operand;
+using wgmma::operand_a;
+using wgmma::operand_b;
+using wgmma::visit_orders;
 
 bool can_be_copied_to(const GemmParams& p) {
   return p.c_row % kAligned == 0 && is_aligned(p.c, 16) &&
          (p.batch_ndim == 0 || (p.c_batch[0] % kAligned == 0 && p.c_batch[0] > 0));
 }
 
-bool has_large_side(const GemmParams& p) {
-  return p.m > std::numeric_limits<std::int32_t>::max() ||
-         p.n > std::numeric_limits<std::int32_t>::max() ||
-         p.k > std::numeric_limits<std::int32_t>::max();
-}
-
 std::int64_t tiles_of(const GemmParams& p, int columns) {
   return batch_count(p) * divide_up(p.m, kTileRows) * divide_up(p.n, columns);
 }
 
-// Whether the wide tile takes less time: a round of the multiprocessors costs as much as a tile has
-// columns, and the narrow tile reads shared memory more often for its products.
-bool wide_tiles_are_faster(const GemmParams& p) {
-  constexpr double kNarrowCost = 1.15;
+// The kernel's three ways of going about a product.
+enum class Way { shared256, shared128, turns128 };
+constexpr int columns_of(Way way) { return way == Way::shared256 ? 256 : 128; }
+
+// About how many cycles a multiprocessor takes. The narrow tiles read shared memory more often for
+// their products. Where the groups take turns, only the last tile's way out is not under products.
+double cost_of(Way way, const GemmParams& p) {
+  constexpr double kCyclesOfStep = 4, kCyclesOfStore = 10;  // for each column
+  constexpr double kNarrowCost = 1.1;
+  const int columns = columns_of(way);
   const std::int64_t multiprocessors = device_facts().multiprocessors;
-  const auto rounds = [&](int columns) {
-    return static_cast<double>(divide_up(tiles_of(p, columns), multiprocessors) * columns);
-  };
-  return p.n > 128 && rounds(256) <= kNarrowCost * rounds(128);
+  const double rounds = static_cast<double>(divide_up(tiles_of(p, columns), multiprocessors));
+  const double products = static_cast<double>(divide_up(p.k, kTileDepth)) * kCyclesOfStep *
+                          columns * (way == Way::shared256 ? 1 : kNarrowCost);
+  const double store = kCyclesOfStore * columns;
+  if (way != Way::turns128) return rounds * (products + store);
+  return rounds * (products > store ? products : (products + store) / 2) + store;
+}
+
+Way best_way(const GemmParams& p) {
+  Way best = Way::shared128;
+  for (const Way way : {Way::turns128, Way::shared256}) {
+    if (cost_of(way, p) < cost_of(best, p)) best = way;
+  }
+  return best;
 }
 
 // Of products whose operands lie as the copy engine wants them.
@@ -88,32 +80,12 @@ Support supports(const GemmParams& params) {
   return supports_size(p);
 }
 
-Support supports_wide(const GemmParams& params) {
+template <Way way>
+Support supports_if_best(const GemmParams& params) {
   const Support support = supports(params);
   if (support.reason != nullptr) return support;
-  GS_NEEDS(wide_tiles_are_faster(folded(params)));
+  GS_NEEDS(best_way(folded(params)) == way);
   return {};
-}
-
-// `outer_box` rows or columns make up what the kernel loads in one copy by depth.
-TensorMap map_of(const Operand& x, DType dtype, std::int64_t batch, int outer_box) {
-  const bool has_batch = batch > 1 && x.batch_stride != 0;
-  TensorShape shape{};
-  shape.dtype = dtype;
-  shape.rank = 3;
-  shape.swizzle = Swizzle::bytes128;
-  const bool by_depth = is_by_depth(x);
-  shape.sizes[0] = by_depth ? x.depth : x.outer;
-  shape.sizes[1] = by_depth ? x.outer : x.depth;
-  shape.sizes[2] = has_batch ? batch : 1;
-  shape.strides[0] = 1;
-  shape.strides[1] = by_depth ? x.outer_stride : x.depth_stride;
-  // Of one matrix any stride will do.
-  shape.strides[2] = has_batch ? x.batch_stride : shape.strides[1];
-  shape.box[0] = 64;
-  shape.box[1] = by_depth ? outer_box : kTileDepth;
-  shape.box[2] = 1;
-  return make_tensor_map(x.data, shape);
 }
 
 TensorMap map_of_c(const GemmParams& p, std::int64_t batch) {
@@ -122,39 +94,35 @@ TensorMap map_of_c(const GemmParams& p, std::int64_t batch) {
   return map_of(c, p.dtype, batch, 64);  // what a warpgroup stores
 }
 
-template <class T, int Columns, Major A, Major B>
+template <class T, Way way, Major A, Major B>
 void run_as(const GemmParams& p) {
+  constexpr int kColumns = columns_of(way);
   const std::int64_t batch = batch_count(p);
   const wgmma::Grid grid{static_cast<unsigned>(divide_up(p.m, kTileRows)),
-                         static_cast<unsigned>(divide_up(p.n, Columns)),
-                         static_cast<unsigned>(tiles_of(p, Columns)),
+                         static_cast<unsigned>(divide_up(p.n, kColumns)),
+                         static_cast<unsigned>(tiles_of(p, kColumns)),
                          static_cast<int>(divide_up(p.k, kTileDepth)),
                          batch > 1 && operand_a(p).batch_stride != 0,
                          batch > 1 && operand_b(p).batch_stride != 0,
                          can_be_copied_to(p)};
   const unsigned blocks =
       smaller(grid.tiles, static_cast<unsigned>(device_facts().multiprocessors));
-  const LaunchShape shape{blocks, wgmma::kThreads, wgmma::Tile<Columns>::kSharedBytes};
-  launch<wgmma::gemm<T, Columns, A, B>>(shape, map_of(operand_a(p), p.dtype, batch, kTileRows),
-                                        map_of(operand_b(p), p.dtype, batch, Columns),
-                                        map_of_c(p, batch), grid, p);
+  const LaunchShape shape{blocks, wgmma::kThreads, wgmma::kSharedBytes<kColumns>};
+  launch<wgmma::gemm<T, kColumns, way == Way::turns128, A, B>>(
+      shape, map_of(operand_a(p), p.dtype, batch, kTileRows),
+      map_of(operand_b(p), p.dtype, batch, kColumns), map_of_c(p, batch), grid, p);
 }
 
-template <int Columns>
+template <Way way>
 void run_folded(const GemmParams& p) {
-  const bool a_by_depth = is_by_depth(operand_a(p)), b_by_depth = is_by_depth(operand_b(p));
-  visit_reduced(p.dtype, [&](auto element) {
-    using T = decltype(element);
-    if (a_by_depth && b_by_depth) return run_as<T, Columns, Major::depth, Major::depth>(p);
-    if (a_by_depth) return run_as<T, Columns, Major::depth, Major::outer>(p);
-    if (b_by_depth) return run_as<T, Columns, Major::outer, Major::depth>(p);
-    run_as<T, Columns, Major::outer, Major::outer>(p);
+  visit_orders(p.dtype, operand_a(p), operand_b(p), [&](auto element, auto order_a, auto order_b) {
+    run_as<decltype(element), way, decltype(order_a)::value, decltype(order_b)::value>(p);
   });
 }
 
-template <int Columns>
+template <Way way>
 void run(const GemmParams& params) {
-  run_folded<Columns>(folded(params));
+  run_folded<way>(folded(params));
 }
 
 // ---- operands that lie otherwise ----------------------------------------------------------------
@@ -229,15 +197,25 @@ void run_realigned(const GemmParams& params) {
   p.b_column = b.operand().outer_stride;
   p.b_depth = b.operand().depth_stride;
   p.b_batch[0] = b.operand().batch_stride;
-  wide_tiles_are_faster(p) ? run_folded<256>(p) : run_folded<128>(p);
+  switch (best_way(p)) {
+    case Way::shared256:
+      return run_folded<Way::shared256>(p);
+    case Way::shared128:
+      return run_folded<Way::shared128>(p);
+    case Way::turns128:
+      return run_folded<Way::turns128>(p);
+  }
 }
 
 }  // namespace
 
 void fill_gemm_sm90(OpTable& table) {
   table.gemm.push_front({"sm90:wgmma:realigned", Isa::sm90, &supports_realigned, &run_realigned});
-  table.gemm.push_front({"sm90:wgmma:128x128", Isa::sm90, &supports, &run<128>});
-  table.gemm.push_front({"sm90:wgmma:128x256", Isa::sm90, &supports_wide, &run<256>});
+  table.gemm.push_front({"sm90:wgmma:128x128", Isa::sm90, &supports, &run<Way::shared128>});
+  table.gemm.push_front(
+      {"sm90:wgmma:128x256", Isa::sm90, &supports_if_best<Way::shared256>, &run<Way::shared256>});
+  table.gemm.push_front(
+      {"sm90:wgmma:turns", Isa::sm90, &supports_if_best<Way::turns128>, &run<Way::turns128>});
 }
 
 }  // namespace gradsmith::cuda

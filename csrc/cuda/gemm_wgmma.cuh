@@ -2,35 +2,25 @@
 // C = f(A B (+ bias) (+ C)) for bfloat16 and float16 on Hopper's warpgroup products.
 //
 // A persistent grid, one block per multiprocessor, takes tiles of 128 x Columns, in bands. In a
-// block one thread asks the copy engine for the next 64 of the depth of A and B, in a ring of
-// stages, while two warpgroups multiply, each 64 rows by all columns of the tile; the producer's
-// warpgroup hands its registers to them. A stage is full when its bytes have come and empty when
-// both warpgroups have multiplied it: two barriers a stage, and no other synchronisation in the
-// loop. A warpgroup keeps one product under way while it waits for the next stage.
-//
-// In shared memory a stage of A, and of B, is a row of panels of 64 rows of 128 bytes, swizzled. By
-// depth a row is 64 of the depth of one row of A or column of B; otherwise it is 64 rows or columns
-// at one depth. Either way the 64 rows of A of a warpgroup are one panel.
+// block the pipeline of gemm_wgmma_ring.cuh runs on from tile to tile. The producer's warpgroup
+// hands its registers to the two that multiply. Those share a tile of 256 columns, 64 rows each,
+// and then both store it; or they take turns at tiles of 128 columns, so that one stores a tile
+// while the other multiplies the next ("ping-pong" in CUTLASS), which is worth more, the shorter
+// the depth. A group's turn begins when the other has issued its last product, not only for the
+// tensor cores' sake: a barrier tells apart a phase and the next, no more, so that a group must not
+// wait for stages of its tile before those of the other's have come.
 //
 // The finished tile goes through shared memory, 64 columns at a time in two buffers per warpgroup,
 // to the copy engine, which cuts off what lies outside of C. Where rows of C do not start at
 // multiples of 16 bytes, the engine cannot write them and the threads do, element by element.
+// The bias of the next tile is loaded during its products, and waits in shared memory.
 #pragma once
 
-#include "cuda/gemm_problem.cuh"
+#include "cuda/gemm_wgmma_ring.cuh"
 
 namespace gradsmith::cuda::wgmma {
 
-constexpr int kTileRows = 128;
-constexpr int kTileDepth = 64;  // 128 bytes, the longest swizzle
-constexpr int kProductDepth = 16;
-constexpr int kGroupThreads = 128;
-constexpr int kGroups = 2;  // that multiply
 constexpr int kThreads = (1 + kGroups) * kGroupThreads;
-constexpr int kPanel = 64 * kTileDepth;  // elements
-constexpr int kElementBytes = 2;
-constexpr int kPanelBytes = kPanel * kElementBytes;
-constexpr int kEightRows = 8 * 128;  // bytes from eight rows of a panel to the next
 constexpr int kStoreColumns = 64;
 constexpr int kStoreBuffers = 2;
 
@@ -38,15 +28,14 @@ constexpr int kStoreBuffers = 2;
 constexpr int kProducerRegisters = 40;
 constexpr int kConsumerRegisters = 232;
 
+// A ring of 192 KB.
+template <int Columns, bool InTurns>
+using WholeTile = Tile<Columns, Columns == 256 ? 4 : 6, InTurns ? 2 : 1>;
+
 template <int Columns>
-struct Tile {
-  static constexpr int kPanelsA = kTileRows / 64;
-  static constexpr int kPanelsB = Columns / 64;
-  static constexpr int kStages = Columns == 256 ? 4 : 6;  // 192 KB
-  static constexpr int kStageBytes = (kPanelsA + kPanelsB) * kPanelBytes;
-  static constexpr std::size_t kSharedBytes =
-      kStages * kStageBytes + kGroups * kStoreBuffers * kPanelBytes + 2 * kStages * sizeof(Barrier);
-};
+constexpr std::size_t kSharedBytes =
+    WholeTile<Columns, true>::kRingBytes + WholeTile<Columns, true>::kBarrierBytes +
+    kGroups * sizeof(Barrier) + kGroups * (kStoreBuffers * kPanelBytes + Columns * sizeof(float));
 
 struct Grid {
   unsigned tile_rows, tile_columns, tiles;  // tiles of all entries of the batch
@@ -71,128 +60,88 @@ __device__ inline Position position_of(const Grid& grid, unsigned tile, int colu
           static_cast<int>(in_band / height) * columns, static_cast<int>(tile / per_entry)};
 }
 
-// A place in the ring, and the parity of the phase its barriers are in.
-template <int Stages>
-struct Ring {
-  int stage = 0, parity = 0;
-  __device__ void advance() {
-    if (++stage < Stages) return;
-    stage = 0;
-    parity ^= 1;
+// The two groups' buffers for what they store.
+template <class T>
+struct Stores {
+  Shared<T> panels;
+  Shared<float> bias;  // of the tile's columns
+
+  __device__ Stores(SharedArena* arena, int columns) {
+    const int group = static_cast<int>(threadIdx.x) / kGroupThreads - 1;
+    panels =
+        arena->take<T>(kGroups * kStoreBuffers * kPanel, 1024) + group * kStoreBuffers * kPanel;
+    bias = arena->take<float>(kGroups * columns) + group * columns;
   }
 };
 
-// What a block keeps in shared memory.
+// A thread's share of the bias of a tile, from global memory to registers and on to shared memory:
+// the first before the products, so that they hide its latency.
 template <class T, int Columns>
-struct Stages {
-  using Shape = Tile<Columns>;
-  Shared<T> a, b, store;
-  Shared<Barrier> full, empty;
+struct BiasOfTile {
+  static constexpr int kCount = Columns / kGroupThreads;
+  float values[kCount] = {};
 
-  __device__ Stages() {
-    SharedArena arena;
-    a = arena.take<T>(Shape::kStages * Shape::kPanelsA * kPanel, 1024);
-    b = arena.take<T>(Shape::kStages * Shape::kPanelsB * kPanel, 1024);
-    store = arena.take<T>(kGroups * kStoreBuffers * kPanel, 1024);
-    full = arena.take<Barrier>(Shape::kStages);
-    empty = arena.take<Barrier>(Shape::kStages);
-  }
-  __device__ void make_barriers() const {
-    for (int i = 0; i < Shape::kStages; ++i) {
-      barrier_init(full + i, 1);
-      barrier_init(empty + i, kGroups);
+  __device__ void load(const GemmParams& p, int column) {
+    if (p.bias == nullptr) return;
+    const Global<const T> bias = global<const T>(p.bias);
+    const int thread = static_cast<int>(threadIdx.x) % kGroupThreads;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const int x = column + thread + i * kGroupThreads;
+      if (x < p.n) values[i] = static_cast<float>(bias[x]);
     }
-    fence_barrier_init();
+  }
+  __device__ void place(Shared<float> to) const {
+    const int thread = static_cast<int>(threadIdx.x) % kGroupThreads;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) to[thread + i * kGroupThreads] = values[i];
   }
 };
 
-// One operand's part of a stage: `outer` is its row or column, in panels from there on.
-template <Major Adjacent, int Panels, class T>
-__device__ inline void load_panels(Shared<T> to, const TensorMap& map, Shared<Barrier> barrier,
-                                   int outer, int depth, int entry) {
-  if constexpr (Adjacent == Major::depth) {
-    tensor_load(to, map, barrier, depth, outer, entry);  // all panels in one box
-  } else {
+// Of a thread's `values` of 64 columns, i stands for row i / 2 % 2 * 8 and column 8 (i / 4) + i % 2
+// from its first on.
+template <int Count>
+__device__ inline void add_bias(float (&values)[Count], Shared<const float> bias) {
 #pragma unroll
-    for (int i = 0; i < Panels; ++i) {
-      tensor_load(to + i * kPanel, map, barrier, outer + 64 * i, depth, entry);
-    }
+  for (int i = 0; i < Count; i += 4) {
+    const Pack<float, 2> terms = load_pack<2>(bias + 2 * i);
+    values[i] += terms[0];
+    values[i + 1] += terms[1];
+    values[i + 2] += terms[0];
+    values[i + 3] += terms[1];
   }
 }
 
-template <class T, int Columns, Major A, Major B>
-__device__ inline void produce(const Stages<T, Columns>& stages, const TensorMap& map_a,
-                               const TensorMap& map_b, const Grid& grid) {
-  using Shape = Tile<Columns>;
-  Ring<Shape::kStages> ring;
-  for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
-    const Position at = position_of(grid, tile, Columns);
-    const int entry_a = grid.a_has_batch ? at.entry : 0;
-    const int entry_b = grid.b_has_batch ? at.entry : 0;
-    for (int step = 0; step < grid.steps; ++step, ring.advance()) {
-      const Shared<Barrier> full = stages.full + ring.stage;
-      barrier_wait(stages.empty + ring.stage, ring.parity ^ 1);
-      barrier_arrive_expect(full, Shape::kStageBytes);
-      load_panels<A, Shape::kPanelsA>(stages.a + ring.stage * Shape::kPanelsA * kPanel, map_a, full,
-                                      at.row, step * kTileDepth, entry_a);
-      load_panels<B, Shape::kPanelsB>(stages.b + ring.stage * Shape::kPanelsB * kPanel, map_b, full,
-                                      at.column, step * kTileDepth, entry_b);
-    }
-  }
-}
-
-// Bytes from one product's depth to the next in a panel.
-template <Major Adjacent>
-constexpr int kProductStep =
-    Adjacent == Major::depth ? kProductDepth * kElementBytes : kProductDepth / 8 * kEightRows;
-
-// Multiplies all steps of a tile and leaves their stages empty.
-template <class T, int Columns, Major A, Major B>
-__device__ inline void multiply(float (&d)[Columns / 2], const Stages<T, Columns>& stages,
-                                int group, int steps, bool is_leader,
-                                Ring<Tile<Columns>::kStages>* ring) {
-  using Shape = Tile<Columns>;
-  // Along the depth a panel holds all that a product reads of a row: nothing lies next to it.
-  constexpr int kNextA = A == Major::depth ? 16 : kPanelBytes;
-  constexpr int kNextB = B == Major::depth ? 16 : kPanelBytes;
-  int previous = 0;
-  for (int step = 0; step < steps; ++step, ring->advance()) {
-    barrier_wait(stages.full + ring->stage, ring->parity);
-    const Shared<T> a = stages.a + (ring->stage * Shape::kPanelsA + group) * kPanel;
-    const Shared<T> b = stages.b + ring->stage * Shape::kPanelsB * kPanel;
-    const std::uint64_t tile_a = matrix_descriptor(a, Swizzle::bytes128, kEightRows, kNextA);
-    const std::uint64_t tile_b = matrix_descriptor(b, Swizzle::bytes128, kEightRows, kNextB);
-    warpgroup_fence();
+// Moves values up by as many as have been worked on, so that a loop over them needs no register by
+// index, and its code is there once: after Count / Together turns each is where it was.
+template <int Count, int Together>
+__device__ inline void rotate(float (&values)[Count], const float (&done)[Together]) {
 #pragma unroll
-    for (int i = 0; i < kTileDepth / kProductDepth; ++i) {
-      wgmma_k16<T, Columns, A, B>(d, advance_descriptor(tile_a, i * kProductStep<A>),
-                                  advance_descriptor(tile_b, i * kProductStep<B>), step + i > 0);
-    }
-    warpgroup_commit();
-    warpgroup_wait<1>();  // the step before
-    if (is_leader && step > 0) barrier_arrive(stages.empty + previous);
-    previous = ring->stage;
-  }
-  warpgroup_wait<0>();
-  pin_registers(d);
-  if (is_leader) barrier_arrive(stages.empty + previous);
+  for (int i = 0; i < Count - Together; ++i) values[i] = values[i + Together];
+#pragma unroll
+  for (int i = 0; i < Together; ++i) values[Count - Together + i] = done[i];
 }
 
-// Bias and what C held, for the columns from `column` on of the thread's two rows. Of `values`, i
-// stands for row i / 2 % 2 and column 8 (i / 4) + i % 2.
+// What C held. Loads beyond its end are of its last elements instead, so that none depends on a
+// branch and those of a turn are under way together.
 template <class T, int Count>
-__device__ inline void add_terms(float (&values)[Count], const GemmParams& p, std::int64_t row,
-                                 std::int64_t column, std::int64_t entry) {
-  const Global<const T> bias = global<const T>(p.bias);
+__device__ inline void add_old(float (&values)[Count], const GemmParams& p, std::int64_t row,
+                               std::int64_t column, std::int64_t entry) {
+  constexpr int kTogether = 8;
   const std::int64_t offset = p.batch_ndim > 0 ? entry * p.c_batch[0] : 0;
   const Global<const T> c = global<const T>(static_cast<const void*>(p.c)) + offset;
+  const Global<const T> rows[2] = {c + smaller(row, p.m - 1) * p.c_row,
+                                   c + smaller(row + 8, p.m - 1) * p.c_row};
+#pragma unroll 1
+  for (int turn = 0; turn < Count / kTogether; ++turn) {
+    float done[kTogether];
 #pragma unroll
-  for (int i = 0; i < Count; ++i) {
-    const std::int64_t x = column + 8 * (i / 4) + i % 2;
-    const std::int64_t y = row + 8 * (i / 2 % 2);
-    if (x >= p.n) continue;
-    if (bias != nullptr) values[i] += static_cast<float>(bias[x]);
-    if (p.accumulate && y < p.m) values[i] += static_cast<float>(c[y * p.c_row + x]);
+    for (int i = 0; i < kTogether; ++i) {
+      const std::int64_t x = smaller(column + 8 * (i / 4) + i % 2, p.n - 1);
+      done[i] = values[i] + static_cast<float>(rows[i / 2 % 2][x]);
+    }
+    rotate(values, done);
+    column += 2 * kTogether;
   }
 }
 
@@ -210,8 +159,6 @@ __device__ inline float gelu_to_reduced(float x) {
   return 0.5f * x * (x < 0.0f ? erfc : 2.0f - erfc);
 }
 
-// Eight values at a time, the others moving up, so that the code of the activations is there once
-// and no register needs an index.
 template <int Count>
 __device__ inline void activate(float (&values)[Count], Activation activation) {
   constexpr int kTogether = 8;
@@ -223,27 +170,7 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
       done[i] = activation == Activation::gelu ? gelu_to_reduced(values[i])
                                                : activated(values[i], activation);
     }
-#pragma unroll
-    for (int i = 0; i < Count - kTogether; ++i) values[i] = values[i + kTogether];
-#pragma unroll
-    for (int i = 0; i < kTogether; ++i) values[Count - kTogether + i] = done[i];
-  }
-}
-
-// The thread's part of 64 x 64 elements, into a swizzled panel.
-template <class T>
-__device__ inline void write_panel(Shared<T> panel, const float (&values)[32], int warp) {
-  const int lane = lane_index();
-  const int row = 16 * warp + lane % 16;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {  // 16 columns
-    std::uint32_t r[4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      r[j] = pack_pair<T>(values[8 * i + 2 * j], values[8 * i + 2 * j + 1]);
-    }
-    const int piece = 2 * i + lane / 16;
-    store_matrix_x4(panel + (row * 64 + (piece ^ row % 8) * 8), r);
+    rotate(values, done);
   }
 }
 
@@ -261,28 +188,29 @@ __device__ inline void copy_panel(Shared<const T> panel, const GemmParams& p, st
   }
 }
 
+// 64 rows from `row` on.
 template <class T, int Columns>
-__device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<T, Columns>& stages,
+__device__ inline void store_rows(const float (&d)[Columns / 2], const Stores<T>& stores,
                                   const TensorMap& map_c, const Grid& grid, const GemmParams& p,
-                                  const Position& at, int group, bool is_leader) {
+                                  const Position& at, int row, int group, bool is_leader) {
   constexpr int kPerPart = kStoreColumns / 2;  // values of a thread
-  const int warp = warp_index() % 4;
-  const int row = at.row + 64 * group;
-  const bool has_terms = p.bias != nullptr || p.accumulate;
+  const int warp = warp_index() % 4, lane = lane_index();
 #pragma unroll
   for (int part = 0; part < Columns / kStoreColumns; ++part) {
     const int column = at.column + part * kStoreColumns;
     float values[kPerPart];
 #pragma unroll
     for (int i = 0; i < kPerPart; ++i) values[i] = d[part * kPerPart + i];
-    if (has_terms) {
-      add_terms<T>(values, p, row + 16 * warp + lane_index() / 4, column + 2 * (lane_index() % 4),
-                   at.entry);
+    const Shared<T> panel = stores.panels + part % kStoreBuffers * kPanel;
+    if (is_leader) tensor_store_wait_read<kStoreBuffers - 1>();
+    sync_threads_of(1 + group, kGroupThreads);  // the panel is free, and the bias has come
+    if (p.bias != nullptr) {
+      add_bias(values, Shared<const float>(stores.bias) + (part * kStoreColumns + 2 * (lane % 4)));
+    }
+    if (p.accumulate) {
+      add_old<T>(values, p, row + 16 * warp + lane / 4, column + 2 * (lane % 4), at.entry);
     }
     if (p.activation != Activation::none) activate(values, p.activation);
-    const Shared<T> panel = stages.store + (group * kStoreBuffers + part % kStoreBuffers) * kPanel;
-    if (is_leader) tensor_store_wait_read<kStoreBuffers - 1>();
-    sync_threads_of(1 + group, kGroupThreads);
     write_panel(panel, values, warp);
     fence_async_shared();
     sync_threads_of(1 + group, kGroupThreads);
@@ -295,42 +223,105 @@ __device__ inline void store_tile(const float (&d)[Columns / 2], const Stages<T,
   }
 }
 
-template <class T, int Columns, Major A, Major B>
-__device__ inline void consume(const Stages<T, Columns>& stages, const TensorMap& map_c,
-                               const Grid& grid, const GemmParams& p) {
+template <class Tile, Major A, Major B, class T>
+__device__ inline void produce_tiles(const Stages<T, Tile>& stages, const TensorMap& map_a,
+                                     const TensorMap& map_b, const Grid& grid) {
+  Ring<Tile> ring;
+  for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
+    const Position at = position_of(grid, tile, Tile::kColumns);
+    const Place place{
+        at.row, at.column, grid.a_has_batch ? at.entry : 0, grid.b_has_batch ? at.entry : 0,
+        0,      grid.steps};
+    produce<Tile, A, B>(stages, map_a, map_b, place, &ring);
+  }
+}
+
+// Which tiles a group multiplies, and when it may. Groups that share their tiles always may.
+template <class Tile>
+struct Turn {
+  Shared<Barrier> barriers;  // [group], a phase for every end of the other's turn
+  int group, parity = 0;
+
+  static constexpr unsigned kTiles = Tile::kIsShared ? 1 : kGroups;  // of all groups in a round
+
+  __device__ unsigned first_tile() const {
+    return blockIdx.x + (Tile::kIsShared ? 0u : static_cast<unsigned>(group) * gridDim.x);
+  }
+  __device__ void skip(Ring<Tile>* ring, int steps) const {
+    if constexpr (!Tile::kIsShared) ring->skip(steps);
+  }
+  __device__ void skip_first(Ring<Tile>* ring, int steps) const {
+    if (group == 1) skip(ring, steps);
+  }
+  // The first group's first turn follows the phase before the first.
+  __device__ void begin() {
+    if constexpr (!Tile::kIsShared) {
+      barrier_wait(barriers + group, parity ^ (1 - group));
+      parity ^= 1;
+    }
+  }
+  __device__ void end() const {
+    if constexpr (!Tile::kIsShared) barrier_arrive(barriers + (1 - group));
+  }
+};
+
+template <class Tile, Major A, Major B, class T>
+__device__ inline void consume(const Stages<T, Tile>& stages, const Stores<T>& stores,
+                               Shared<Barrier> turns, const TensorMap& map_c, const Grid& grid,
+                               const GemmParams& p) {
+  constexpr int kColumns = Tile::kColumns;
   const int group = static_cast<int>(threadIdx.x) / kGroupThreads - 1;
   const bool is_leader = threadIdx.x % kGroupThreads == 0;
-  Ring<Tile<Columns>::kStages> ring;
-  for (unsigned tile = blockIdx.x; tile < grid.tiles; tile += gridDim.x) {
-    float d[Columns / 2];
-    multiply<T, Columns, A, B>(d, stages, group, grid.steps, is_leader, &ring);
-    store_tile<T, Columns>(d, stages, map_c, grid, p, position_of(grid, tile, Columns), group,
-                           is_leader);
+  Ring<Tile> ring;
+  Turn<Tile> turn{turns, group};
+  turn.skip_first(&ring, grid.steps);
+  for (unsigned tile = turn.first_tile(); tile < grid.tiles; tile += turn.kTiles * gridDim.x) {
+    const Position at = position_of(grid, tile, kColumns);
+    BiasOfTile<T, kColumns> bias;
+    bias.load(p, at.column);
+    Sums<Tile> d;
+    turn.begin();
+    multiply<Tile, A, B>(d, stages, group, grid.steps, is_leader, &ring, [&] {
+      if (is_leader) turn.end();
+    });
+    turn.skip(&ring, grid.steps);
+    // The last part of the tile before was read in front of a barrier of the group.
+    if (p.bias != nullptr) bias.place(stores.bias);
+#pragma unroll
+    for (int i = 0; i < Tile::kGroupPanels; ++i) {
+      const int row = at.row + 64 * (Tile::kIsShared ? group : i);
+      store_rows<T, kColumns>(d[i], stores, map_c, grid, p, at, row, group, is_leader);
+    }
   }
   if (is_leader) tensor_store_wait_read<0>();
 }
 
-template <class T, int Columns, Major A, Major B>
+template <class T, int Columns, bool InTurns, Major A, Major B>
 __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ TensorMap map_a,
                                                     const __grid_constant__ TensorMap map_b,
                                                     const __grid_constant__ TensorMap map_c,
                                                     const Grid grid,
                                                     const __grid_constant__ GemmParams p) {
   if constexpr (kHasHopper) {
-    const Stages<T, Columns> stages;
+    using Tile = WholeTile<Columns, InTurns>;
+    SharedArena arena;
+    const Stores<T> stores(&arena, Columns);
+    const Stages<T, Tile> stages(&arena);
+    const Shared<Barrier> turns = arena.take<Barrier>(kGroups);
     if (threadIdx.x == 0) {
       prefetch_tensor_map(map_a);
       prefetch_tensor_map(map_b);
       if (grid.copies_c) prefetch_tensor_map(map_c);
+      for (int i = 0; i < kGroups; ++i) barrier_init(turns + i, 1);
       stages.make_barriers();
     }
     sync_block();
     if (threadIdx.x < kGroupThreads) {
       set_max_registers_down<kProducerRegisters>();
-      if (threadIdx.x == 0) produce<T, Columns, A, B>(stages, map_a, map_b, grid);
+      if (threadIdx.x == 0) produce_tiles<Tile, A, B>(stages, map_a, map_b, grid);
     } else {
       set_max_registers_up<kConsumerRegisters>();
-      consume<T, Columns, A, B>(stages, map_c, grid, p);
+      consume<Tile, A, B>(stages, stores, turns, map_c, grid, p);
     }
   }
 }

@@ -3,10 +3,7 @@
 // before it, and the one that writes does nothing if a flag in device memory is up.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
-#include "cuda/device.h"
+#include "cuda/raised_flag.h"
 #include "ops/indexing.h"
 
 namespace gradsmith::cuda {
@@ -15,8 +12,8 @@ struct IndexFlags {
   std::uint32_t *host, *device;
 
   __device__ void raise() const {
-    global<std::uint32_t>(host)[0] = 1;
-    global<std::uint32_t>(device)[0] = 1;
+    cuda::raise(host);
+    cuda::raise(device);
   }
   __device__ bool is_up() const { return global<const std::uint32_t>(device)[0] != 0; }
 };
@@ -26,33 +23,24 @@ class IndexGuard {
   IndexGuard() : device_(sizeof(std::uint32_t)) {
     fill_bytes(device_.as<std::uint32_t>(), 0, sizeof(std::uint32_t));
   }
-  // Until the stream is done a kernel might still write the flag, whoever has it then.
-  ~IndexGuard() noexcept(false) {
-    if (!is_finished_) wait_for_stream();
-  }
-  IndexGuard(const IndexGuard&) = delete;
-  IndexGuard& operator=(const IndexGuard&) = delete;
 
-  IndexFlags flags() const { return {host_.device_pointer(), device_.as<std::uint32_t>()}; }
+  IndexFlags flags() const { return {host_.word(), device_.as<std::uint32_t>()}; }
 
-  // Waits for the kernels before it and says whether one of them raised the flags.
-  bool has_found() {
-    wait_for_stream();
-    is_finished_ = true;
-    return host_.read() != 0;
-  }
+  // No kernel that is launched from here on raises the flags.
+  void close() { host_.close(); }
+
+  // Waits for the kernels that may raise the flags and says whether one has.
+  bool has_found() { return host_.is_raised(); }
 
  private:
-  HostWord host_;
+  RaisedFlag host_;
   Workspace device_;
-  bool is_finished_ = false;
 };
 
 // Lets the contract name the wrong one among indices in device memory, if there is one.
 inline void refuse_wrong_index(const char* op, const std::int64_t* index, std::int64_t count,
                                std::int64_t size, bool wraps) {
-  std::vector<std::int64_t> host(static_cast<std::size_t>(count));
-  copy_bytes(host.data(), index, host.size() * sizeof(std::int64_t));
+  const auto host = on_host<std::int64_t>(index, count);
   check_index_range(op, host.data(), count, size, wraps);
 }
 

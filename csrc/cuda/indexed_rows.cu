@@ -123,13 +123,13 @@ __device__ void for_slices(const IndexParams& p, const Split& split, const Visit
 
 template <class E>
 __global__ __launch_bounds__(kThreads, kBlocks) void copy_rows(IndexParams p, Split split,
-                                                               IndexFlags flags) {
+                                                               IndexFlags flags, bool raises) {
   for_slices(
       p, split,
       [&](std::int64_t outer, std::int64_t k, std::int64_t begin, std::int64_t end, int lane) {
         std::int64_t place;
         if (!find_place(p, k, &place)) {
-          flags.raise();
+          if (raises) flags.raise();
           return;
         }
         const Global<const E> x = global<const E>(p.x) + (outer_offset(p, outer) + place);
@@ -278,8 +278,9 @@ LaunchShape slices_shape(const IndexParams& p, const Split& split) {
   return {{strided_grid(work, kThreads), chunks}, kThreads};
 }
 
-void launch_flatten(const IndexParams& p, std::uint64_t* keys, const IndexFlags& flags) {
-  launch<flatten_indices>({strided_grid(p.count, kThreads), kThreads}, p, keys, flags);
+void launch_flatten(const IndexParams& p, std::uint64_t* keys, IndexGuard* guard) {
+  launch<flatten_indices>({strided_grid(p.count, kThreads), kThreads}, p, keys, guard->flags());
+  guard->close();
 }
 
 std::uint64_t largest_target(const IndexParams& p) {
@@ -291,7 +292,7 @@ std::uint64_t largest_target(const IndexParams& p) {
 template <class T, class Write>
 void run_in_order(const IndexParams& p, const IndexParams& original) {
   IndexGuard guard;
-  launch_flatten(p, nullptr, guard.flags());
+  launch_flatten(p, nullptr, &guard);
   launch<write_in_order<T, Write>>(
       {strided_grid(p.outer_count * p.inner_count, kThreads), kThreads}, p, guard.flags());
   finish(original, &guard);
@@ -320,23 +321,27 @@ void finish(const IndexParams& p, IndexGuard* guard) {
 void check_indices(const IndexParams& p) {
   if (p.count == 0) return;
   IndexGuard guard;
-  launch_flatten(p, nullptr, guard.flags());
+  launch_flatten(p, nullptr, &guard);
   finish(p, &guard);
 }
 
 void get_rows(const IndexParams& p) {
+  constexpr std::int64_t kLeastRow = 64;  // bytes, beside which a second look at an index is little
   if (!has_elements(p)) return check_indices(p);
   IndexGuard guard;
+  const bool looks_first = p.outer_count * p.inner_count * size_of(p.dtype) >= kLeastRow;
+  if (looks_first) launch_flatten(p, nullptr, &guard);
   visit_widest(p, [&](auto element, const IndexParams& wide) {
     const Split split = split_of(wide.inner_count);
-    launch<copy_rows<decltype(element)>>(slices_shape(wide, split), wide, split, guard.flags());
+    launch<copy_rows<decltype(element)>>(slices_shape(wide, split), wide, split, guard.flags(),
+                                         !looks_first);
   });
   finish(p, &guard);
 }
 
-std::unique_ptr<IndexSort> sorted_targets(const IndexParams& p, const IndexFlags& flags) {
+std::unique_ptr<IndexSort> sorted_targets(const IndexParams& p, IndexGuard* guard) {
   auto sort = std::make_unique<IndexSort>(p.count, largest_target(p));
-  launch_flatten(p, sort->unsorted_keys(), flags);
+  launch_flatten(p, sort->unsorted_keys(), guard);
   sort->sort();
   return sort;
 }
@@ -344,7 +349,7 @@ std::unique_ptr<IndexSort> sorted_targets(const IndexParams& p, const IndexFlags
 void put_sorted_rows(const IndexParams& p) {
   if (!has_elements(p)) return check_indices(p);
   IndexGuard guard;
-  const auto sort = sorted_targets(p, guard.flags());
+  const auto sort = sorted_targets(p, &guard);
   visit_widest(p, [&](auto element, const IndexParams& wide) {
     const Split split = split_of(wide.inner_count);
     launch<put_last_rows<decltype(element)>>(slices_shape(wide, split), wide, split, sort->keys(),
@@ -356,7 +361,7 @@ void put_sorted_rows(const IndexParams& p) {
 void add_sorted_rows(const IndexParams& p, const RowSums& options) {
   if (!has_elements(p)) return check_indices(p);
   IndexGuard guard;
-  const auto sort = sorted_targets(p, guard.flags());
+  const auto sort = sorted_targets(p, &guard);
   RunSums r{};
   r.keys = sort->keys();
   r.positions = sort->positions();

@@ -30,8 +30,8 @@ void add_sorted_rows(const IndexParams& p, const RowSums& options);
 void put_rows_in_order(const IndexParams& p);
 void add_rows_in_order(const IndexParams& p);
 
-// The targets of all indices as numbers from 0 on, sorted; raises the guard's flags.
-std::unique_ptr<IndexSort> sorted_targets(const IndexParams& p, const IndexFlags& flags);
+// The targets of all indices as numbers from 0 on, sorted. Raises the guard's flags and closes it.
+std::unique_ptr<IndexSort> sorted_targets(const IndexParams& p, IndexGuard* guard);
 
 // Throws IndexError if the guard's flags are up.
 void finish(const IndexParams& p, IndexGuard* guard);

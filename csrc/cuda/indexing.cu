@@ -7,7 +7,6 @@
 
 #include "core/dispatch.h"
 #include "core/index.h"
-#include "cuda/index_check.h"
 #include "cuda/indexed_rows.h"
 #include "cuda/indexing_border.h"
 #include "cuda/run_sums.cuh"
@@ -41,7 +40,8 @@ __device__ void locate(const GatherParams& p, Position position, std::int64_t* x
 }
 
 template <class E, class Position>
-__global__ __launch_bounds__(kThreads) void gather_elements(GatherParams p, std::uint32_t* flag) {
+__global__ __launch_bounds__(kThreads) void gather_elements(GatherParams p,
+                                                            std::uint32_t* refused) {
   const Global<const std::int64_t> index = global<const std::int64_t>(p.index);
   const Global<const E> x = global<const E>(p.x);
   const Global<E> values = global<E>(p.values);
@@ -52,7 +52,10 @@ __global__ __launch_bounds__(kThreads) void gather_elements(GatherParams p, std:
 #pragma unroll
     for (int j = 0; j < kInFlight; ++j) {
       const std::int64_t i = first + j * grid_threads();
-      at[j] = i < p.count ? checked_index(index[i], p.axis_size, false, flag) : -1;
+      at[j] = i < p.count ? std::int64_t{index[i]} : -1;
+      if (i >= p.count || (at[j] >= 0 && at[j] < p.axis_size)) continue;
+      at[j] = -1;
+      raise(refused);
     }
 #pragma unroll
     for (int j = 0; j < kInFlight; ++j) {
@@ -192,30 +195,38 @@ Lanes lanes_of(const GatherParams& p) {
 
 LaunchShape elements_shape(std::int64_t count) { return {strided_grid(count, kThreads), kThreads}; }
 
+void refuse(const GatherParams& p) {
+  refuse_wrong_index(p.op, p.index, p.count, p.axis_size, false);
+}
+
 void gather(const GatherParams& given) {
   if (given.count == 0) return;
   const GatherParams p = merged(given);
-  IndexCheck check(p.op, p.index, p.count, p.axis_size);
+  RaisedFlag refused;
   const LaunchShape shape = elements_shape(divide_up(p.count, kInFlight));
   visit_size(p.dtype, [&](auto t) {
     using E = decltype(t);
-    if (is_narrow(p)) return launch<gather_elements<E, std::uint32_t>>(shape, p, check.flag());
-    launch<gather_elements<E, std::int64_t>>(shape, p, check.flag());
+    if (is_narrow(p)) return launch<gather_elements<E, std::uint32_t>>(shape, p, refused.word());
+    launch<gather_elements<E, std::int64_t>>(shape, p, refused.word());
   });
-  check.finish();
+  if (GS_UNLIKELY(refused.is_raised())) refuse(p);
 }
 
 void finish(const GatherParams& p, IndexGuard* guard) {
-  if (GS_UNLIKELY(guard->has_found())) {
-    refuse_wrong_index(p.op, p.index, p.count, p.axis_size, false);
-  }
+  if (GS_UNLIKELY(guard->has_found())) refuse(p);
+}
+
+void launch_flatten(const GatherParams& p, const Lanes& lanes, std::uint64_t* keys,
+                    IndexGuard* guard) {
+  launch<flatten_elements>(elements_shape(p.count), p, lanes, keys, guard->flags());
+  guard->close();
 }
 
 template <class T, class Write>
 void run_lanes(const GatherParams& p) {
   const Lanes lanes = lanes_of(p);
   IndexGuard guard;
-  launch<flatten_elements>(elements_shape(p.count), p, lanes, nullptr, guard.flags());
+  launch_flatten(p, lanes, nullptr, &guard);
   launch<write_lanes<T, Write>>(elements_shape(lanes.count), p, lanes, guard.flags());
   finish(p, &guard);
 }
@@ -239,11 +250,11 @@ Support wants_sort(const GatherParams& p) {
   return {};
 }
 
-std::unique_ptr<IndexSort> sorted_elements(const GatherParams& p, const IndexFlags& flags) {
+std::unique_ptr<IndexSort> sorted_elements(const GatherParams& p, IndexGuard* guard) {
   const Lanes lanes = lanes_of(p);
   const std::int64_t targets = larger(1, lanes.count * p.axis_size);
   auto sort = std::make_unique<IndexSort>(p.count, static_cast<std::uint64_t>(targets - 1));
-  launch<flatten_elements>(elements_shape(p.count), p, lanes, sort->unsorted_keys(), flags);
+  launch_flatten(p, lanes, sort->unsorted_keys(), guard);
   sort->sort();
   return sort;
 }
@@ -252,7 +263,7 @@ void scatter_sorted(const GatherParams& given) {
   if (given.count == 0) return;
   const GatherParams p = merged(given);
   IndexGuard guard;
-  const auto sort = sorted_elements(p, guard.flags());
+  const auto sort = sorted_elements(p, &guard);
   visit_size(p.dtype, [&](auto t) {
     launch<put_last_elements<decltype(t)>>(elements_shape(p.count), p, sort->keys(),
                                            sort->positions(), guard.flags());
@@ -264,7 +275,7 @@ void scatter_add_sorted(const GatherParams& given) {
   if (given.count == 0) return;
   const GatherParams p = merged(given);
   IndexGuard guard;
-  const auto sort = sorted_elements(p, guard.flags());
+  const auto sort = sorted_elements(p, &guard);
   RunSums r{};
   r.keys = sort->keys();
   r.positions = sort->positions();

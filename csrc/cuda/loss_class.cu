@@ -3,12 +3,21 @@
 // position and, backward, a scatter into zeros.
 #include "core/dispatch.h"
 #include "core/index.h"
+#include "cuda/grid_size.h"
 #include "cuda/loss_class.h"
 
 namespace gradsmith::cuda {
 namespace {
 
 constexpr int kThreads = kSumThreads;
+
+__global__ __launch_bounds__(kThreads) void find_wrong_targets(ClassTargets p,
+                                                               std::uint32_t* refused) {
+  for (std::int64_t n = grid_thread(); n < p.count; n += grid_threads()) {
+    const std::int64_t t = global<const std::int64_t>(p.target)[n];
+    if (t != p.ignore_index && (t < 0 || t >= p.classes)) raise(refused);
+  }
+}
 
 // ---- reduction ---------------------------------------------------------------------------------
 
@@ -37,7 +46,7 @@ __global__ __launch_bounds__(kThreads) void add_positions(ClassLossParams p, con
   const std::int64_t end = smaller(first + kPositionsOfBlock, p.outer * p.inner);
   ClassTotals totals{};
   totals.weight = sum_of_block(first, end, scratch, [&](std::int64_t n) {
-    const std::int64_t t = class_at(p, n, nullptr);
+    const std::int64_t t = class_at(p, n);
     return t < 0 ? 0.0 : class_weight<S>(p, t);
   });
   if (losses != nullptr) {
@@ -75,11 +84,10 @@ __device__ inline std::int64_t offset_of_class(const Params& p, std::int64_t pos
 }
 
 template <class T>
-__global__ __launch_bounds__(kThreads) void nll_forward(ClassLossParams p, double* losses,
-                                                        std::uint32_t* refused) {
+__global__ __launch_bounds__(kThreads) void nll_forward(ClassLossParams p, double* losses) {
   const std::int64_t position = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (position >= p.outer * p.inner) return;
-  const std::int64_t t = class_at(p, position, refused);
+  const std::int64_t t = class_at(p, position);
   const double weight = t < 0 ? 0.0 : class_weight<compute_t<T>>(p, t);
   double loss = 0;  // a class of weight 0 is silent, also at infinity
   if (weight != 0) {
@@ -89,11 +97,10 @@ __global__ __launch_bounds__(kThreads) void nll_forward(ClassLossParams p, doubl
 }
 
 template <class T>
-__global__ __launch_bounds__(kThreads) void nll_backward(ClassLossBackwardParams p,
-                                                         std::uint32_t* refused) {
+__global__ __launch_bounds__(kThreads) void nll_backward(ClassLossBackwardParams p) {
   const std::int64_t position = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (position >= p.outer * p.inner) return;
-  const std::int64_t t = class_at(p, position, refused);
+  const std::int64_t t = class_at(p, position);
   const double weight = t < 0 ? 0.0 : class_weight<compute_t<T>>(p, t);
   if (weight == 0) return;
   global<T>(p.dx)[offset_of_class(p, position, t)] =
@@ -106,6 +113,14 @@ LaunchShape shape_of_positions(const Params& p) {
 }
 
 }  // namespace
+
+void TargetCheck::begin(const ClassTargets& targets) {
+  if (targets.count != 0) {
+    launch<find_wrong_targets>({strided_grid(targets.count, kThreads), kThreads}, targets,
+                               refused_.word());
+  }
+  refused_.close();
+}
 
 void finish_class_loss(const ClassLossParams& p, const double* losses) {
   const std::int64_t blocks = larger(divide_up(p.outer * p.inner, kPositionsOfBlock), 1);
@@ -121,26 +136,26 @@ void finish_class_loss(const ClassLossParams& p, const double* losses) {
 }
 
 void nll_loss_forward(const ClassLossParams& p) {
-  RaisedFlag refused;
+  TargetCheck check(p);
   const PositionLosses losses(p);
   if (p.outer * p.inner != 0) {
     visit_floating(p.dtype, [&](auto t) {
-      launch<nll_forward<decltype(t)>>(shape_of_positions(p), p, losses.data(), refused.word());
+      launch<nll_forward<decltype(t)>>(shape_of_positions(p), p, losses.data());
     });
   }
   finish_class_loss(p, losses.data());
-  check_targets("nll_loss", p, refused);
+  finish("nll_loss", p, &check);
 }
 
 void nll_loss_backward(const ClassLossBackwardParams& p) {
   if (p.outer * p.inner == 0) return;
-  RaisedFlag refused;
+  TargetCheck check(p);
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
     fill_bytes(p.dx, 0, static_cast<std::size_t>(p.outer * p.classes * p.inner) * sizeof(T));
-    launch<nll_backward<T>>(shape_of_positions(p), p, refused.word());
+    launch<nll_backward<T>>(shape_of_positions(p), p);
   });
-  check_targets("nll_loss", p, refused);
+  finish("nll_loss", p, &check);
 }
 
 }  // namespace gradsmith::cuda

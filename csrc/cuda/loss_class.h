@@ -8,15 +8,11 @@
 
 namespace gradsmith::cuda {
 
-// The class of a position; -1 where it is ignored, or refused, which raises the flag.
+// The class of a position; -1 where it is ignored, or refused.
 template <class Params>
-__device__ inline std::int64_t class_at(const Params& p, std::int64_t position,
-                                        std::uint32_t* refused) {
+__device__ inline std::int64_t class_at(const Params& p, std::int64_t position) {
   const std::int64_t t = global<const std::int64_t>(p.target)[position];
-  if (t == p.ignore_index) return -1;
-  if (t >= 0 && t < p.classes) return t;
-  if (refused != nullptr) raise(refused);
-  return -1;
+  return t != p.ignore_index && t >= 0 && t < p.classes ? t : -1;
 }
 
 template <class S, class Params>
@@ -33,10 +29,32 @@ __device__ inline double position_gradient(const ClassLossBackwardParams& p,
   return p.reduction == Reduction::mean ? dy / global<const double>(p.total_weight)[0] : dy;
 }
 
-// Waits for the kernels; IndexError if one of them met a target that is no class.
+struct ClassTargets {
+  const std::int64_t* target;
+  std::int64_t count, classes, ignore_index;
+};
+
+// A look at the targets by a kernel of its own, before those that take them.
+class TargetCheck {
+ public:
+  template <class Params>
+  explicit TargetCheck(const Params& p) {
+    begin({p.target, p.outer * p.inner, p.classes, p.ignore_index});
+  }
+
+  // Waits for that kernel. Whether one is no class.
+  bool has_found() { return refused_.is_raised(); }
+
+ private:
+  void begin(const ClassTargets& targets);
+
+  RaisedFlag refused_;
+};
+
+// IndexError if the check has found a target that is no class.
 template <class Params>
-void check_targets(const char* op, const Params& p, RaisedFlag& refused) {
-  if (GS_LIKELY(!refused.is_raised())) return;
+void finish(const char* op, const Params& p, TargetCheck* check) {
+  if (GS_LIKELY(!check->has_found())) return;
   const auto target = on_host<std::int64_t>(p.target, p.outer * p.inner);
   Params host = p;
   host.target = target.data();

@@ -57,8 +57,8 @@ struct PositionSlopes {
 
   // `weight_sum`: of all classes, or null where each weighs 1.
   __device__ PositionSlopes(const ClassLossBackwardParams& p, std::int64_t position,
-                            const double* weight_sum, std::uint32_t* refused)
-      : t(class_at(p, position, refused)), weight(p.weight) {
+                            const double* weight_sum)
+      : t(class_at(p, position)), weight(p.weight) {
     const double classes = static_cast<double>(p.classes);
     const double smoothing = p.label_smoothing / classes;
     const double weights = weight_sum == nullptr ? classes : global<const double>(weight_sum)[0];
@@ -105,8 +105,8 @@ struct PositionSlopes {
 // ---- rows --------------------------------------------------------------------------------------
 
 template <class T, bool ByWarp, bool Whole>
-__global__ __launch_bounds__(kTeamBlock<ByWarp>) void cross_entropy_of_rows(
-    ClassLossParams p, double* losses, std::uint32_t* refused) {
+__global__ __launch_bounds__(kTeamBlock<ByWarp>) void cross_entropy_of_rows(ClassLossParams p,
+                                                                            double* losses) {
   using S = compute_t<T>;
   constexpr int W = kPackOf<T>;
   SharedArena arena;
@@ -126,7 +126,7 @@ __global__ __launch_bounds__(kTeamBlock<ByWarp>) void cross_entropy_of_rows(
   all.maximum = team.max(mine.maximum, memory_cast<S>(scratch));
   all.sum = team.sum(mine.scaled_to(all.maximum), memory_cast<S>(scratch));
   const ClassLoss<S> loss{all.maximum, log(all.sum)};
-  const std::int64_t t = class_at(p, team.row, refused);
+  const std::int64_t t = class_at(p, team.row);
   double spread = 0;
   if (p.label_smoothing > 0 && t >= 0) {
     for_loads<1>(team.first, team.step, packs.count, load,
@@ -148,14 +148,14 @@ __global__ __launch_bounds__(kTeamBlock<ByWarp>) void cross_entropy_of_rows(
 
 template <class T, int W, bool ByWarp, bool Whole>
 __global__ __launch_bounds__(kTeamBlock<ByWarp>) void cross_entropy_dx_of_rows(
-    ClassLossBackwardParams p, const double* weight_sum, std::uint32_t* refused) {
+    ClassLossBackwardParams p, const double* weight_sum) {
   const RowTeam<ByWarp> team;
   if (team.row >= p.outer) return;
   const std::int64_t start = team.row * p.classes;
   const RowPacks<T, W, Whole> packs(p.x, start, p.classes);
   const Global<const T> x = global<const T>(p.x) + start;
   const Global<T> dx = global<T>(p.dx) + start;
-  const PositionSlopes<T> slopes(p, team.row, weight_sum, refused);
+  const PositionSlopes<T> slopes(p, team.row, weight_sum);
   const auto load = [&](std::int64_t pack) { return packs.load(x, pack, static_cast<T>(0.0f)); };
   for_loads<kLoadsInFlight<T>>(
       team.first, team.step, packs.count, load, [&](std::int64_t pack, const Pack<T, W>& values) {
@@ -187,32 +187,31 @@ struct RowPlan {
 };
 
 template <class T>
-void launch_rows(const ClassLossParams& p, double* losses, std::uint32_t* refused) {
+void launch_rows(const ClassLossParams& p, double* losses) {
   const RowPlan plan(p.outer, p.classes, kPackOf<T>);
   if (plan.is_by_warp) {
-    launch<cross_entropy_of_rows<T, true, false>>(plan.shape, p, losses, refused);
+    launch<cross_entropy_of_rows<T, true, false>>(plan.shape, p, losses);
   } else if (are_whole_packs<kPackOf<T>>(p.classes, p.x)) {
     // Doubles are bound by their exponentials.
-    launch<cross_entropy_of_rows<T, false, sizeof(T) != 8>>(plan.shape, p, losses, refused);
+    launch<cross_entropy_of_rows<T, false, sizeof(T) != 8>>(plan.shape, p, losses);
   } else {
-    launch<cross_entropy_of_rows<T, false, false>>(plan.shape, p, losses, refused);
+    launch<cross_entropy_of_rows<T, false, false>>(plan.shape, p, losses);
   }
 }
 
 template <class T>
-void launch_rows(const ClassLossBackwardParams& p, const double* weight_sum,
-                 std::uint32_t* refused) {
+void launch_rows(const ClassLossBackwardParams& p, const double* weight_sum) {
   constexpr int W = kPackOf<T>;
   const RowPlan plan(p.outer, p.classes, W);
   if (!are_congruent(p.x, p.dx)) {
     const LaunchShape shape{static_cast<unsigned>(p.outer), threads_for_packs(p.classes)};
-    launch<cross_entropy_dx_of_rows<T, 1, false, false>>(shape, p, weight_sum, refused);
+    launch<cross_entropy_dx_of_rows<T, 1, false, false>>(shape, p, weight_sum);
   } else if (plan.is_by_warp) {
-    launch<cross_entropy_dx_of_rows<T, W, true, false>>(plan.shape, p, weight_sum, refused);
+    launch<cross_entropy_dx_of_rows<T, W, true, false>>(plan.shape, p, weight_sum);
   } else if (are_whole_packs<W>(p.classes, p.x, p.dx)) {
-    launch<cross_entropy_dx_of_rows<T, W, false, true>>(plan.shape, p, weight_sum, refused);
+    launch<cross_entropy_dx_of_rows<T, W, false, true>>(plan.shape, p, weight_sum);
   } else {
-    launch<cross_entropy_dx_of_rows<T, W, false, false>>(plan.shape, p, weight_sum, refused);
+    launch<cross_entropy_dx_of_rows<T, W, false, false>>(plan.shape, p, weight_sum);
   }
 }
 
@@ -223,8 +222,7 @@ constexpr int kTileThreads = 256;
 template <class T>
 __global__ __launch_bounds__(kTileThreads, 4) void cross_entropy_of_tiles(ClassLossParams p,
                                                                           int columns,
-                                                                          double* losses,
-                                                                          std::uint32_t* refused) {
+                                                                          double* losses) {
   using S = compute_t<T>;
   SharedArena arena;
   const Shared<double> scratch = arena.take<double>(kTileThreads);
@@ -239,7 +237,7 @@ __global__ __launch_bounds__(kTileThreads, 4) void cross_entropy_of_tiles(ClassL
                               [](S a, S b) { return larger_or_nan(a, b); });
   all.sum = column_sum(mine.scaled_to(all.maximum), columns, sum_scratch);
   const ClassLoss<S> loss{all.maximum, log(all.sum)};
-  const std::int64_t t = place.is_inside ? class_at(p, place.position, refused) : -1;
+  const std::int64_t t = place.is_inside ? class_at(p, place.position) : -1;
   double spread = 0;
   if (p.label_smoothing > 0) {
     if (t >= 0) {
@@ -257,13 +255,15 @@ __global__ __launch_bounds__(kTileThreads, 4) void cross_entropy_of_tiles(ClassL
 }
 
 template <class T>
-__global__ __launch_bounds__(kTileThreads, 4) void cross_entropy_dx_of_tiles(
-    ClassLossBackwardParams p, int columns, const double* weight_sum, std::uint32_t* refused) {
+__global__ __launch_bounds__(kTileThreads,
+                             4) void cross_entropy_dx_of_tiles(ClassLossBackwardParams p,
+                                                               int columns,
+                                                               const double* weight_sum) {
   const TilePlace place(p.classes, p.inner, columns);
   if (!place.is_inside) return;
   const Global<const T> x = global<const T>(p.x) + place.offset;
   const Global<T> dx = global<T>(p.dx) + place.offset;
-  const PositionSlopes<T> slopes(p, place.position, weight_sum, refused);
+  const PositionSlopes<T> slopes(p, place.position, weight_sum);
   for_loads_of_column<4>(
       place, p.classes, [&](std::int64_t c) { return T(x[c * p.inner]); },
       [&](std::int64_t c, T value) { dx[c * p.inner] = slopes.dx(value, c); });
@@ -298,24 +298,23 @@ __global__ __launch_bounds__(kSumThreads) void add_weights(const void* weight, s
 }  // namespace
 
 void cross_entropy_forward(const ClassLossParams& p) {
-  RaisedFlag refused;
+  TargetCheck check(p);
   const PositionLosses losses(p);
   if (p.outer * p.inner != 0) {
     visit_floating(p.dtype, [&](auto t) {
       using T = decltype(t);
-      if (p.inner == 1) return launch_rows<T>(p, losses.data(), refused.word());
+      if (p.inner == 1) return launch_rows<T>(p, losses.data());
       const int columns = columns_for(p);
-      launch<cross_entropy_of_tiles<T>>(shape_of_tiles(p, columns), p, columns, losses.data(),
-                                        refused.word());
+      launch<cross_entropy_of_tiles<T>>(shape_of_tiles(p, columns), p, columns, losses.data());
     });
   }
   finish_class_loss(p, losses.data());
-  check_targets("cross_entropy", p, refused);
+  finish("cross_entropy", p, &check);
 }
 
 void cross_entropy_backward(const ClassLossBackwardParams& p) {
   if (p.outer * p.inner == 0) return;
-  RaisedFlag refused;
+  TargetCheck check(p);
   visit_floating(p.dtype, [&](auto t) {
     using T = decltype(t);
     const bool are_weighted = p.weight != nullptr && p.label_smoothing > 0;
@@ -325,12 +324,11 @@ void cross_entropy_backward(const ClassLossBackwardParams& p) {
       launch<add_weights<compute_t<T>>>({1, kSumThreads, kSumScratchBytes}, p.weight, p.classes,
                                         weight_sum);
     }
-    if (p.inner == 1) return launch_rows<T>(p, weight_sum, refused.word());
+    if (p.inner == 1) return launch_rows<T>(p, weight_sum);
     const int columns = columns_for(p);
-    launch<cross_entropy_dx_of_tiles<T>>(shape_of_tiles(p, columns), p, columns, weight_sum,
-                                         refused.word());
+    launch<cross_entropy_dx_of_tiles<T>>(shape_of_tiles(p, columns), p, columns, weight_sum);
   });
-  check_targets("cross_entropy", p, refused);
+  finish("cross_entropy", p, &check);
 }
 
 }  // namespace gradsmith::cuda

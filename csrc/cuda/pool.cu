@@ -235,15 +235,14 @@ void finish(const char* op, const PoolIndexParams& p, IndexGuard* guard) {
   }
 }
 
-// Calls body(Index{}, shape of a grid over the outputs, guard) and refuses wrong indices, after
-// making x 0 where that is written.
+// Calls body(Index{}, shape of a grid over the outputs, guard) and refuses wrong indices.
 template <class Body>
 void guarded(const char* op, const PoolIndexParams& p, const Body& body) {
   if (output_count(p) == 0) return;
   const LaunchShape shape{strided_grid(output_count(p), kPoolThreads), kPoolThreads};
   visit_index(p.index_dtype, [&](auto index) {
     IndexGuard guard;
-    body(index, shape, guard.flags());
+    body(index, shape, &guard);
     finish<decltype(index)>(op, p, &guard);
   });
 }
@@ -255,12 +254,13 @@ void clear(const PoolIndexParams& p) {
 
 void max_pool_backward_by_planes(const PoolIndexParams& p) {
   clear(p);
-  guarded("max_pool_backward", p, [&](auto index, const LaunchShape& shape, IndexFlags flags) {
+  guarded("max_pool_backward", p, [&](auto index, const LaunchShape& shape, IndexGuard* guard) {
     using Index = decltype(index);
-    launch<flatten_pool_indices<Index>>(shape, p, plane_dividers(p), nullptr, flags);
+    launch<flatten_pool_indices<Index>>(shape, p, plane_dividers(p), nullptr, guard->flags());
+    guard->close();
     visit_floating(p.dtype, [&](auto t) {
       launch<add_planes<decltype(t), Index>>(
-          {strided_grid(p.outer * p.inner, kPoolThreads), kPoolThreads}, p, flags);
+          {strided_grid(p.outer * p.inner, kPoolThreads), kPoolThreads}, p, guard->flags());
     });
   });
 }
@@ -272,11 +272,12 @@ Support can_sort(const PoolIndexParams& p) {
 
 void max_pool_backward_sorted(const PoolIndexParams& p) {
   clear(p);
-  guarded("max_pool_backward", p, [&](auto index, const LaunchShape& shape, IndexFlags flags) {
+  guarded("max_pool_backward", p, [&](auto index, const LaunchShape& shape, IndexGuard* guard) {
     const auto none = static_cast<std::uint64_t>(p.outer * p.in_count * p.inner);
     IndexSort sort(output_count(p), none);
     launch<flatten_pool_indices<decltype(index)>>(shape, p, plane_dividers(p), sort.unsorted_keys(),
-                                                  flags);
+                                                  guard->flags());
+    guard->close();
     sort.sort();
     RunSums r{};
     r.keys = sort.keys();
@@ -286,7 +287,7 @@ void max_pool_backward_sorted(const PoolIndexParams& p) {
     r.alpha = 1;
     r.overwrites = true;
     r.skipped_key = none;
-    r.flags = flags;
+    r.flags = guard->flags();
     visit_floating(p.dtype, [&](auto t) {
       using T = decltype(t);
       launch_sums<T, T, 1>(PlaneGeometry{p}, r);
@@ -295,9 +296,10 @@ void max_pool_backward_sorted(const PoolIndexParams& p) {
 }
 
 void max_pool_gather(const PoolIndexParams& p) {
-  guarded("max_pool_gather", p, [&](auto index, const LaunchShape& shape, IndexFlags flags) {
+  guarded("max_pool_gather", p, [&](auto index, const LaunchShape& shape, IndexGuard* guard) {
     visit_size(p.dtype, [&](auto t) {
-      launch<gather_maxima<decltype(t), decltype(index)>>(shape, p, plane_dividers(p), flags);
+      launch<gather_maxima<decltype(t), decltype(index)>>(shape, p, plane_dividers(p),
+                                                          guard->flags());
     });
   });
 }

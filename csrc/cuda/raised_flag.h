@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flag that a kernel raises when it meets a value the contract refuses. The host looks once the
-// stream is done; only then does it copy the values and let the contract say which one it was.
+// kernels that may do so are done; only then does it copy the values and let the contract say which
+// one it was. Where the values are few beside the work, a kernel of its own looks at them first:
+// the host then waits for that one, and the work behind it goes on while the host prepares more.
 #pragma once
 
 #include <vector>
@@ -12,24 +14,32 @@ namespace gradsmith::cuda {
 class RaisedFlag {
  public:
   RaisedFlag() = default;
-  // Until the stream is done a kernel might still write the word, whoever has it then.
-  ~RaisedFlag() noexcept(false) {
-    if (!is_finished_) wait_for_stream();
-  }
+  // Until then a kernel might still write the word, whoever has it.
+  ~RaisedFlag() noexcept(false) { wait(); }
   RaisedFlag(const RaisedFlag&) = delete;
   RaisedFlag& operator=(const RaisedFlag&) = delete;
 
   std::uint32_t* word() const { return word_.device_pointer(); }
 
-  // Waits for the kernels before it.
+  // No kernel that is launched from here on raises the flag.
+  void close() { mark_.set(); }
+
+  // Waits for the kernels that may raise it.
   bool is_raised() {
-    wait_for_stream();
-    is_finished_ = true;
+    wait();
     return word_.read() != 0;
   }
 
  private:
+  void wait() {
+    if (is_finished_) return;
+    if (!mark_.is_set()) mark_.set();
+    mark_.wait();
+    is_finished_ = true;
+  }
+
   HostWord word_;
+  StreamMark mark_;
   bool is_finished_ = false;
 };
 

@@ -67,4 +67,15 @@ class HostWord {
   Workspace memory_;
 };
 
+// A place in the stream; all before it has ended.
+class StreamMark {
+ public:
+  bool is_set() const { return is_set_; }
+  void set() { is_set_ = true; }
+  void wait() {}
+
+ private:
+  bool is_set_ = false;
+};
+
 }  // namespace gradsmith::cuda

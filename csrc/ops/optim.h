@@ -140,10 +140,13 @@ struct LionParams {
   bool maximize;
 };
 
-// Checks one parameter with its gradient and states (null where the option needs none). `given`:
-// null, or kGivenNumbers of them.
-OptimTensor optim_tensor(const char* op, const Array& param, const Array& grad,
-                         const Array* const* states, double step, const double* given);
+// Checks one parameter with its states (null where the option needs none); its gradient is to come.
+OptimTensor optim_tensor(const char* op, const Array& param, const Array* const* states);
+
+// Checks what a step brings for a parameter and fills it in. `given`: null, or kGivenNumbers of
+// them.
+void set_gradient(const char* op, const Array& param, const Array& grad, double step,
+                  const double* given, OptimTensor* tensor);
 
 #define GS_DECLARE_PROBLEM(name, Name) std::string problem(const Name##Params& params);
 GS_OPTIMISERS(GS_DECLARE_PROBLEM)

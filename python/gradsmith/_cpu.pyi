@@ -8,6 +8,9 @@ _Array = np.ndarray[Any, np.dtype[Any]]
 _DType = np.dtype[Any]
 _Out = _Array | None
 
+class OptimGroup:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
 class OptimTensors:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -429,13 +432,9 @@ def pointwise_loss_backward(
 def pointwise_loss_forward(
     op: str, x: _Array, target: _Array, pos_weight: Any, reduction: Any, option: float
 ) -> _Array: ...
+def optim_group(op: str, params: list[Any], states: list[Any]) -> OptimGroup: ...
 def optim_tensors(
-    op: str,
-    params: list[Any],
-    grads: list[Any],
-    states: list[Any],
-    steps: list[Any],
-    numbers: list[Any] = [],
+    group: OptimGroup, grads: list[Any], steps: list[Any], numbers: list[Any] = []
 ) -> OptimTensors: ...
 def polygamma(
     x: _Array, option0: float = 0.0, option1: float = 0.0, out: _Out = None

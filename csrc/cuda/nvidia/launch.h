@@ -75,6 +75,22 @@ class HostWord {
   std::uint32_t* word_;
 };
 
+// A place in the stream, to wait for what comes before it and for nothing behind.
+class StreamMark {
+ public:
+  StreamMark() = default;
+  ~StreamMark();
+  StreamMark(const StreamMark&) = delete;
+  StreamMark& operator=(const StreamMark&) = delete;
+
+  bool is_set() const { return event_ != nullptr; }
+  void set();   // behind the launches so far; once
+  void wait();  // without the GIL
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 namespace detail {
 
 // Which devices already let a kernel use more than 48 KB of shared memory, a bit each.

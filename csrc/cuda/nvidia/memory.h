@@ -43,25 +43,22 @@ __device__ __forceinline__ void store_pack(T* pointer, const Pack<T, N>& pack) {
 }
 
 // The block's dynamic shared memory, dealt out in order. 1,024 bytes is what the swizzled layouts
-// of the copy engine are aligned to.
+// of the copy engine are aligned to. Places are counted from the beginning and never go through an
+// integer address: the compiler then knows that they are shared memory, whose instructions take
+// addresses of 32 bits and find them without asking which memory is meant.
 class SharedArena {
  public:
-  __device__ SharedArena() {
-    extern __shared__ __align__(1024) unsigned char memory[];
-    next_ = memory;
-  }
   template <class T>
-  __device__ Shared<T> take(int count, int alignment = 16) {
-    const std::uintptr_t mask = static_cast<std::uintptr_t>(alignment) - 1;
-    next_ =
-        reinterpret_cast<unsigned char*>((reinterpret_cast<std::uintptr_t>(next_) + mask) & ~mask);
-    T* const result = reinterpret_cast<T*>(next_);
-    next_ += sizeof(T) * count;
+  __device__ __forceinline__ Shared<T> take(int count, int alignment = 16) {
+    extern __shared__ __align__(1024) unsigned char memory[];
+    taken_ = (taken_ + alignment - 1) / alignment * alignment;
+    T* const result = reinterpret_cast<T*>(memory + taken_);
+    taken_ += static_cast<int>(sizeof(T)) * count;
     return result;
   }
 
  private:
-  unsigned char* next_;
+  int taken_ = 0;
 };
 
 // ---- atomics, relaxed

@@ -139,6 +139,40 @@ Words& words() {
   return *instance;
 }
 
+// Events that no mark uses. Making one takes longer than recording it.
+class Events {
+ public:
+  explicit Events(int /*device*/) {}
+
+  cudaEvent_t take() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!free_.empty()) {
+        const cudaEvent_t event = free_.back();
+        free_.pop_back();
+        return event;
+      }
+    }
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    return event;
+  }
+
+  void give_back(cudaEvent_t event) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(event);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<cudaEvent_t> free_;
+};
+
+Events& events() {
+  static PerDevice<Events> of_devices;
+  return of_devices.here();
+}
+
 // Lets other Python threads run while it lives.
 class Waiting {
  public:
@@ -250,6 +284,24 @@ Workspace::~Workspace() {
 
 HostWord::HostWord() : word_(words().take()) { *word_ = 0; }
 HostWord::~HostWord() { words().give_back(word_); }
+
+StreamMark::~StreamMark() {
+  if (event_ != nullptr) events().give_back(event_);
+}
+
+void StreamMark::set() {
+  event_ = events().take();
+  check(cudaEventRecord(event_, stream_of_thread), "cudaEventRecord");
+}
+
+void StreamMark::wait() {
+  cudaError_t error;
+  {
+    const Waiting waiting;
+    error = cudaEventSynchronize(event_);
+  }
+  check(error, "waiting for a place in the stream");
+}
 
 void detail::launch_kernel(const void* kernel, const char* signature, const LaunchShape& shape,
                            void** arguments, RaisedLimits& raised) {

@@ -28,15 +28,19 @@ class Work:
     with them before each step.
     """
 
-    def __init__(self, params: list[Tensor], entries: list[dict[str, Any]]) -> None:
-        """Take the parameters to update, in C order as the kernels want them, and their states."""
+    def __init__(self, owner: str, params: list[Tensor], entries: list[dict[str, Any]]) -> None:
+        """Take who is to blame in errors, the parameters to update, and their states.
+
+        The kernels want parameters in C order.
+        """
+        self.owner = owner
         self.params = params
         self.entries = entries
         self.names: tuple[str | None, ...] = ()
         self.arrays = [param._array for param in params]
         self.extension = EXTENSIONS[type(self.arrays[0])]
         self.columns: dict[str, list[Array]] = {}
-        self.states: list[tuple[Array | None, ...]] = []
+        self.group: Any = None  # the parameters with their states, as the kernels take them
         self.scalars: dict[str, Array] = {}
         self.steps: list[float] = []  # where no step is counted: 1 at the first, then 2
         self._later: dict[str, Array] = {}
@@ -54,7 +58,8 @@ class Work:
                 self.columns[name] = [entry[name]._array for entry in self.entries]
         unused: list[Array | None] = [None] * len(self.params)
         columns = [unused if name is None else self.columns[name] for name in names]
-        self.states = list(zip(*columns, strict=True)) if columns else [()] * len(self.params)
+        states = list(zip(*columns, strict=True)) if columns else [()] * len(self.params)
+        self.group = self.extension.optim_group(self.owner, self._dense, states)
 
     def take_scalars(self, names: Iterable[str]) -> None:
         """Gather the states that are numbers, each in one array, of which they become views."""
@@ -79,18 +84,17 @@ class Work:
             )
         )
 
-    def checked(self, owner: str, later: dict[str, Array], numbers: list[Any]) -> Any:
+    def checked(self, later: dict[str, Array], numbers: list[Any]) -> Any:
         """Return the tensors of this step, after checking the gradients, for `run`.
 
         Args:
-            owner: who is to blame in errors.
             later: what the scalars are after the step.
             numbers: what the kernel takes of each parameter besides, or nothing.
         """
         grads = [param.grad._array for param in self.params]  # type: ignore[union-attr]
         steps = later["step"].tolist() if later else self.steps
         self._later = later
-        return self.extension.optim_tensors(owner, self._dense, grads, self.states, steps, numbers)
+        return self.extension.optim_tensors(self.group, grads, steps, numbers)
 
     def run(self, kernel: str, tensors: Any, options: tuple[Any, ...]) -> None:
         """Update every parameter and state by one call."""

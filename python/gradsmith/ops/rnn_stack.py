@@ -11,7 +11,7 @@ from gradsmith.ops.options import check_int
 from gradsmith.ops.random_dropout import dropout as drop
 from gradsmith.ops.rnn_layers import EXTRA, has_cell_state, layer
 from gradsmith.ops.rnn_variants import Weights
-from gradsmith.ops.shape import transpose
+from gradsmith.ops.shape import reshape, transpose, unsqueeze
 from gradsmith.ops.shape_pieces import unbind
 from gradsmith.tensor import Tensor, array_of
 
@@ -35,6 +35,17 @@ def _grouped(cell: str, params: Sequence[Tensor], has_biases: bool) -> list[Weig
         b_ih, b_hh = weights[2:] if has_biases else (None, None)
         groups.append(Weights(weights[0], weights[1], b_ih, b_hh, extra))
     return groups
+
+
+def _taken_apart(state: Tensor) -> Sequence[Tensor]:
+    """Return the states of each layer and direction; of a single one without `unbind`'s cost."""
+    shape = state._array.shape
+    return (reshape(state, shape[1:]),) if shape[0] == 1 else unbind(state, 0)
+
+
+def _together(states: Sequence[Tensor]) -> Tensor:
+    """Return the states side by side; a single one without a copy."""
+    return unsqueeze(states[0], 0) if len(states) == 1 else stack(states, 0)
 
 
 def recurrent_network(
@@ -95,7 +106,7 @@ def recurrent_network(
         _check_states(cell, name, state, (num_layers * directions, batch, size))
     is_turned = batch_first and batch_sizes is None
     x = transpose(input, 0, 1) if is_turned else input
-    initial = list(zip(*(unbind(state, 0) for state in states), strict=True))
+    initial = list(zip(*map(_taken_apart, states), strict=True))
     weights = _grouped(cell, params, has_biases)
     final: list[list[Tensor]] = []
     for number in range(num_layers):
@@ -105,4 +116,4 @@ def recurrent_network(
         if dropout > 0 and train and number < num_layers - 1:
             x = drop(x, dropout, True)
     y = transpose(x, 0, 1) if is_turned else x
-    return y, *(stack(list(group), 0) for group in zip(*final, strict=True))
+    return y, *map(_together, zip(*final, strict=True))

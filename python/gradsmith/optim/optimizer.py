@@ -170,7 +170,7 @@ class Optimizer:
     ) -> Work:
         for param in params:
             self._make_states(group, param)
-        work = Work(params, entries)
+        work = Work(self._name, params, entries)
         work.take_states(names)
         work.take_scalars(self._scalars(group))
         return work
@@ -290,7 +290,7 @@ class Optimizer:
         """Update the parameters of each group that have a gradient."""
         works = self._works_of(chosen)
         tensors = [
-            work.checked(self._name, *self._next_scalars(group, work.scalars))
+            work.checked(*self._next_scalars(group, work.scalars))
             for (group, _), work in zip(chosen, works, strict=True)
         ]
         for (group, _), work, each in zip(chosen, works, tensors, strict=True):

@@ -85,7 +85,7 @@ class SGD(Optimizer):
             if is_first:
                 entry["momentum_buffer"] = self._filled(group, param, "momentum_buffer")
             steps.append(1.0 if is_first else 2.0)
-        work = Work(params, entries)
+        work = Work(self._name, params, entries)
         work.take_states(names)
         work.steps = steps or [2.0] * len(params)
         return work
