@@ -25,6 +25,7 @@ REPORTED = {
     "misaligned_pack": "4 past a multiple of that",
     "diverged_collective": "while others of its warp are in",
     "deadlock": "deadlock: .* waits for a named barrier",
+    "missing_word": "deadlock: .* waits for a word of another thread",
     "barrier_overflow": "once more than it was made for",
     "barrier_not_made": "a barrier that nobody has made",
     "host_pointer": "a pointer that is no device memory",

@@ -50,6 +50,8 @@ void bind_simulator(py::module_& m) {
         cudasim::set_schedule(cudasim::schedule_from_name(name), seed);
       },
       py::arg("name"), py::arg("seed") = 0);
+  m.def("multiprocessors", &cudasim::multiprocessors);
+  m.def("set_multiprocessors", &cudasim::set_multiprocessors, py::arg("count"));
   m.def("report", &report);
   m.def("reset_report", &cudasim::reset_reports);
   m.def("counting", &cudasim::is_counting);

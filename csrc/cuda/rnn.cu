@@ -4,91 +4,14 @@
 // backward pass first turns the gradient of its units' states into that of their gates, and then,
 // once all blocks have, multiplies the gates' gradients with its columns of the weights, which are
 // transposed beforehand. Sums are in float32, for float64 in float64.
-#include "core/dispatch.h"
-#include "cuda/device.h"
+#include "cuda/rnn_cell.cuh"
 #include "cuda/rnn_product.cuh"
 #include "ops/op_table.h"
-#include "ops/rnn.h"
 
 namespace gradsmith::cuda {
 namespace {
 
-// Where step number `index` of the walk finds things: its time, and the rows of the state before
-// and after it.
-struct Step {
-  std::int64_t t, before, after;
-
-  __device__ Step(std::int64_t index, std::int64_t steps, bool reverse)
-      : t(reverse ? steps - 1 - index : index), before(t + reverse), after(t + 1 - reverse) {}
-};
-
-template <class A>
-__device__ inline A sigmoid(A x) {
-  return A(1) / (A(1) + exp(-x));
-}
-
-// Comparing with "less" lets NaN pass.
-template <class A>
-__device__ inline A relu(A x) {
-  return x < A(0) ? A(0) : x;
-}
-
-template <class T>
-__device__ inline compute_t<T> value_of(T x) {
-  return static_cast<compute_t<T>>(x);
-}
-
 // ---- forward ------------------------------------------------------------------------------------
-
-template <class T>
-struct ForwardArrays {
-  Global<T> gates, states, cells, candidate;
-
-  explicit __device__ ForwardArrays(const RnnParams& p)
-      : gates(global<T>(p.gates)),
-        states(global<T>(p.states)),
-        cells(global<T>(p.cells)),
-        candidate(global<T>(p.candidate)) {}
-};
-
-// One unit of one row of one step; from_state is w_hh h + b_hh by gate.
-template <class T, int kGates>
-__device__ inline void finish_cell(const RnnParams& p, const ForwardArrays<T>& arrays,
-                                   const Step& step, std::int64_t row, std::int64_t unit,
-                                   const compute_t<T> (&from_state)[kGates]) {
-  using A = compute_t<T>;
-  const std::int64_t h = p.hidden;
-  const Global<T> gates = arrays.gates + (step.t * p.batch + row) * kGates * h + unit;
-  const std::int64_t before = (step.before * p.batch + row) * p.state_row + unit;
-  const std::int64_t after = (step.after * p.batch + row) * p.state_row + unit;
-  if constexpr (kGates == 1) {
-    const A sum = value_of(gates[0]) + from_state[0];
-    const T y = static_cast<T>(p.cell == RnnCell::rnn_tanh ? tanh(sum) : relu(sum));
-    gates[0] = y;
-    arrays.states[after] = y;
-  } else if constexpr (kGates == 4) {
-    const A i = sigmoid(value_of(gates[0]) + from_state[0]);
-    const A f = sigmoid(value_of(gates[h]) + from_state[1]);
-    const A g = tanh(value_of(gates[2 * h]) + from_state[2]);
-    const A o = sigmoid(value_of(gates[3 * h]) + from_state[3]);
-    const A c = f * value_of(arrays.cells[(step.before * p.batch + row) * h + unit]) + i * g;
-    arrays.cells[(step.after * p.batch + row) * h + unit] = static_cast<T>(c);
-    arrays.states[after] = static_cast<T>(o * tanh(c));
-    gates[0] = static_cast<T>(i);
-    gates[h] = static_cast<T>(f);
-    gates[2 * h] = static_cast<T>(g);
-    gates[3 * h] = static_cast<T>(o);
-  } else {
-    const A r = sigmoid(value_of(gates[0]) + from_state[0]);
-    const A z = sigmoid(value_of(gates[h]) + from_state[1]);
-    const A n = tanh(value_of(gates[2 * h]) + r * from_state[2]);
-    arrays.states[after] = static_cast<T>((A(1) - z) * n + z * value_of(arrays.states[before]));
-    arrays.candidate[(step.t * p.batch + row) * h + unit] = static_cast<T>(from_state[2]);
-    gates[0] = static_cast<T>(r);
-    gates[h] = static_cast<T>(z);
-    gates[2 * h] = static_cast<T>(n);
-  }
-}
 
 // Puts the initial state of the block's units and rows before the first step.
 template <class T>
@@ -103,10 +26,10 @@ __device__ inline void copy_initial(const RnnParams& p, const RnnShare& share, c
   }
 }
 
-template <class T, int kGates, int N, bool kKeeps>
-__global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, RnnSlices slices) {
+template <class T, int kGates, int N, int kRows>
+__global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, RnnSlices slices,
+                                                                std::int64_t kept_depth) {
   const RnnShare share(slices, p.hidden, p.batch);
-  const ForwardArrays<T> arrays(p);
   const Global<const T> weights = global<const T>(p.w_hh);
   const Global<const T> bias = global<const T>(p.b_hh);
   const std::int64_t h = p.hidden;
@@ -114,27 +37,16 @@ __global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, Rnn
     return weights + (gate * h + share.first_unit + unit) * h;
   };
   SharedArena arena;
-  Shared<T> kept;
-  if constexpr (kKeeps) {
-    kept = arena.take<T>(static_cast<int>(kGates * share.units * padded_depth<T>(h)));
-    keep_weights<T, kGates>(kept, share.units, h, global_row);
-  }
-  const auto weight_row = [&](int gate, std::int64_t unit) {
-    if constexpr (kKeeps) {
-      return kept + (gate * share.units + unit) * padded_depth<T>(h);
-    } else {
-      return global_row(gate, unit);
-    }
-  };
+  const KeptWeights<T> kept = keep_weights<T, kGates>(arena, share.units, kept_depth, global_row);
   copy_initial<T>(p, share, p.h0, p.states, p.state_row);
   if (kGates == 4) copy_initial<T>(p, share, p.c0, p.cells, h);
   sync_step(slices);
   for (std::int64_t index = 0; index < p.steps; ++index) {
     const Step step(index, p.steps, p.reverse);
     const Global<const T> states =
-        arrays.states + (step.before * p.batch + share.first_row) * p.state_row;
-    for_each_product<T, N, kGates>(
-        share, h, weight_row, [&](std::int64_t row) { return states + row * p.state_row; },
+        global<const T>(p.states) + (step.before * p.batch + share.first_row) * p.state_row;
+    for_each_product<T, N, kGates, kRows>(
+        share, h, kept, global_row, [&](std::int64_t row) { return states + row * p.state_row; },
         [&](std::int64_t row, std::int64_t unit, compute_t<T>(&sums)[kGates]) {
           if (p.b_hh != nullptr) {
 #pragma unroll
@@ -142,8 +54,12 @@ __global__ __launch_bounds__(kRnnThreads, 1) void forward_steps(RnnParams p, Rnn
               sums[g] += value_of(bias[g * h + share.first_unit + unit]);
             }
           }
-          finish_cell<T, kGates>(p, arrays, step, share.first_row + row, share.first_unit + unit,
-                                 sums);
+          const std::int64_t own_row = share.first_row + row, own_unit = share.first_unit + unit;
+          const CellOutput<compute_t<T>, kGates> output =
+              finish_cell<T>(p.cell, load_cell_input<T, kGates>(p, step, own_row, own_unit), sums);
+          global<T>(p.states)[(step.after * p.batch + own_row) * p.state_row + own_unit] =
+              static_cast<T>(output.state);
+          save_cell<T>(p, step, own_row, own_unit, output);
         });
     sync_step(slices);
   }
@@ -158,60 +74,12 @@ struct Carried {
   A* dc;
 };
 
-// From dh and dc after a step to the gradients of the gates, and to dh and dc before it but for the
-// share of dh that comes through w_hh.
-template <class T, int kGates>
-__device__ inline void differentiate_cell(const RnnBackwardParams& p, const Step& step,
-                                          std::int64_t row, std::int64_t unit,
-                                          Global<compute_t<T>> dh, Global<compute_t<T>> dc) {
-  using A = compute_t<T>;
-  const std::int64_t h = p.hidden;
-  const std::int64_t at_t = step.t * p.batch + row;
-  const Global<const T> gates = global<const T>(p.gates) + at_t * kGates * h + unit;
-  const Global<T> dgates = global<T>(p.dgates) + at_t * kGates * h + unit;
-  const Global<const T> states = global<const T>(p.states) + unit;
-  const std::int64_t own = row * h + unit;
-  const A dy = dh[own] + value_of((global<const T>(p.dy) + at_t * p.dy_row + unit)[0]);
-  if constexpr (kGates == 1) {
-    const A y = value_of(states[(step.after * p.batch + row) * p.state_row]);
-    const A slope = p.cell == RnnCell::rnn_tanh ? A(1) - y * y : (y > A(0) ? A(1) : A(0));
-    dgates[0] = static_cast<T>(dy * slope);
-    dh[own] = A(0);
-  } else if constexpr (kGates == 4) {
-    const Global<const T> cells = global<const T>(p.cells) + unit;
-    const A i = value_of(gates[0]), f = value_of(gates[h]);
-    const A g = value_of(gates[2 * h]), o = value_of(gates[3 * h]);
-    const A tanh_c = tanh(value_of(cells[(step.after * p.batch + row) * h]));
-    const A dcell = dc[own] + dy * o * (A(1) - tanh_c * tanh_c);
-    dgates[0] = static_cast<T>(dcell * g * i * (A(1) - i));
-    dgates[h] =
-        static_cast<T>(dcell * value_of(cells[(step.before * p.batch + row) * h]) * f * (A(1) - f));
-    dgates[2 * h] = static_cast<T>(dcell * i * (A(1) - g * g));
-    dgates[3 * h] = static_cast<T>(dy * tanh_c * o * (A(1) - o));
-    dc[own] = dcell * f;
-    dh[own] = A(0);
-  } else {
-    const Global<T> dhidden = global<T>(p.dhidden) + at_t * kGates * h + unit;
-    const A r = value_of(gates[0]), z = value_of(gates[h]), n = value_of(gates[2 * h]);
-    const A dn = dy * (A(1) - z) * (A(1) - n * n);
-    const A before = value_of(states[(step.before * p.batch + row) * p.state_row]);
-    const T dr = static_cast<T>(dn * value_of((global<const T>(p.candidate) + at_t * h + unit)[0]) *
-                                r * (A(1) - r));
-    const T dz = static_cast<T>(dy * (before - n) * z * (A(1) - z));
-    dgates[0] = dhidden[0] = dr;
-    dgates[h] = dhidden[h] = dz;
-    dgates[2 * h] = static_cast<T>(dn);
-    dhidden[2 * h] = static_cast<T>(dn * r);
-    dh[own] = dy * z;
-  }
-}
-
 // `transposed` is w_hh with a row of all gates per unit.
-template <class T, int kGates, int N, bool kKeeps>
-__global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardParams p,
-                                                                 RnnSlices slices,
-                                                                 const void* transposed,
-                                                                 Carried<compute_t<T>> carried) {
+template <class T, int kGates, int N, int kRows>
+__global__ __launch_bounds__(kRnnThreads,
+                             1) void backward_steps(RnnBackwardParams p, RnnSlices slices,
+                                                    std::int64_t kept_depth, const void* transposed,
+                                                    Carried<compute_t<T>> carried) {
   using A = compute_t<T>;
   const RnnShare share(slices, p.hidden, p.batch);
   const std::int64_t h = p.hidden, depth = kGates * h;
@@ -221,18 +89,7 @@ __global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardPara
     return weights + (share.first_unit + unit) * depth;
   };
   SharedArena arena;
-  Shared<T> kept;
-  if constexpr (kKeeps) {
-    kept = arena.take<T>(static_cast<int>(share.units * padded_depth<T>(depth)));
-    keep_weights<T, 1>(kept, share.units, depth, global_row);
-  }
-  const auto weight_row = [&](int gate, std::int64_t unit) {
-    if constexpr (kKeeps) {
-      return kept + unit * padded_depth<T>(depth);
-    } else {
-      return global_row(gate, unit);
-    }
-  };
+  const KeptWeights<T> kept = keep_weights<T, 1>(arena, share.units, kept_depth, global_row);
   // Calls body(row, unit) for each of the block's units.
   const auto for_each_unit = [&](const auto& body) {
     for (std::int64_t i = threadIdx.x; i < share.rows * share.units; i += kRnnThreads) {
@@ -247,12 +104,22 @@ __global__ __launch_bounds__(kRnnThreads, 1) void backward_steps(RnnBackwardPara
   for (std::int64_t index = p.steps - 1; index >= 0; --index) {
     const Step step(index, p.steps, p.reverse);
     for_each_unit([&](std::int64_t row, std::int64_t unit) {
-      differentiate_cell<T, kGates>(p, step, row, unit, dh, dc);
+      const std::int64_t own = row * h + unit;
+      const CellGradient<A> after{dh[own], kGates == 4 ? dc[own] : A(0)};
+      const CellResult<T, kGates> result =
+          differentiate_cell<T>(p.cell, load_cell_trace<T, kGates>(p, step, row, unit), after);
+      const Global<T> hidden =
+          global<T>(kGates == 3 ? p.dhidden : p.dgates) + ((step.t * p.batch + row) * depth + unit);
+#pragma unroll
+      for (int g = 0; g < kGates; ++g) hidden[g * h] = result.hidden[g];
+      save_input_gradients(p, step, row, unit, result);
+      dh[own] = result.before.dh;
+      if (kGates == 4) dc[own] = result.before.dc;
     });
     sync_step(slices);
     const Global<const T> states = from_hidden + (step.t * p.batch + share.first_row) * depth;
-    for_each_product<T, N, 1>(
-        share, depth, weight_row, [&](std::int64_t row) { return states + row * depth; },
+    for_each_product<T, N, 1, kRows>(
+        share, depth, kept, global_row, [&](std::int64_t row) { return states + row * depth; },
         [&](std::int64_t row, std::int64_t unit, A(&sums)[1]) {
           dh[(share.first_row + row) * h + share.first_unit + unit] += sums[0];
         });
@@ -305,26 +172,17 @@ void launch_transpose(const void* from, void* to, std::int64_t rows, std::int64_
 
 // ---- launchers ----------------------------------------------------------------------------------
 
-template <class Body>
-void visit_gates(RnnCell cell, const Body& body) {
-  switch (cell) {
-    case RnnCell::lstm:
-      return body(std::integral_constant<int, 4>{});
-    case RnnCell::gru:
-      return body(std::integral_constant<int, 3>{});
-    default:
-      return body(std::integral_constant<int, 1>{});
-  }
-}
-
-// Calls body(access width, keeps) with the kernel's variant for rows of that depth.
+// Calls body(access width, rows, depth that is kept) with the kernel's variant for that many rows
+// of weights in a block.
 template <class T, class Body>
-void visit_variant(bool is_wide, std::int64_t bytes, const Body& body) {
+void visit_variant(bool is_wide, const RnnSlices& slices, std::int64_t weight_rows,
+                   std::int64_t depth, const Body& body) {
   using Wide = std::integral_constant<int, kPackOf<T>>;
-  if (!is_wide) return body(std::integral_constant<int, 1>{}, std::false_type{});
-  const auto limit = static_cast<std::int64_t>(device_facts().shared_bytes_per_block);
-  if (bytes <= limit) return body(Wide{}, std::true_type{});
-  body(Wide{}, std::false_type{});
+  using Few = std::integral_constant<int, kFewRows>;
+  if (!is_wide) return body(std::integral_constant<int, 1>{}, Few{}, 0);
+  const std::int64_t kept = kept_depth<T>(weight_rows, depth);
+  if (kept == depth || slices.rows_per_block <= kFewRows) return body(Wide{}, Few{}, kept);
+  body(Wide{}, std::integral_constant<int, kManyRows>{}, kept);
 }
 
 LaunchShape shape_of(const RnnSlices& slices, std::int64_t bytes) {
@@ -337,14 +195,14 @@ LaunchShape shape_of(const RnnSlices& slices, std::int64_t bytes) {
 template <class T, int kGates>
 void forward(const RnnParams& p) {
   const RnnSlices slices = rnn_slices<T>(p.hidden, p.batch, kGates, p.hidden);
-  const std::int64_t bytes = kept_bytes<T>(kGates * slices.units_per_block, p.hidden);
+  const std::int64_t weight_rows = kGates * slices.units_per_block;
   const bool is_wide = p.hidden % kPackOf<T> == 0 && has_wide_rows<T>(p.w_hh, p.hidden) &&
                        has_wide_rows<T>(p.states, p.state_row);
-  visit_variant<T>(is_wide, bytes, [&](auto width, auto keeps) {
-    constexpr bool kKeeps = decltype(keeps)::value;
-    launch<forward_steps<T, kGates, decltype(width)::value, kKeeps>>(
-        shape_of(slices, kKeeps ? bytes : 0), p, slices);
-  });
+  visit_variant<T>(
+      is_wide, slices, weight_rows, p.hidden, [&](auto width, auto rows, std::int64_t kept) {
+        launch<forward_steps<T, kGates, decltype(width)::value, decltype(rows)::value>>(
+            shape_of(slices, weight_bytes<T>(weight_rows, kept)), p, slices, kept);
+      });
 }
 
 template <class T, int kGates>
@@ -356,16 +214,16 @@ void backward(const RnnBackwardParams& p) {
   const Workspace dh(state_bytes), dc(state_bytes);
   launch_transpose<T>(p.w_hh, weights.as<T>(), depth, p.hidden);
   const RnnSlices slices = rnn_slices<T>(p.hidden, p.batch, 1, depth);
-  const std::int64_t bytes = kept_bytes<T>(slices.units_per_block, depth);
   const bool is_wide = has_wide_rows<T>(weights.as<T>(), depth) &&
                        has_wide_rows<T>(p.dgates, depth) &&
                        (kGates != 3 || has_wide_rows<T>(p.dhidden, depth));
-  visit_variant<T>(is_wide, bytes, [&](auto width, auto keeps) {
-    constexpr bool kKeeps = decltype(keeps)::value;
-    launch<backward_steps<T, kGates, decltype(width)::value, kKeeps>>(
-        shape_of(slices, kKeeps ? bytes : 0), p, slices, weights.as<T>(),
-        Carried<A>{dh.as<A>(), dc.as<A>()});
-  });
+  visit_variant<T>(
+      is_wide, slices, slices.units_per_block, depth,
+      [&](auto width, auto rows, std::int64_t kept) {
+        launch<backward_steps<T, kGates, decltype(width)::value, decltype(rows)::value>>(
+            shape_of(slices, weight_bytes<T>(slices.units_per_block, kept)), p, slices, kept,
+            weights.as<T>(), Carried<A>{dh.as<A>(), dc.as<A>()});
+      });
 }
 
 void rnn_forward(const RnnParams& p) {
@@ -387,9 +245,12 @@ void rnn_backward(const RnnBackwardParams& p) {
 
 }  // namespace
 
+void fill_rnn_mma(OpTable& table);  // rnn_mma.cu
+
 void fill_rnn(OpTable& table) {
   table.rnn_forward.push_front({"sm80:persistent", Isa::sm80, nullptr, rnn_forward});
   table.rnn_backward.push_front({"sm80:persistent", Isa::sm80, nullptr, rnn_backward});
+  fill_rnn_mma(table);
 }
 
 }  // namespace gradsmith::cuda

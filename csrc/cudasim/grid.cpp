@@ -25,6 +25,7 @@ constexpr int kMaxClusterBlocks = 8;  // what every Hopper GPU takes
 std::atomic<Schedule> schedule{Schedule::in_order};
 std::atomic<std::uint64_t> seed{0};
 std::atomic<std::uint64_t> launches{0};
+std::atomic<int> multiprocessor_count{6};
 
 void map_shared(Block* block, std::size_t bytes) {
   const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -158,6 +159,13 @@ Schedule schedule_from_name(const std::string& name) {
   throw ValueError(concatenate("schedule: unknown schedule '", name,
                                "' (expected in_order, reversed or random)"));
 }
+
+void set_multiprocessors(int count) {
+  GS_CHECK(count > 0, "set_multiprocessors: count is ", count, ", expected a positive number");
+  multiprocessor_count = count;
+}
+
+int multiprocessors() { return multiprocessor_count; }
 
 const char* name_of(Schedule which) { return kScheduleNames[static_cast<int>(which)]; }
 

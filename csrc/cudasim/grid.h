@@ -15,6 +15,11 @@ Schedule schedule_from_name(const std::string& name);  // ValueError for an unkn
 const char* name_of(Schedule schedule);
 Schedule current_schedule();
 
+// What the simulated GPU has. Few at first, and no power of two, so that small problems reach the
+// second round of a persistent kernel.
+void set_multiprocessors(int count);  // ValueError unless positive
+int multiprocessors();
+
 struct GridShape {
   Index3 grid, block;
   std::size_t shared_bytes;

@@ -43,12 +43,9 @@ struct DeviceFacts {
   int compute_capability;
 };
 
-// Few multiprocessors, and no power of two, so that small problems reach the second round of a
-// persistent kernel.
-inline const DeviceFacts& device_facts() {
-  static const DeviceFacts facts{6, cudasim::kMaxSharedBytes, std::size_t{228} << 10,
-                                 std::size_t{50} << 20, 90};
-  return facts;
+inline DeviceFacts device_facts() {
+  return {cudasim::multiprocessors(), cudasim::kMaxSharedBytes, std::size_t{228} << 10,
+          std::size_t{50} << 20, 90};
 }
 
 inline void fill_bytes(void* pointer, int byte, std::size_t count) {

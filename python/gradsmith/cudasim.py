@@ -35,6 +35,23 @@ def schedule(name: str, seed: int = 0) -> Iterator[None]:
 
 
 @contextmanager
+def multiprocessors(count: int) -> Iterator[None]:
+    """Run the block on a GPU of ``count`` multiprocessors in place of six.
+
+    Raises:
+        ValueError: ``count`` is not positive.
+        RuntimeError: this build has no simulator.
+    """
+    simulator = extension_of(CUDASIM)
+    before = simulator.multiprocessors()
+    simulator.set_multiprocessors(count)
+    try:
+        yield
+    finally:
+        simulator.set_multiprocessors(before)
+
+
+@contextmanager
 def counting(on: bool = True) -> Iterator[None]:
     """Run the block's kernels with memory requests counted for `report`, or without."""
     simulator = extension_of(CUDASIM)

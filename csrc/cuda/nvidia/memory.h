@@ -112,6 +112,29 @@ __device__ __forceinline__ void spin_until_at_least(const std::uint32_t* pointer
   }
 }
 
+// Returns once `holds` does, which looks at such words.
+template <class Holds>
+__device__ __forceinline__ void spin_until(const Holds& holds) {
+  while (!holds()) {
+  }
+}
+
+// Words that other blocks write and read at the same time: four adjacent ones, and one. Each is
+// seen as it was or as it is; what one tells says nothing of another.
+__device__ __forceinline__ Pack<std::uint32_t, 4> load_words_relaxed(const std::uint32_t* pointer) {
+  Pack<std::uint32_t, 4> words;
+  asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "l"(__cvta_generic_to_global(pointer))
+               : "memory");
+  return words;
+}
+__device__ __forceinline__ void store_relaxed(std::uint32_t* pointer, std::uint32_t word) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(__cvta_generic_to_global(pointer)),
+               "r"(word)
+               : "memory");
+}
+
 // As load_pack, but from the level that all multiprocessors share: what another block has written
 // since this one looked there.
 template <int N, class T>

@@ -27,6 +27,23 @@ __global__ void write_race(void* out) {
   global<float>(out)[Faulty ? 0 : i] = static_cast<float>(i);
 }
 
+// The second warp hands words to the first, which waits until none is zero.
+template <bool Faulty>
+__global__ void missing_word(void* out) {
+  const Global<std::uint32_t> words = global<std::uint32_t>(out);
+  const int i = static_cast<int>(threadIdx.x);
+  if (i >= kThreads / 2) {
+    if (!Faulty || i != kThreads - 1) store_relaxed(words + i, bits_of(static_cast<float>(i)));
+    return;
+  }
+  Pack<std::uint32_t, 4> four;
+  spin_until([&] {
+    four = load_words_relaxed(words + (kThreads / 2 + i / 4 * 4));
+    return four[0] != 0 && four[1] != 0 && four[2] != 0 && four[3] != 0;
+  });
+  words[i] = four[i % 4];
+}
+
 template <bool Faulty>
 __global__ void missing_copy_wait(void* out) {
   SharedArena arena;
@@ -328,6 +345,7 @@ struct Experiment {
 constexpr Experiment kExperiments[] = {
     GS_SIMPLE(missing_barrier),
     GS_SIMPLE(write_race),
+    GS_SIMPLE(missing_word),
     GS_SIMPLE(missing_copy_wait),
     GS_SIMPLE(copy_never_waited_for),
     GS_SIMPLE(global_out_of_bounds),

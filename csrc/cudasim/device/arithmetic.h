@@ -14,5 +14,11 @@ inline float fast_exp2(float x) {
   const float y = __builtin_exp2f(x);
   return y < 0x1p-126f ? 0.0f : y;  // NaN stays
 }
+inline float fast_reciprocal(float x) {
+  const auto flushed = [](float value) {
+    return __builtin_fabsf(value) < 0x1p-126f ? __builtin_copysignf(0.0f, value) : value;
+  };
+  return flushed(1.0f / flushed(x));
+}
 
 }  // namespace gradsmith::cuda

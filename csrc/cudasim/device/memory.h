@@ -205,6 +205,18 @@ inline std::uint32_t add_release(Global<std::uint32_t> pointer, std::uint32_t va
 inline void spin_until_at_least(Global<const std::uint32_t> pointer, std::uint32_t value) {
   cudasim::wait_until("a word of another block", [=] { return load_acquire(pointer) >= value; });
 }
+template <class Holds>
+void spin_until(const Holds& holds) {
+  cudasim::wait_until("a word of another thread", [&] { return holds(); });
+}
+
+inline Pack<std::uint32_t, 4> load_words_relaxed(Global<const std::uint32_t> pointer) {
+  return load_pack<4>(pointer);
+}
+inline void store_relaxed(Global<std::uint32_t> pointer, std::uint32_t word) {
+  __atomic_store_n(&pointer[0], word, __ATOMIC_RELAXED);
+}
+
 inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 }  // namespace gradsmith::cuda
