@@ -33,4 +33,7 @@ __device__ __forceinline__ float fast_exp2(float x) {
   return y;
 }
 
+// x / y of 2 ulp, and 0 where y is beyond 2^126. For what is rounded to 16 bits.
+__device__ __forceinline__ float fast_quotient(float x, float y) { return __fdividef(x, y); }
+
 }  // namespace gradsmith::cuda

@@ -14,5 +14,6 @@ inline float fast_exp2(float x) {
   const float y = __builtin_exp2f(x);
   return y < 0x1p-126f ? 0.0f : y;  // NaN stays
 }
+inline float fast_quotient(float x, float y) { return x / y; }
 
 }  // namespace gradsmith::cuda
