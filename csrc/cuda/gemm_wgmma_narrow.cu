@@ -119,7 +119,7 @@ __device__ inline void finish_rows(const SumsOfTile<Columns>& tile, const Narrow
     const int row = i / packs * plan.cluster + work.rank, column = i % packs * N;
     if (first_row + row >= p.m || first_column + column >= p.n) continue;
     float total[N] = {};
-#pragma unroll 1
+#pragma unroll 4
     for (int rank = 0; rank < plan.cluster; ++rank) {
       const Shared<float> part = plan.cluster > 1 ? peer_shared(tile.sums, rank) : tile.sums;
       const Pack<float, N> terms = load_pack<N>(part + tile.at(row, column));
