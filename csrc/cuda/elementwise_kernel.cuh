@@ -13,7 +13,10 @@
 // that coalesced to one dimension divides nothing.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/elementwise_plan.h"
+#include "cuda/fast_functions.h"
 #include "ops/compound_functors.h"
 
 namespace gradsmith::cuda {
@@ -27,7 +30,8 @@ struct UnaryOperation {
   using In2 = T;
   using Out = T;
   __device__ static Out apply(T x, T, T, const double* option) {
-    return static_cast<T>(Functor::apply(static_cast<compute_t<T>>(x), option));
+    using Applied = std::conditional_t<is_reduced<T>, FastFunctor<Functor>, Functor>;
+    return static_cast<T>(Applied::apply(static_cast<compute_t<T>>(x), option));
   }
 };
 

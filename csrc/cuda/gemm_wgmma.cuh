@@ -16,6 +16,7 @@
 // The bias of the next tile is loaded during its products, and waits in shared memory.
 #pragma once
 
+#include "cuda/fast_functions.h"
 #include "cuda/gemm_wgmma_ring.cuh"
 
 namespace gradsmith::cuda::wgmma {
@@ -145,18 +146,19 @@ __device__ inline void add_old(float (&values)[Count], const GemmParams& p, std:
   }
 }
 
-// The exact GELU with erfc by Abramowitz and Stegun 7.1.26, whose error of 1.5e-7 a bfloat16 does
-// not show, nor a float16 beyond its last place: no branches, where erf has two, in an epilogue
-// that the products wait for.
-__device__ inline float gelu_to_reduced(float x) {
-  constexpr float kInverseRoot2 = 0.70710678f, kLog2E = 1.44269504f;
-  const float z = fabs(x) * kInverseRoot2;
-  const float t = 1.0f / (1.0f + 0.3275911f * z);
-  const float series =
-      t * (0.254829592f +
-           t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
-  const float erfc = series * exp2(-kLog2E * z * z);
-  return 0.5f * x * (x < 0.0f ? erfc : 2.0f - erfc);
+// The activations of elementwise operations of 16 bits: no branches in an epilogue that the
+// products may wait for.
+__device__ inline float activated_to_reduced(float x, Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return fast_gelu(x);
+    case Activation::gelu_tanh:
+      return fast_gelu_tanh(x);
+    case Activation::sigmoid:
+      return fast_sigmoid(x);
+    default:
+      return activated(x, activation);
+  }
 }
 
 template <int Count>
@@ -167,8 +169,7 @@ __device__ inline void activate(float (&values)[Count], Activation activation) {
     float done[kTogether];
 #pragma unroll
     for (int i = 0; i < kTogether; ++i) {
-      done[i] = activation == Activation::gelu ? gelu_to_reduced(values[i])
-                                               : activated(values[i], activation);
+      done[i] = activated_to_reduced(values[i], activation);
     }
     rotate(values, done);
   }

@@ -9,8 +9,8 @@
 // that one reads while the other begins or ends.
 //
 // The depth of a tile is cut in two ways. Blocks of a cluster each add up a part of it, leave their
-// sums in shared memory and read the others' from there: each finishes every so-manieth row of the
-// tile, adding the parts in the order of the blocks. Where that is not enough, the depth is cut
+// sums in shared memory and read the others' from there: each finishes its share of the tile's
+// rows, adding the parts in the order of the blocks. Where that is not enough, the depth is cut
 // over clusters as well, which leave float sums in a workspace, and a second pass (gemm.cu) adds
 // them in order. Either way the same bits on every run.
 #include <utility>
@@ -119,7 +119,7 @@ __device__ inline void finish_rows(const SumsOfTile<Columns>& tile, const Narrow
     const int row = i / packs * plan.cluster + work.rank, column = i % packs * N;
     if (first_row + row >= p.m || first_column + column >= p.n) continue;
     float total[N] = {};
-#pragma unroll 1
+#pragma unroll 4
     for (int rank = 0; rank < plan.cluster; ++rank) {
       const Shared<float> part = plan.cluster > 1 ? peer_shared(tile.sums, rank) : tile.sums;
       const Pack<float, N> terms = load_pack<N>(part + tile.at(row, column));

@@ -39,4 +39,7 @@ __device__ __forceinline__ float fast_reciprocal(float x) {
   return y;
 }
 
+// x / y of 2 ulp, and 0 where y is beyond 2^126. For what is rounded to 16 bits.
+__device__ __forceinline__ float fast_quotient(float x, float y) { return __fdividef(x, y); }
+
 }  // namespace gradsmith::cuda

@@ -20,5 +20,6 @@ inline float fast_reciprocal(float x) {
   };
   return flushed(1.0f / flushed(x));
 }
+inline float fast_quotient(float x, float y) { return x / y; }
 
 }  // namespace gradsmith::cuda
