@@ -50,8 +50,8 @@ target_compile_options(gradsmith_cuda_kernels PRIVATE
 # for each; tests/test_cuda_compile.py finds those that belong here. Of the others one compilation to
 # PTX serves all: ptxas makes the same code of it, byte by byte, in half the time.
 set(kernels_by_architecture attention_wgmma attention_wgmma_backward conv_mma_weight
-                            conv_simt_gather conv_simt_weight gemm_mma_double gemm_wgmma
-                            gemm_wgmma_narrow norm_rows_resident)
+                            conv_simt_gather conv_simt_weight conv_wgmma_gather conv_wgmma_weight
+                            gemm_mma_double gemm_wgmma gemm_wgmma_narrow norm_rows_resident)
 set(numbers ${GRADSMITH_CUDA_ARCHITECTURES})
 list(TRANSFORM numbers REPLACE "[a-z]+$" "")
 list(SORT numbers COMPARE NATURAL)

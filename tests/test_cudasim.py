@@ -81,6 +81,27 @@ def test_warp_product_is_right() -> None:
     np.testing.assert_array_equal(d, a[:16, :16] @ b[:8, :16].T)
 
 
+@pytest.mark.parametrize(("column", "row"), [(-1, 0), (1, 4), (3, 7)])
+def test_pixels_are_gathered_by_the_positions_of_a_window(column: int, row: int) -> None:
+    image = np.zeros((20, 6, 4))
+    image[:8, :5] = np.arange(1, 161).reshape(8, 5, 4)
+    window = [(y, x) for y in range(8) for x in (-1, 1, 3)]
+    first = window.index((row, column))
+    expected = np.zeros((16, 4))
+    for i, (y, x) in enumerate(window[first : first + 16]):  # zeros behind the only image
+        expected[i] = image[y + 1, x + 1]
+    for schedule in SCHEDULES:
+        with gs.cudasim.schedule(schedule, seed=1):
+            pixels = np.array(SIMULATOR.run_gathered_pixels(column, row)).reshape(16, 4)
+        np.testing.assert_array_equal(pixels, expected)
+
+
+def test_pixels_begin_at_a_position_of_the_window() -> None:
+    message = "from 0 on, which is no position of a window from -1 to 3 in steps of 2"
+    with pytest.raises(RuntimeError, match=message):
+        SIMULATOR.run_gathered_pixels(0, 4)
+
+
 def test_unknown_fault() -> None:
     with pytest.raises(ValueError, match="run_fault: unknown fault 'none'"):
         SIMULATOR.run_fault("none", True)

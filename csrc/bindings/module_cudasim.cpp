@@ -61,6 +61,7 @@ void bind_simulator(py::module_& m) {
   m.def("run_strided_reads", &cudasim::run_strided_reads, py::arg("from_shared"), py::arg("stride"),
         py::arg("count"));
   m.def("run_matrix_load", &cudasim::run_matrix_load, py::arg("row_bytes"));
+  m.def("run_gathered_pixels", &cudasim::run_gathered_pixels, py::arg("column"), py::arg("row"));
 }
 
 }  // namespace

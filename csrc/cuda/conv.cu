@@ -22,6 +22,9 @@ void fill_conv(OpTable& table) {
   fill_conv_mma_gather(table);
   fill_conv_mma_weight(table);
   fill_conv_channels(table);
+  fill_conv_wgmma_gather(table);
+  fill_conv_wgmma_weight(table);
+  fill_conv_product(table);
   fill_conv_depthwise(table);
 }
 

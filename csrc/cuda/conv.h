@@ -13,6 +13,9 @@ void fill_conv_simt_weight(OpTable& table);
 void fill_conv_mma_gather(OpTable& table);
 void fill_conv_mma_weight(OpTable& table);
 void fill_conv_channels(OpTable& table);
+void fill_conv_wgmma_gather(OpTable& table);
+void fill_conv_wgmma_weight(OpTable& table);
+void fill_conv_product(OpTable& table);
 void fill_conv_depthwise(OpTable& table);
 
 }  // namespace gradsmith::cuda

@@ -71,10 +71,7 @@ void check_global_row(const TensorMap& map, const Row& row) {
   }
 }
 
-void check_copy(const void* place, const TensorMap& map, int rank) {
-  if (rank != map.shape.rank) {
-    fail(concatenate("copies with ", rank, " coordinates by a map of ", map.shape.rank));
-  }
+void check_place(const void* place, const TensorMap& map, std::size_t bytes) {
   const std::size_t alignment =
       map.shape.swizzle == cuda::Swizzle::none
           ? kAlignedTo
@@ -83,9 +80,62 @@ void check_copy(const void* place, const TensorMap& map, int rank) {
       0) {
     fail(concatenate("copies a box whose place in shared memory is not aligned to ", alignment));
   }
-  check_shared_bounds(place, box_bytes(map));
+  check_shared_bounds(place, bytes);
   keep_async_view(&this_block());
-  this_group().counters.copied_bytes += static_cast<std::int64_t>(box_bytes(map));
+  this_group().counters.copied_bytes += static_cast<std::int64_t>(bytes);
+}
+
+void check_copy(const void* place, const TensorMap& map, int rank) {
+  if (map.pixels.pixels != 0) fail("copies a box by a map of pixels");
+  if (rank != map.shape.rank) {
+    fail(concatenate("copies with ", rank, " coordinates by a map of ", map.shape.rank));
+  }
+  check_place(place, map, box_bytes(map));
+}
+
+// The window's positions along an axis (columns, rows), and which of them a pixel is.
+int window_size(const cuda::PixelShape& shape, int axis) {
+  return (shape.last[axis] - shape.first[axis]) / shape.step[axis] + 1;
+}
+int window_index(const cuda::PixelShape& shape, int axis, int at) {
+  const int from_first = at - shape.first[axis];
+  if (from_first < 0 || at > shape.last[axis] || from_first % shape.step[axis] != 0) {
+    fail(concatenate("copies pixels from ", at, " on, which is no position of a window from ",
+                     shape.first[axis], " to ", shape.last[axis], " in steps of ",
+                     shape.step[axis]));
+  }
+  return from_first / shape.step[axis];
+}
+
+// Pixels of the window from one on.
+struct PixelRun {
+  int channel, column, row, image;  // the first: columns and rows of the window, by number
+  int offset[2];
+};
+
+void land_pixels(char* to, const TensorMap& map, BarrierWord* barrier, const PixelRun& run) {
+  const cuda::PixelShape& shape = map.pixels;
+  const int columns = window_size(shape, 0), rows = window_size(shape, 1);
+  const auto bytes = static_cast<std::uint32_t>(box_bytes(map));
+  for (int i = 0; i < shape.pixels; ++i) {
+    const int column = run.column + i, row = run.row + column / columns;
+    const Origin origin = {
+        run.channel, shape.first[0] + column % columns * shape.step[0] + run.offset[0],
+        shape.first[1] + row % rows * shape.step[1] + run.offset[1], run.image + row / rows, 0};
+    const Row pixel = row_of(map, origin, 0);
+    char values[kMaxRow] = {};
+    if (pixel.global != nullptr) {
+      check_global_row(map, pixel);
+      std::memcpy(values + pixel.skipped, pixel.global, pixel.bytes);
+    }
+    char* const window = this_block().shared;
+    const std::uint32_t start =
+        static_cast<std::uint32_t>(to - window) + static_cast<std::uint32_t>(i) * bytes;
+    for (std::uint32_t at = 0; at < bytes; at += kPiece) {
+      write_async(&this_block(), window + swizzled(start + at, shape.swizzle), values + at, kPiece);
+    }
+  }
+  complete_bytes(barrier, std::int64_t{bytes} * shape.pixels);
 }
 
 void land_load(char* box, const TensorMap& map, BarrierWord* barrier, const Origin& origin) {
@@ -127,6 +177,33 @@ Copy copy_of(const TensorMap& map, int rank, const int* origin) {
 }
 
 }  // namespace
+
+TensorMap pixel_map(const void* base, const cuda::PixelShape& shape) {
+  TensorMap map{static_cast<char*>(const_cast<void*>(base)), {}, shape};
+  map.shape = {shape.dtype, 4, {}, {}, {shape.channels, 1, 1, 1}, shape.swizzle};
+  std::copy_n(shape.sizes, 4, map.shape.sizes);
+  std::copy_n(shape.strides, 4, map.shape.strides);
+  return map;
+}
+
+void load_pixels(void* to, const TensorMap& map, BarrierWord* barrier, const int* position,
+                 const int* offset) {
+  constexpr int kMostOffset = 255;
+  if (map.pixels.pixels == 0) fail("copies pixels by a map of boxes");
+  if (offset[0] > kMostOffset || offset[1] > kMostOffset) fail("moves pixels too far");
+  const std::size_t bytes = box_bytes(map) * static_cast<std::size_t>(map.pixels.pixels);
+  check_place(to, map, bytes);
+  check_shared_bounds(barrier, sizeof(*barrier));
+  const PixelRun run{position[0],
+                     window_index(map.pixels, 0, position[1]),
+                     window_index(map.pixels, 1, position[2]),
+                     position[3],
+                     {offset[0], offset[1]}};
+  Thread* const thread = &this_block().threads[0];
+  char* const place = static_cast<char*>(to);
+  poison_async(thread->block, place, bytes);
+  defer([=, copy = map] { act_for(thread, [&] { land_pixels(place, copy, barrier, run); }); });
+}
 
 void load_box(void* to, const TensorMap& map, BarrierWord* barrier, unsigned receivers, int rank,
               const int* origin) {

@@ -50,6 +50,19 @@ GS_TENSOR_COPIES("5d", "{%4, %5, %6, %7, %8}", GS_FIVE, "r"(x), "r"(y), "r"(z), 
 #undef GS_FIVE
 #undef GS_TENSOR_COPIES
 
+// Pixels by a map of make_pixel_map(), from that of `column` and `row` on (in the image, before the
+// offset; a position of the window), each moved by the offset. `barrier` expects the bytes of all.
+template <class T>
+__device__ __forceinline__ void pixels_load(T* to, const TensorMap& map, Barrier* barrier,
+                                            int channel, int column, int row, int image,
+                                            std::uint16_t column_offset, std::uint16_t row_offset) {
+  GS_HOPPER_ASM(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%0], "
+      "[%1, {%3, %4, %5, %6}], [%2], {%7, %8};" ::"r"(ptx::shared_address(to)),
+      "l"(&map), "r"(ptx::shared_address(barrier)), "r"(channel), "r"(column), "r"(row), "r"(image),
+      "h"(column_offset), "h"(row_offset) : "memory");
+}
+
 // Makes a group of this thread's stores since the last commit.
 __device__ __forceinline__ void tensor_store_commit() {
   GS_HOPPER_ASM("cp.async.bulk.commit_group;" :: : "memory");

@@ -15,18 +15,17 @@ namespace {
 
 static_assert(sizeof(CUtensorMap) == sizeof(TensorMap));
 
-using Encode = decltype(&cuTensorMapEncodeTiled);
-
-Encode driver_function() {
+template <class Function>
+Function driver_function(const char* name) {
   constexpr unsigned kFirstWithTensorMaps = 12000;
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found;
-  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, kFirstWithTensorMaps,
-                                         cudaEnableDefault, &found),
+  check(cudaGetDriverEntryPointByVersion(name, &function, kFirstWithTensorMaps, cudaEnableDefault,
+                                         &found),
         "cudaGetDriverEntryPointByVersion");
   GS_CHECK_AS(DeviceError, found == cudaDriverEntryPointSuccess,
               "the driver is too old to encode tensor maps");
-  return reinterpret_cast<Encode>(function);
+  return reinterpret_cast<Function>(function);
 }
 
 CUtensorMapDataType data_type(DType dtype) {
@@ -54,11 +53,19 @@ CUtensorMapSwizzle swizzle_of(Swizzle swizzle) {
   return kinds[static_cast<int>(swizzle)];
 }
 
+TensorMap checked_map(CUresult result, const CUtensorMap& encoded, const char* function) {
+  GS_CHECK_AS(DeviceError, result == CUDA_SUCCESS, function, ": error ", static_cast<int>(result));
+  TensorMap map;
+  std::memcpy(&map, &encoded, sizeof(map));
+  return map;
+}
+
 }  // namespace
 
 TensorMap make_tensor_map(const void* base, const TensorShape& shape) {
   check_tensor_shape(base, shape);
-  static const Encode encode = driver_function();
+  static const auto encode =
+      driver_function<decltype(&cuTensorMapEncodeTiled)>("cuTensorMapEncodeTiled");
   cuuint64_t sizes[kMaxTensorRank], strides[kMaxTensorRank];
   cuuint32_t box[kMaxTensorRank], steps[kMaxTensorRank];
   for (int i = 0; i < shape.rank; ++i) {
@@ -73,11 +80,30 @@ TensorMap make_tensor_map(const void* base, const TensorShape& shape) {
              const_cast<void*>(base), sizes, strides + 1, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
              swizzle_of(shape.swizzle), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  GS_CHECK_AS(DeviceError, result == CUDA_SUCCESS, "cuTensorMapEncodeTiled: error ",
-              static_cast<int>(result));
-  TensorMap map;
-  std::memcpy(&map, &encoded, sizeof(map));
-  return map;
+  return checked_map(result, encoded, "cuTensorMapEncodeTiled");
+}
+
+TensorMap make_pixel_map(const void* base, const PixelShape& shape) {
+  check_pixel_shape(base, shape);
+  static const auto encode =
+      driver_function<decltype(&cuTensorMapEncodeIm2col)>("cuTensorMapEncodeIm2col");
+  constexpr int kRank = 4;
+  cuuint64_t sizes[kRank], strides[kRank];
+  for (int i = 0; i < kRank; ++i) {
+    sizes[i] = static_cast<cuuint64_t>(shape.sizes[i]);
+    strides[i] = static_cast<cuuint64_t>(shape.strides[i] * size_of(shape.dtype));
+  }
+  const int lower[] = {shape.first[0], shape.first[1]};
+  const int upper[] = {behind_last_pixel(shape, 0), behind_last_pixel(shape, 1)};
+  const cuuint32_t steps[kRank] = {1, static_cast<cuuint32_t>(shape.step[0]),
+                                   static_cast<cuuint32_t>(shape.step[1]), 1};
+  CUtensorMap encoded;
+  const CUresult result = encode(
+      &encoded, data_type(shape.dtype), kRank, const_cast<void*>(base), sizes, strides + 1, lower,
+      upper, static_cast<cuuint32_t>(shape.channels), static_cast<cuuint32_t>(shape.pixels), steps,
+      CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_of(shape.swizzle), CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return checked_map(result, encoded, "cuTensorMapEncodeIm2col");
 }
 
 }  // namespace gradsmith::cuda

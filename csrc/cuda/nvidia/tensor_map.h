@@ -13,5 +13,6 @@ struct alignas(64) TensorMap {
 
 // Throws ValueError for a shape that the copy engine does not take.
 TensorMap make_tensor_map(const void* base, const TensorShape& shape);
+TensorMap make_pixel_map(const void* base, const PixelShape& shape);
 
 }  // namespace gradsmith::cuda

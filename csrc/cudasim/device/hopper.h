@@ -86,6 +86,11 @@ inline TensorMap make_tensor_map(const void* base, const TensorShape& shape) {
   return {static_cast<char*>(const_cast<void*>(base)), shape};
 }
 
+inline TensorMap make_pixel_map(const void* base, const PixelShape& shape) {
+  check_pixel_shape(base, shape);
+  return cudasim::pixel_map(base, shape);
+}
+
 template <class T, class... Coordinates>
 void tensor_load_multicast(Shared<T> to, const TensorMap& map, Shared<Barrier> barrier,
                            std::uint16_t receivers, Coordinates... coordinates) {
@@ -97,6 +102,14 @@ template <class T, class... Coordinates>
 void tensor_load(Shared<T> to, const TensorMap& map, Shared<Barrier> barrier,
                  Coordinates... coordinates) {
   tensor_load_multicast(to, map, barrier, 0, coordinates...);
+}
+template <class T>
+void pixels_load(Shared<T> to, const TensorMap& map, Shared<Barrier> barrier, int channel,
+                 int column, int row, int image, std::uint16_t column_offset,
+                 std::uint16_t row_offset) {
+  const int position[] = {channel, column, row, image};
+  const int offset[] = {column_offset, row_offset};
+  cudasim::load_pixels(to.get(), map, simulated::word_of(barrier), position, offset);
 }
 template <class T, class... Coordinates>
 void tensor_store(const TensorMap& map, Shared<T> from, Coordinates... coordinates) {
