@@ -39,7 +39,8 @@ class TargetCheck {
  public:
   template <class Params>
   explicit TargetCheck(const Params& p) {
-    begin({p.target, p.outer * p.inner, p.classes, p.ignore_index});
+    const ClassTargets targets{p.target, p.outer * p.inner, p.classes, p.ignore_index};
+    begin(targets);
   }
 
   // Waits for that kernel. Whether one is no class.
