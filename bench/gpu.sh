@@ -24,6 +24,7 @@ done
 export PYTHONPATH=$PWD/python:$PWD PYTHONDONTWRITEBYTECODE=1 LOST_CONTEXTS=$out
 # Plugins that are not ours may warn, and warnings are errors.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+export GRADSMITH_NUM_THREADS=${GRADSMITH_NUM_THREADS:-2} # of each process
 pytest="python3 -m pytest -p no:cacheprovider -p pytest_timeout -m gpu -q"
 # The files whose tests know of devices: collecting the others takes longer than running these.
 tests=${TESTS:-$(grep -lE 'CaseTests|device_isa|gpu' tests/test_*.py)}
@@ -53,9 +54,11 @@ build_stage() {
 }
 
 test_stage() {
-  # Kernels run one at a time on the GPU; the processes share the work of the host.
+  # Kernels run one at a time on the GPU; the processes share the work of the host. A kernel that hangs
+  # ends its process: a signal would wait for the driver's call to return.
   run_stage test "${TEST_LIMIT:-150}" $pytest -p xdist.plugin -p tests.gpu_context \
-    -n "${PROCESSES:-6}" --max-worker-restart=60 --timeout=100 --maxfail=400 --tb=short "--junitxml=$out/junit.xml" $tests
+    -n "${PROCESSES:-6}" --max-worker-restart=60 --timeout=60 --timeout-method=thread --maxfail=400 \
+    --tb=short "--junitxml=$out/junit.xml" $tests
   grep -E '^(FAILED|ERROR) ' "$out/test.log" | sed 's/ - .*//' | sort | uniq -c | sort -rn |
     head -40
 }
