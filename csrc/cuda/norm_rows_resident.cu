@@ -21,7 +21,9 @@ constexpr int kMostBlocks = 8;  // of a team: what every Hopper GPU takes as a c
 // Columns that a thread has in registers: eight numbers of 4 bytes, thrice, leave 64 registers
 // enough for blocks of 1,024 threads; addresses of single elements take more of them.
 template <class T, int W>
-constexpr int kColumnsOfThread = sizeof(T) == 8 ? 2 * W : W == 1 ? 4 : 8;
+constexpr int kColumnsOfThread = sizeof(T) == 8 ? 2 * W
+                                 : W == 1       ? 4
+                                                : 8;
 
 // A block's place in its team, and the columns [first, end) of a row that it has.
 struct Team {
