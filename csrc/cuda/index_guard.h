@@ -24,7 +24,7 @@ class IndexGuard {
     fill_bytes(device_.as<std::uint32_t>(), 0, sizeof(std::uint32_t));
   }
 
-  IndexFlags flags() const { return {host_.word(), device_.as<std::uint32_t>()}; }
+  IndexFlags flags() { return {host_.word(), device_.as<std::uint32_t>()}; }
 
   // No kernel that is launched from here on raises the flags.
   void close() { host_.close(); }

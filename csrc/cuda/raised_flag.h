@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "core/error.h"
 #include "cuda/device.h"
 
 namespace gradsmith::cuda {
@@ -14,12 +15,21 @@ namespace gradsmith::cuda {
 class RaisedFlag {
  public:
   RaisedFlag() = default;
-  // Until then a kernel might still write the word, whoever has it.
-  ~RaisedFlag() noexcept(false) { wait(); }
+  // Until the kernels are done one might still write the word, whoever has it. What fails here
+  // fails again in the next call.
+  ~RaisedFlag() noexcept(false) {
+    try {
+      wait();
+    } catch (const DeviceError&) {
+    }
+  }
   RaisedFlag(const RaisedFlag&) = delete;
   RaisedFlag& operator=(const RaisedFlag&) = delete;
 
-  std::uint32_t* word() const { return word_.device_pointer(); }
+  std::uint32_t* word() {
+    is_given_ = true;
+    return word_.device_pointer();
+  }
 
   // No kernel that is launched from here on raises the flag.
   void close() { mark_.set(); }
@@ -32,15 +42,15 @@ class RaisedFlag {
 
  private:
   void wait() {
-    if (is_finished_) return;
+    if (!is_given_ || is_finished_) return;
+    is_finished_ = true;
     if (!mark_.is_set()) mark_.set();
     mark_.wait();
-    is_finished_ = true;
   }
 
   HostWord word_;
   StreamMark mark_;
-  bool is_finished_ = false;
+  bool is_given_ = false, is_finished_ = false;
 };
 
 __device__ inline void raise(std::uint32_t* word) { global<std::uint32_t>(word)[0] = 1; }

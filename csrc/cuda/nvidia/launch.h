@@ -75,6 +75,10 @@ class HostWord {
   std::uint32_t* word_;
 };
 
+namespace detail {
+class Events;
+}
+
 // A place in the stream, to wait for what comes before it and for nothing behind.
 class StreamMark {
  public:
@@ -88,6 +92,7 @@ class StreamMark {
   void wait();  // without the GIL
 
  private:
+  detail::Events* pool_ = nullptr;
   cudaEvent_t event_ = nullptr;
 };
 

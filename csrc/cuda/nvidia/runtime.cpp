@@ -12,6 +12,36 @@
 #include "ops/run.h"
 
 namespace gradsmith::cuda {
+
+// Events of a device that no mark uses. Making one takes longer than recording it.
+class detail::Events {
+ public:
+  explicit Events(int /*device*/) {}
+
+  cudaEvent_t take() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!free_.empty()) {
+        const cudaEvent_t event = free_.back();
+        free_.pop_back();
+        return event;
+      }
+    }
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    return event;
+  }
+
+  void give_back(cudaEvent_t event) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(event);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<cudaEvent_t> free_;
+};
+
 namespace {
 
 constexpr int kMaxDevices = 64;
@@ -139,37 +169,8 @@ Words& words() {
   return *instance;
 }
 
-// Events that no mark uses. Making one takes longer than recording it.
-class Events {
- public:
-  explicit Events(int /*device*/) {}
-
-  cudaEvent_t take() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!free_.empty()) {
-        const cudaEvent_t event = free_.back();
-        free_.pop_back();
-        return event;
-      }
-    }
-    cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    return event;
-  }
-
-  void give_back(cudaEvent_t event) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    free_.push_back(event);
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<cudaEvent_t> free_;
-};
-
-Events& events() {
-  static PerDevice<Events> of_devices;
+detail::Events& events() {
+  static PerDevice<detail::Events> of_devices;
   return of_devices.here();
 }
 
@@ -286,11 +287,12 @@ HostWord::HostWord() : word_(words().take()) { *word_ = 0; }
 HostWord::~HostWord() { words().give_back(word_); }
 
 StreamMark::~StreamMark() {
-  if (event_ != nullptr) events().give_back(event_);
+  if (event_ != nullptr) pool_->give_back(event_);
 }
 
 void StreamMark::set() {
-  event_ = events().take();
+  pool_ = &events();
+  event_ = pool_->take();
   check(cudaEventRecord(event_, stream_of_thread), "cudaEventRecord");
 }
 
