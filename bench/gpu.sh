@@ -24,7 +24,6 @@ done
 export PYTHONPATH=$PWD/python:$PWD PYTHONDONTWRITEBYTECODE=1 LOST_CONTEXTS=$out
 # Plugins that are not ours may warn, and warnings are errors.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
-export GRADSMITH_NUM_THREADS=${GRADSMITH_NUM_THREADS:-2} # of each process
 pytest="python3 -m pytest -p no:cacheprovider -p pytest_timeout -m gpu -q"
 # The files whose tests know of devices: collecting the others takes longer than running these.
 tests=${TESTS:-$(grep -lE 'CaseTests|device_isa|gpu' tests/test_*.py)}
@@ -54,6 +53,7 @@ build_stage() {
 }
 
 test_stage() {
+  local -x GRADSMITH_NUM_THREADS=2 # of each process
   # Kernels run one at a time on the GPU; the processes share the work of the host. A kernel that hangs
   # ends its process: a signal would wait for the driver's call to return.
   run_stage test "${TEST_LIMIT:-150}" $pytest -p xdist.plugin -p tests.gpu_context \
@@ -65,6 +65,7 @@ test_stage() {
 
 # sanitize_with TOOL
 sanitize_with() {
+  local -x GRADSMITH_NUM_THREADS=2
   run_stage "$1" "${SANITIZE_LIMIT:-60}" compute-sanitizer --tool "$1" --error-exitcode 9 \
     --print-limit 20 $pytest --timeout=50 -x -k "${SANITIZED:-test_forward and float32}" $tests
   grep -E '^========= +(Invalid|Error|Race|ERROR SUMMARY|RACECHECK SUMMARY)' "$out/$1.log" |

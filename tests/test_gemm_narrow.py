@@ -12,8 +12,15 @@ import gradsmith as gs
 from gradsmith import cudasim
 from tests.cases import NUMPY_DTYPES, SCHEDULES, backend
 from tests.simulator import needs_simulator
-from tests.test_gemm_wgmma import gemm, matrix, product
-from tests.tolerance import assert_close
+from tests.test_gemm_wgmma import (
+    ORDERS,
+    check_added_gradient,
+    check_orders,
+    check_product,
+    gemm,
+    matrix,
+    product,
+)
 
 pytestmark = needs_simulator
 
@@ -41,17 +48,11 @@ def is_narrow(kernels: list[str]) -> bool:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("is_a_transposed", [False, True])
-@pytest.mark.parametrize("is_b_transposed", [False, True])
+@pytest.mark.parametrize("by_columns", ORDERS)
 def test_orders_and_sizes(
-    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+    size: tuple[int, int, int], by_columns: tuple[bool, bool], dtype: str
 ) -> None:
-    m, n, k = size
-    rng = np.random.default_rng(0)
-    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
-    y, kernels = product(a, b)
-    assert is_narrow(kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+    check_orders(size, by_columns, dtype, is_narrow)
 
 
 def test_how_the_depth_is_cut() -> None:
@@ -70,9 +71,7 @@ def test_rows_of_the_result_that_start_anywhere(size: tuple[int, int, int], dtyp
     m, n, k = size
     rng = np.random.default_rng(2)
     a, b = matrix(rng, (m, k), dtype), matrix(rng, (k, n), dtype, True)
-    y, kernels = product(a, b)
-    assert is_narrow(kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+    check_product(a, b, dtype, is_narrow)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -88,8 +87,7 @@ def test_rows_of_the_result_that_start_anywhere(size: tuple[int, int, int], dtyp
 def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) -> None:
     rng = np.random.default_rng(3)
     a, b = (matrix(rng, shape, dtype) for shape in shapes)
-    y, _ = product(a, b)
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", a.shape[-1])
+    check_product(a, b, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -125,15 +123,7 @@ def test_bias_and_activation(activation: str, size: tuple[int, int, int], dtype:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [40, 20480])
 def test_a_gradient_is_added(rows: int, dtype: str) -> None:
-    rng = np.random.default_rng(6)
-    x, dy = matrix(rng, (rows, 72), dtype), matrix(rng, (rows, 64), dtype)
-    with backend(ISA) as device:
-        layer = gs.nn.Linear(72, 64, bias=False, dtype=dtype).to(device)
-        for _ in range(2):
-            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
-        got = layer.weight.grad.cpu().numpy()
-    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
-    assert_close(got, expected, dtype, "matmul", depth=rows)
+    check_added_gradient(rows, 72, 64, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -12,8 +12,15 @@ import gradsmith as gs
 from gradsmith import cudasim
 from tests.cases import NUMPY_DTYPES, SCHEDULES, backend
 from tests.simulator import needs_simulator
-from tests.test_gemm_wgmma import gemm, matrix, product
-from tests.tolerance import assert_close
+from tests.test_gemm_wgmma import (
+    ORDERS,
+    check_added_gradient,
+    check_orders,
+    check_product,
+    gemm,
+    matrix,
+    product,
+)
 
 pytestmark = needs_simulator
 
@@ -31,26 +38,18 @@ def takes_turns(kernels: list[str]) -> bool:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("is_a_transposed", [False, True])
-@pytest.mark.parametrize("is_b_transposed", [False, True])
+@pytest.mark.parametrize("by_columns", ORDERS)
 def test_orders_and_sizes(
-    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+    size: tuple[int, int, int], by_columns: tuple[bool, bool], dtype: str
 ) -> None:
-    m, n, k = size
-    rng = np.random.default_rng(0)
-    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
-    y, kernels = product(a, b)
-    assert takes_turns(kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+    check_orders(size, by_columns, dtype, takes_turns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_batches(dtype: str) -> None:
     rng = np.random.default_rng(1)
     a, b = matrix(rng, (5, 200, 136), dtype), matrix(rng, (5, 136, 264), dtype)
-    y, kernels = product(a, b)
-    assert takes_turns(kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=136)
+    check_product(a, b, dtype, takes_turns)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -77,15 +76,7 @@ def test_bias_and_activation(activation: str, columns: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_gradient_is_added(dtype: str) -> None:
-    rng = np.random.default_rng(3)
-    x, dy = matrix(rng, (128, 512), dtype), matrix(rng, (128, 392), dtype)
-    with backend(ISA) as device:
-        layer = gs.nn.Linear(512, 392, bias=False, dtype=dtype).to(device)
-        for _ in range(2):
-            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
-        got = layer.weight.grad.cpu().numpy()
-    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
-    assert_close(got, expected, dtype, "matmul", depth=128)
+    check_added_gradient(128, 512, 392, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

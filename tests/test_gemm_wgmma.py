@@ -5,6 +5,8 @@ not matter."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -48,37 +50,68 @@ def product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, list[str]]:
         return y.cpu().numpy(), list(gs.cudasim.report())
 
 
+Ran = Callable[[list[str]], bool]  # whether the kernels meant are among those that ran
+
+
+def is_wgmma(kernels: list[str]) -> bool:
+    return any("wgmma" in kernel for kernel in kernels)
+
+
+def check_product(a: np.ndarray, b: np.ndarray, dtype: str, ran: Ran = is_wgmma) -> np.ndarray:
+    """Compare the product with NumPy's, and return it."""
+    y, kernels = product(a, b)
+    assert ran(kernels), kernels
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    assert_close(y, expected, dtype, "matmul", depth=a.shape[-1])
+    return y
+
+
+def check_orders(
+    size: tuple[int, int, int], by_columns: tuple[bool, bool], dtype: str, ran: Ran = is_wgmma
+) -> None:
+    """Check a product of two matrices that lie by rows or by columns."""
+    m, n, k = size
+    rng = np.random.default_rng(0)
+    a, b = matrix(rng, (m, k), dtype, by_columns[0]), matrix(rng, (k, n), dtype, by_columns[1])
+    check_product(a, b, dtype, ran)
+
+
+def check_added_gradient(rows: int, features: int, outputs: int, dtype: str) -> None:
+    """Check a gradient of weights that is added to one that is there."""
+    rng = np.random.default_rng(1)
+    x, dy = matrix(rng, (rows, features), dtype), matrix(rng, (rows, outputs), dtype)
+    with backend(ISA) as device:
+        layer = gs.nn.Linear(features, outputs, bias=False, dtype=dtype).to(device)
+        for _ in range(2):
+            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
+        got = layer.weight.grad.cpu().numpy()
+    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
+    assert_close(got, expected, dtype, "matmul", depth=rows)
+
+
+ORDERS = [(False, False), (False, True), (True, False), (True, True)]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("is_a_transposed", [False, True])
-@pytest.mark.parametrize("is_b_transposed", [False, True])
+@pytest.mark.parametrize("by_columns", ORDERS)
 def test_orders_and_sizes(
-    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+    size: tuple[int, int, int], by_columns: tuple[bool, bool], dtype: str
 ) -> None:
     m, n, k = size
-    if is_a_transposed:
+    if by_columns[0]:
         m = (m + 7) // 8 * 8  # rows of 16 bytes
-    rng = np.random.default_rng(0)
-    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
-    y, kernels = product(a, b)
-    assert any("wgmma" in kernel for kernel in kernels), kernels
-    expected = a.astype(np.float64) @ b.astype(np.float64)
-    assert_close(y, expected, dtype, "matmul", depth=k)
+    check_orders((m, n, k), by_columns, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("size", "tile"), [((640, 120, 264), 128), ((760, 256, 1032), 256)])
-@pytest.mark.parametrize("is_a_transposed", [False, True])
-@pytest.mark.parametrize("is_b_transposed", [False, True])
+@pytest.mark.parametrize("by_columns", ORDERS)
 def test_tiles_that_the_groups_share(
-    size: tuple[int, int, int], tile: int, is_a_transposed: bool, is_b_transposed: bool, dtype: str
+    size: tuple[int, int, int], tile: int, by_columns: tuple[bool, bool], dtype: str
 ) -> None:
-    m, n, k = size
-    rng = np.random.default_rng(9)
-    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
-    y, kernels = product(a, b)
-    assert any(f"wgmma::gemm<{dtype}, {tile}, false" in kernel for kernel in kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+    kernel = f"wgmma::gemm<{dtype}, {tile}, false"
+    check_orders(size, by_columns, dtype, lambda kernels: any(kernel in each for each in kernels))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -94,25 +127,16 @@ def test_tiles_that_the_groups_share(
 def test_batches(shapes: tuple[tuple[int, ...], tuple[int, ...]], dtype: str) -> None:
     rng = np.random.default_rng(1)
     a, b = (matrix(rng, shape, dtype) for shape in shapes)
-    y, kernels = product(a, b)
-    assert any("wgmma" in kernel for kernel in kernels), kernels
-    expected = a.astype(np.float64) @ b.astype(np.float64)
-    assert_close(y, expected, dtype, "matmul", depth=a.shape[-1])
+    check_product(a, b, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [(257, 301, 203), (200, 650, 101)])
-@pytest.mark.parametrize("is_a_transposed", [False, True])
-@pytest.mark.parametrize("is_b_transposed", [False, True])
+@pytest.mark.parametrize("by_columns", ORDERS)
 def test_operands_that_the_copy_engine_cannot_read(
-    size: tuple[int, int, int], is_a_transposed: bool, is_b_transposed: bool, dtype: str
+    size: tuple[int, int, int], by_columns: tuple[bool, bool], dtype: str
 ) -> None:
-    m, n, k = size
-    rng = np.random.default_rng(5)
-    a, b = matrix(rng, (m, k), dtype, is_a_transposed), matrix(rng, (k, n), dtype, is_b_transposed)
-    y, kernels = product(a, b)
-    assert any("wgmma" in kernel for kernel in kernels), kernels
-    assert_close(y, a.astype(np.float64) @ b.astype(np.float64), dtype, "matmul", depth=k)
+    check_orders(size, by_columns, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -129,15 +153,7 @@ def test_slices_that_the_copy_engine_cannot_read(step: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_gradient_is_added_to_rows_that_start_anywhere(dtype: str) -> None:
-    rng = np.random.default_rng(8)
-    x, dy = matrix(rng, (128, 72), dtype), matrix(rng, (128, 203), dtype)
-    with backend(ISA) as device:
-        layer = gs.nn.Linear(72, 203, bias=False, dtype=dtype).to(device)
-        for _ in range(2):
-            layer(gs.from_numpy(x).to(device)).backward(gs.from_numpy(dy).to(device))
-        got = layer.weight.grad.cpu().numpy()
-    expected = 2 * dy.astype(np.float64).T @ x.astype(np.float64)
-    assert_close(got, expected, dtype, "matmul", depth=128)
+    check_added_gradient(128, 72, 203, dtype)
 
 
 def gemm(device: str, a: np.ndarray, b: np.ndarray, bias: np.ndarray, name: str) -> np.ndarray:

@@ -179,8 +179,11 @@ __device__ inline void make_key_gradients(const GradientMemory<Tile>& memory,
 
 // ---- kernels ------------------------------------------------------------------------------------
 
-template <class Tile>
-__device__ inline void begin_block(const GradientMemory<Tile>& memory, const GradientMaps& maps) {
+// The roles of a block: copies(producer) by one thread, products(memory) by the warpgroups.
+template <class Tile, class Copies, class Products>
+__device__ __forceinline__ void share_work(const GradientMaps& maps, const GradientProblem& p,
+                                           const Copies& copies, const Products& products) {
+  const GradientMemory<Tile> memory;
   if (threadIdx.x == 0) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -190,22 +193,23 @@ __device__ inline void begin_block(const GradientMemory<Tile>& memory, const Gra
     memory.make_barriers();
   }
   sync_block();
+  if (threadIdx.x < kGroupThreads) {
+    set_max_registers_down<kProducerRegisters>();
+    GradientProducer<Tile> producer(memory, maps, p);
+    if (threadIdx.x == 0) copies(&producer);
+  } else {
+    set_max_registers_up<kConsumerRegisters>();
+    products(memory);
+  }
 }
 
 template <class Tile>
 __global__ __launch_bounds__(kGradientThreads, 1) void query_gradient_wgmma(
     const __grid_constant__ GradientMaps maps, const __grid_constant__ GradientProblem p) {
   if constexpr (kHasHopper) {
-    const GradientMemory<Tile> memory;
-    begin_block(memory, maps);
-    if (threadIdx.x < kGroupThreads) {
-      set_max_registers_down<kProducerRegisters>();
-      GradientProducer<Tile> producer(memory, maps, p);
-      if (threadIdx.x == 0) produce_for_queries(&producer, p);
-    } else {
-      set_max_registers_up<kConsumerRegisters>();
-      make_query_gradient(memory, maps, p);
-    }
+    share_work<Tile>(
+        maps, p, [&](GradientProducer<Tile>* producer) { produce_for_queries(producer, p); },
+        [&](const GradientMemory<Tile>& memory) { make_query_gradient(memory, maps, p); });
   }
 }
 
@@ -214,16 +218,9 @@ __global__ __launch_bounds__(kGradientThreads,
                              1) void key_gradient_wgmma(const __grid_constant__ GradientMaps maps,
                                                         const __grid_constant__ GradientProblem p) {
   if constexpr (kHasHopper) {
-    const GradientMemory<Tile> memory;
-    begin_block(memory, maps);
-    if (threadIdx.x < kGroupThreads) {
-      set_max_registers_down<kProducerRegisters>();
-      GradientProducer<Tile> producer(memory, maps, p);
-      if (threadIdx.x == 0) produce_for_keys(&producer, p);
-    } else {
-      set_max_registers_up<kConsumerRegisters>();
-      make_key_gradients(memory, maps, p);
-    }
+    share_work<Tile>(
+        maps, p, [&](GradientProducer<Tile>* producer) { produce_for_keys(producer, p); },
+        [&](const GradientMemory<Tile>& memory) { make_key_gradients(memory, maps, p); });
   }
 }
 

@@ -88,13 +88,13 @@ __device__ inline void produce(const Stages<T, Tile>& stages, const PhaseMaps& s
 }
 
 // To 32 sums of a thread, for its columns from `column` on: i stands for column 8 (i / 4) + i % 2.
+// Columns beyond the last, which nobody stores, take its bias, so that no load depends on a branch.
 template <class T>
 __device__ inline void add_bias(float (&values)[32], const Plan& plan, int column) {
   const Global<const T> bias = global<const T>(plan.bias);
 #pragma unroll
   for (int i = 0; i < 32; i += 4) {
-    const int x = column + 8 * (i / 4);
-    if (x >= plan.channels) continue;  // there is a multiple of eight
+    const int x = static_cast<int>(smaller(column + 8 * (i / 4), plan.channels - 2));
     const Pack<T, 2> pair{{bias[x], bias[x + 1]}};
 #pragma unroll
     for (int j = 0; j < 4; ++j) values[i + j] += static_cast<float>(pair[j % 2]);
@@ -141,8 +141,8 @@ __device__ inline void store_tile(const Sums<Tile>& d, const Stages<T, Tile>& st
   const int lane = lane_index(), warp = warp_index() % 4;
   const PixelWalk& walk = plan.phases[at.phase].walk;
 #pragma unroll
-  for (int high = 0; high < Tile::kHigh; ++high) {
-    const int row = at.pixel + (group * Tile::kHigh + high) * kPanelSide;
+  for (int high = 0; high < Tile::kGroupPanels; ++high) {
+    const int row = at.pixel + (group * Tile::kGroupPanels + high) * kPanelSide;
     std::int64_t places[4];
     if (!plan.is_matrix) find_results(places, plan, walk, row);
 #pragma unroll
@@ -177,9 +177,11 @@ __device__ inline void consume(const Stages<T, Tile>& stages, const TensorMap& r
   Ring<Tile> ring;
   for (unsigned tile = blockIdx.x; tile < plan.tiles; tile += gridDim.x) {
     const Position at = position_of(plan, tile, Tile::kRows, Tile::kColumns);
-    Sums<Tile> d;
-    multiply<T, Tile, Major::depth, Major::depth>(
-        d, stages, group, steps_of(plan, plan.phases[at.phase]), is_leader, &ring);
+    Sums<Tile> d = {};
+    if (const int steps = steps_of(plan, plan.phases[at.phase]); steps > 0) {
+      wgmma::multiply<Tile, Major::depth, Major::depth>(d, stages, group, steps, is_leader, &ring,
+                                                        [] {});
+    }
     store_tile<T, Tile>(d, stages, result, plan, at, group, is_leader);
   }
   if (is_leader) tensor_store_wait_read<0>();
@@ -192,7 +194,8 @@ __global__ __launch_bounds__(Tile::kThreads,
                                                   const __grid_constant__ TensorMap result,
                                                   const __grid_constant__ Plan plan) {
   if constexpr (kHasHopper) {
-    const Stages<T, Tile> stages;
+    SharedArena arena;
+    const Stages<T, Tile> stages(&arena);
     if (threadIdx.x == 0) {
       for (int i = 0; i < plan.phase_count; ++i) {
         if (steps_of(plan, plan.phases[i]) > 0) prefetch_tensor_map(sources.phase[i]);

@@ -106,8 +106,8 @@ template <class Tile>
 __device__ inline void store_partial(const Sums<Tile>& d, Global<float> sums, int group) {
   const int lane = lane_index(), warp = warp_index() % 4;
 #pragma unroll
-  for (int high = 0; high < Tile::kHigh; ++high) {
-    const int row = (group * Tile::kHigh + high) * kPanelSide + 16 * warp + lane / 4;
+  for (int high = 0; high < Tile::kGroupPanels; ++high) {
+    const int row = (group * Tile::kGroupPanels + high) * kPanelSide + 16 * warp + lane / 4;
     const Global<float> from_row = sums + (2 * (lane % 4) * Tile::kRows + row);
 #pragma unroll
     for (int i = 0; i < Tile::kColumns / 2; ++i) {
@@ -122,7 +122,8 @@ __global__ __launch_bounds__(Tile::kThreads,
                                                   const __grid_constant__ TensorMap y,
                                                   const __grid_constant__ WeightPlan plan) {
   if constexpr (kHasHopper) {
-    const Stages<T, Tile> stages;
+    SharedArena arena;
+    const Stages<T, Tile> stages(&arena);
     if (threadIdx.x == 0) {
       prefetch_tensor_map(x);
       prefetch_tensor_map(y);
@@ -142,8 +143,8 @@ __global__ __launch_bounds__(Tile::kThreads,
       const bool is_leader = threadIdx.x % kGroupThreads == 0;
       for_each_stretch(plan, [&](const Stretch& stretch) {
         Sums<Tile> d;
-        multiply<T, Tile, Major::outer, Major::outer>(d, stages, group, stretch.end - stretch.begin,
-                                                      is_leader, &ring);
+        wgmma::multiply<Tile, Major::outer, Major::outer>(
+            d, stages, group, stretch.end - stretch.begin, is_leader, &ring, [] {});
         const std::int64_t place = stretch.place(static_cast<int>(blockIdx.x));
         store_partial<Tile>(d, global<float>(plan.partial) + place * Tile::kRows * Tile::kColumns,
                             group);

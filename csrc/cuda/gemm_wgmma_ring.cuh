@@ -19,13 +19,14 @@ constexpr int kTileRows = 128;
 constexpr int kTileDepth = kPanelColumns;
 constexpr int kGroups = 2;  // that multiply
 
-// GroupPanels: the panels of A that a warpgroup multiplies. One, and the groups share every tile,
-// or both, and each has tiles of its own.
+// What the pipeline asks of a tile. GroupPanels: the panels of A that a warpgroup multiplies. One,
+// and the groups share every tile, or both, and each has tiles of its own.
 template <int Columns, int StagesInRing, int GroupPanels = 1>
 struct Tile {
   static constexpr int kColumns = Columns;
   static constexpr int kGroupPanels = GroupPanels;
   static constexpr bool kIsShared = GroupPanels == 1;
+  static constexpr int kSharers = kIsShared ? kGroups : 1;  // groups that multiply a tile
   static constexpr int kPanelsA = kTileRows / 64;
   static constexpr int kPanelsB = Columns / 64;
   static constexpr int kStages = StagesInRing;
@@ -54,7 +55,7 @@ struct Stages {
   __device__ void make_barriers() const {
     for (int i = 0; i < Tile::kStages; ++i) {
       barrier_init(full + i, 1);
-      barrier_init(empty + i, Tile::kIsShared ? kGroups : 1);
+      barrier_init(empty + i, Tile::kSharers);
     }
     fence_barrier_init();
   }
@@ -101,8 +102,8 @@ template <Major Adjacent>
 constexpr int kProductStep =
     Adjacent == Major::depth ? kProductDepth * kElementBytes : kProductDepth / 8 * kEightRows;
 
-// Multiplies all steps of a tile and leaves their stages empty. One thread of the group is the
-// leader. Behind the last product, which is still under way, comes all_issued().
+// Multiplies all steps of a tile, one at least, and leaves their stages empty. One thread of the
+// group is the leader. Behind the last product, which is still under way, comes all_issued().
 template <class Tile, Major A, Major B, class T, class AllIssued>
 __device__ inline void multiply(Sums<Tile>& d, const Stages<T, Tile>& stages, int group, int steps,
                                 bool is_leader, Ring<Tile>* ring, const AllIssued& all_issued) {
@@ -112,7 +113,8 @@ __device__ inline void multiply(Sums<Tile>& d, const Stages<T, Tile>& stages, in
   int previous = 0;
   for (int step = 0; step < steps; ++step, ring->advance()) {
     barrier_wait(stages.full + ring->stage, ring->parity);
-    const int panel = ring->stage * Tile::kPanelsA + (Tile::kIsShared ? group : 0);
+    const int first_panel = Tile::kIsShared ? group * Tile::kGroupPanels : 0;
+    const int panel = ring->stage * Tile::kPanelsA + first_panel;
     const Shared<T> a = stages.a + panel * kPanel;
     const Shared<T> b = stages.b + ring->stage * Tile::kPanelsB * kPanel;
     const std::uint64_t tile_a = matrix_descriptor(a, Swizzle::bytes128, kEightRows, kNextA);
