@@ -163,8 +163,8 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
 
 
-def check_problem(problem: tuple[Any, ...], dtype: str, isa: str, name: str) -> None:
-    """Check a channels-last convolution with bias and its gradients, on 1, 2 and 7 threads."""
+def check_problem(problem: Any, dtype: str, isa: str, name: str, lay: Any = _channels_last) -> None:
+    """Check a convolution with bias and its gradients on 1, 2 and 7 threads; `lay` lays images."""
     x_shape, weight_shape, *options = problem
     ndim = len(weight_shape) - 2
     stride, padding, dilation = (_tuple(option, ndim) for option in options[:3])
@@ -186,10 +186,10 @@ def check_problem(problem: tuple[Any, ...], dtype: str, isa: str, name: str) -> 
     )
     runs = []
     for count in (1, 2, 7):
-        tensors = [Tensor(a, requires_grad=True) for a in (_channels_last(x), weight, bias)]
+        tensors = [Tensor(a, requires_grad=True) for a in (lay(x), weight, bias)]
         with isa_cap(isa), threads(count):
             got = getattr(conv, f"conv{ndim}d")(*tensors, stride, padding, dilation, groups)
-            gradients = grad(got, tensors, Tensor(_channels_last(dy)))
+            gradients = grad(got, tensors, Tensor(lay(dy)))
         runs.append([each.detach().numpy() for each in (got, *gradients[:2])])
     for array, want, depth in zip(runs[0], (y, *expected[:2]), depths, strict=True):
         assert_close(array, want, dtype, "matmul", 4 * depth, name)

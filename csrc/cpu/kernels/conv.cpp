@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution in C order as implicit products (see conv_correlate.h, conv_weight.h). The forward
 // pass is one correlation of x. The input gradient is one correlation of dy for each phase of the
-// stride, with the taps that meet it, so that no zero between strided outputs is ever multiplied.
-// With many images and groups a thread takes whole ones and copies their planes next to itself;
-// with few, all planes are copied first and threads share the columns.
+// stride, with the taps that meet it, so that no zero between strided outputs is ever multiplied;
+// for few channels of x it is a product whose columns are folded (see conv_fold.h). With many
+// images and groups a thread takes whole ones and copies their planes next to itself; with few, all
+// planes are copied first and threads share the columns.
 #include "ops/conv.h"
 
 #include "core/parallel.h"
 #include "cpu/kernels/conv_correlate.h"
 #include "cpu/kernels/conv_depthwise.h"
+#include "cpu/kernels/conv_fold.h"
+#include "cpu/kernels/conv_input_phase.h"
 #include "cpu/kernels/conv_weight.h"
 #include "ops/op_table.h"
 
@@ -191,26 +194,6 @@ void forward(const ConvParams& p) {
   run_sweep(sweep, &correlation);
 }
 
-// One dimension of a phase of dx: its elements first + i * stride, and the place in dy's planes
-// where element 0 meets tap k, for those k that meet it at all.
-struct InputPhase {
-  std::int64_t residue, first, size, quotient;
-
-  GS_INLINE InputPhase(const ConvParams& p, int d, std::int64_t phase) : residue(phase) {
-    const std::int64_t stride = p.stride[d];
-    first = ((phase - p.pad[d]) % stride + stride) % stride;
-    size = first < p.in[d] ? (p.in[d] - 1 - first) / stride + 1 : 0;
-    quotient = (first + p.pad[d]) / stride;
-  }
-  GS_INLINE bool meets(const ConvParams& p, int d, std::int64_t k) const {
-    return (residue - k * p.dilation[d]) % p.stride[d] == 0;
-  }
-  GS_INLINE std::int64_t place(const ConvParams& p, int d, std::int64_t k,
-                               const PlaneAxis& axis) const {
-    return quotient + (residue - k * p.dilation[d]) / p.stride[d] - axis.origin;
-  }
-};
-
 // The taps of a phase for output channel 0: returns how many there are.
 GS_INLINE std::int64_t list_taps(const ConvParams& p, const Planes& planes,
                                  const InputPhase (&phase)[kSpatialDims], std::int64_t* source_at,
@@ -224,7 +207,7 @@ GS_INLINE std::int64_t list_taps(const ConvParams& p, const Planes& planes,
     std::int64_t place = 0;
     for (int d = 0; d < kSpatialDims; ++d) {
       meets = meets && phase[d].meets(p, d, k[d]);
-      place += phase[d].place(p, d, k[d], planes.axis[d]) * planes.pitch[d];
+      place += (phase[d].place(p, d, k[d]) - planes.axis[d].origin) * planes.pitch[d];
     }
     if (!meets) continue;
     source_at[found] = place;
@@ -269,6 +252,7 @@ Correlation<T> input_phase(const ConvParams& p, const Planes& planes,
 template <class T>
 void backward_input(const ConvParams& p) {
   if (is_depthwise(p)) return depthwise_backward_input<T>(p);
+  if (suits_fold<T>(p)) return fold_backward_input<T>(p);
   const std::int64_t in_group = p.in_channels / p.groups, out_group = p.out_channels / p.groups;
   const std::int64_t taps = volume(p.kernel), terms = out_group * taps;
   const std::int64_t phases = volume(p.stride);
