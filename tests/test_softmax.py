@@ -135,7 +135,10 @@ def test_errors(op: Any) -> None:
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-@pytest.mark.parametrize(("shape", "dim"), [((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1)])
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1), ((3, 20, 77), 1), ((2, 700, 5), 1)],
+)
 def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -> None:
     """Several vectors with a rest, on several threads: the definition and the same bits."""
     case = _along(op, shape, dim)
@@ -165,3 +168,27 @@ def test_larger_than_the_caches(op: str, isa: str) -> None:
         expected = run_with_gradients(case, arrays)
     assert_close(results[0][0], expected[0][0], "float32", "softmax")
     assert_close(results[2][0], expected[2][0], "float32", "softmax", depth=4)
+
+
+@pytest.mark.parametrize("isa", ISAS[1:])
+@pytest.mark.parametrize("op", [softmax, log_softmax])
+@pytest.mark.parametrize("shape", [(2, 43, 50064), (1, 4099, 1008), (3, 7, 200007)])
+def test_columns_do_not_depend_on_their_neighbours(
+    shape: tuple[int, ...], op: Any, isa: str
+) -> None:
+    """Blocks of columns, gathered and stored past the cache, against a few columns at a time."""
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    dy = np.random.default_rng(1).standard_normal(shape, np.float32)
+
+    def both(first: int, last: int) -> list[np.ndarray]:
+        part, slope = (np.ascontiguousarray(a[..., first:last]) for a in (x, dy))
+        leaf = Tensor(part, requires_grad=True)
+        y = op(leaf, 1)
+        y.backward(Tensor(slope))
+        return [y.detach().numpy(), leaf.grad.numpy()]
+
+    with isa_cap(isa):
+        whole = both(0, shape[2])
+        for first, count in ((0, 16), (500, 5), (shape[2] - 90, 90)):
+            for all_columns, some in zip(whole, both(first, first + count), strict=True):
+                np.testing.assert_array_equal(all_columns[..., first : first + count], some)

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax and its logarithm along a dimension that is not the last: a vector holds neighbouring
 // columns, whose maxima and sums need no step across lanes. A strip of a few vectors goes through
-// its passes from the cache and reads whole lines of memory in each row. Sums are taken over short
-// runs first, so that their error does not grow with the length. Threads take whole strips.
+// its passes from the cache. Where all rows of a strip are more than the first cache keeps, where
+// memory is read in longer runs, and for 16 bits, whose exponentials would be rounded before they
+// are scaled, a block of columns is gathered first. Sums are taken over short runs first, so that
+// their error does not grow with the length. Threads take whole blocks.
 #pragma once
 
+#include "core/allocator.h"
+#include "core/index.h"
 #include "core/parallel.h"
 #include "cpu/simd/exponentials.h"
 #include "ops/softmax.h"
@@ -14,161 +18,241 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements worth a thread
 constexpr int kStripVectors = 4;
-constexpr std::int64_t kRun = 32;  // terms added up before they join the sum
+constexpr std::int64_t kRun = 32;                 // terms added up before they join the sum
+constexpr std::int64_t kNearBytes = 1 << 14;      // of a strip, read where it lies
+constexpr std::int64_t kGatheredBytes = 1 << 17;  // of a block: a share of L2
+constexpr std::int64_t kMostColumns = 1024;
 
-// kVectors adjacent vectors of columns, each with `lanes` of its lanes.
+// kVectors adjacent vectors of columns, each with `lanes` of its lanes. Rows are `stride` apart
+// where they are read and `to_stride` in the result.
 template <class T, int kVectors, class Lanes>
 struct Strip {
-  using V = Vec<compute_t<T>>;
-  std::int64_t length, stride;
+  using S = compute_t<T>;
+  using V = Vec<S>;
+  static constexpr int kCount = kVectors;
+  std::int64_t length, stride, to_stride;
   Lanes lanes;
 
-  // Calls step(offset, j) for vector j of each row.
+  // Calls step(row, j) for vector j of each row.
   template <class Step>
   GS_INLINE void each(const Step& step) const {
     for (std::int64_t row = 0; row < length; ++row) {
 #pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) step(row * stride + j * V::kWidth, j);
+      for (int j = 0; j < kVectors; ++j) step(row, j);
     }
   }
 
-  // Sums of term(offset, j) along the columns.
+  // Sums of term(row, j) along the columns.
   template <class Term>
   GS_INLINE void add_up(V (&sum)[kVectors], const Term& term) const {
-    const V zero(typename V::Scalar(0));
+    const V zero(S(0));
     for (V& column : sum) column = zero;
     for (std::int64_t first = 0; first < length; first += kRun) {
       V run[kVectors];
       for (V& column : run) column = zero;
-      const std::int64_t end = first + kRun < length ? first + kRun : length;
+      const std::int64_t end = smaller(first + kRun, length);
       for (std::int64_t row = first; row < end; ++row) {
 #pragma GCC unroll 4
-        for (int j = 0; j < kVectors; ++j) {
-          run[j] = run[j] + term(row * stride + j * V::kWidth, j);
-        }
+        for (int j = 0; j < kVectors; ++j) run[j] = run[j] + term(row, j);
       }
       for (int j = 0; j < kVectors; ++j) sum[j] = sum[j] + run[j];
     }
   }
 
-  GS_INLINE V at(const T* from) const { return load<V>(from, lanes); }
-  GS_INLINE void put(V value, T* to) const { store(value, to, lanes); }
+  GS_INLINE V at(const S* from, std::int64_t row, int j) const {
+    return load<V>(from + row * stride + j * V::kWidth, kept(lanes));
+  }
+  GS_INLINE void keep(V value, S* to, std::int64_t row, int j) const {
+    store(value, to + row * stride + j * V::kWidth, kept(lanes));
+  }
+  GS_INLINE void put(V value, T* to, std::int64_t row, int j) const {
+    store(value, to + row * to_stride + j * V::kWidth, lanes);
+  }
 
   // Passes over NaN, which the sum of exponentials brings back.
-  GS_INLINE void find_maximum(const T* x, V (&most)[kVectors]) const {
-    for (V& column : most) column = V(static_cast<typename V::Scalar>(-__builtin_inf()));
-    each([&](std::int64_t i, int j) { most[j] = max(at(x + i), most[j]); });
+  GS_INLINE void find_maximum(const S* x, V (&most)[kVectors]) const {
+    for (V& column : most) column = V(static_cast<S>(-__builtin_inf()));
+    each([&](std::int64_t row, int j) { most[j] = max(at(x, row, j), most[j]); });
   }
 };
 
-// Calls body(offset of the first element, strip) for all columns of p.
-template <class T, class Params, class Body>
-GS_INLINE void for_strips(const Params& p, const Body& body) {
+// How a problem is cut.
+struct ColumnBlocks {
+  std::int64_t columns, pitch;  // of a block; elements from row to row of a gathered one
+  bool gathered, streams;
+};
+
+template <class T, int kSources, class Params>
+GS_INLINE ColumnBlocks column_blocks(const Params& p, const void* result) {
+  using S = compute_t<T>;
+  constexpr std::int64_t kStrip = kStripVectors * Vec<S>::kWidth;
+  constexpr std::int64_t kBytes = kSources * static_cast<std::int64_t>(sizeof(S));
+  const std::int64_t pitch = p.inner * static_cast<std::int64_t>(sizeof(T));
+  ColumnBlocks b{};
+  b.streams = streams_rows<Vec<S>>((kSources + 1) * p.outer * p.length * pitch,
+                                   static_cast<const T*>(result), pitch);
+  b.gathered = !__is_same(T, S) || b.streams || p.length * kStrip * kBytes > kNearBytes;
+  b.columns = kStrip;
+  if (b.gathered) {
+    const std::int64_t most = smaller(kMostColumns, kGatheredBytes / (p.length * kBytes));
+    b.columns = larger(1, most / kStrip) * kStrip;
+  }
+  b.pitch = smaller(b.columns, divide_up(p.inner, Vec<S>::kWidth) * Vec<S>::kWidth);
+  return b;
+}
+
+// Rows [0, length) of `columns` columns, converted.
+template <class V, class T>
+void gather_columns(const T* from, std::int64_t stride, std::int64_t length, std::int64_t columns,
+                    std::int64_t pitch, typename V::Scalar* to) {
+  for (std::int64_t row = 0; row < length; ++row, from += stride, to += pitch) {
+    for_each_vector<V>(0, columns, [&](std::int64_t i, auto lanes) {
+      store(load<V>(from + i, lanes), to + i, AllLanes{});
+    });
+  }
+}
+
+// Calls run(strip, first column) for the strips of a block.
+template <class T, class Run>
+GS_INLINE void for_strips(const ColumnBlocks& b, std::int64_t length, std::int64_t inner,
+                          std::int64_t columns, const Run& run) {
   constexpr std::int64_t kWidth = Vec<compute_t<T>>::kWidth;
-  constexpr std::int64_t kColumns = kStripVectors * kWidth;
-  if (p.length == 0 || p.inner == 0) return;
-  const std::int64_t strips = (p.inner + kColumns - 1) / kColumns;
-  const std::int64_t size = p.length * (p.inner < kColumns ? p.inner : kColumns);
-  parallel_for(p.outer * strips, kGrain / size + 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      std::int64_t column = task % strips * kColumns;
-      const std::int64_t offset = task / strips * p.length * p.inner;
-      if (column + kColumns <= p.inner) {
-        body(offset + column, Strip<T, kStripVectors, AllLanes>{p.length, p.inner, {}});
-        continue;
-      }
-      for (; column + kWidth <= p.inner; column += kWidth) {
-        body(offset + column, Strip<T, 1, AllLanes>{p.length, p.inner, {}});
-      }
-      if (column < p.inner) {
-        const FirstLanes rest{p.inner - column};
-        body(offset + column, Strip<T, 1, FirstLanes>{p.length, p.inner, rest});
-      }
-    }
-  });
-}
-
-template <class T, int kVectors, class Lanes>
-void softmax_strip(const Strip<T, kVectors, Lanes>& strip, const T* x, T* y) {
-  using V = typename Strip<T, kVectors, Lanes>::V;
-  // 16 bits would round the exponentials before they are scaled: they are computed again.
-  constexpr bool kAgain = !__is_same(T, typename V::Scalar);
-  V most[kVectors], sum[kVectors];
-  strip.find_maximum(x, most);
-  strip.add_up(sum, [&](std::int64_t i, int j) {
-    const V value = exp(strip.at(x + i) - most[j]);
-    if constexpr (!kAgain) strip.put(value, y + i);
-    return value;
-  });
-  for (V& column : sum) column = V(typename V::Scalar(1)) / column;
-  strip.each([&](std::int64_t i, int j) {
-    if constexpr (kAgain) {
-      strip.put(exp(strip.at(x + i) - most[j]) * sum[j], y + i);
+  constexpr std::int64_t kStrip = kStripVectors * kWidth;
+  const std::int64_t stride = b.gathered ? b.pitch : inner;
+  std::int64_t i = 0;
+  for (; i + kStrip <= columns; i += kStrip) {
+    if (b.streams) {
+      run(Strip<T, kStripVectors, StreamedLanes>{length, stride, inner, {}}, i);
     } else {
-      strip.put(strip.at(y + i) * sum[j], y + i);
+      run(Strip<T, kStripVectors, AllLanes>{length, stride, inner, {}}, i);
     }
+  }
+  for_each_vector<Vec<compute_t<T>>>(i, columns, [&](std::int64_t at, auto lanes) {
+    run(Strip<T, 1, decltype(lanes)>{length, stride, inner, lanes}, at);
   });
 }
 
-template <class T, int kVectors, class Lanes>
-void log_softmax_strip(const Strip<T, kVectors, Lanes>& strip, const T* x, T* y) {
-  using V = typename Strip<T, kVectors, Lanes>::V;
-  V most[kVectors], sum[kVectors];
-  strip.find_maximum(x, most);
-  strip.add_up(sum, [&](std::int64_t i, int j) { return exp(strip.at(x + i) - most[j]); });
-  for (V& column : sum) column = log(column);
-  strip.each(
-      [&](std::int64_t i, int j) { strip.put((strip.at(x + i) - most[j]) - sum[j], y + i); });
+// What a strip reads, each with its stride, where it may keep a value for each of these, and where
+// its result goes.
+template <class T, int kSources>
+struct Places {
+  using S = compute_t<T>;
+  const S* source[kSources];
+  S* kept;
+  T* result;
+
+  GS_INLINE Places at(std::int64_t column) const {
+    Places moved = *this;
+    for (const S*& each : moved.source) each += column;
+    moved.kept += column;
+    moved.result += column;
+    return moved;
+  }
+};
+
+// The block of `columns` columns at `offset` of the arrays; `space` has room to gather it.
+template <class T, int kSources, class Params>
+GS_INLINE Places<T, kSources> places_of(const Params& p, const ColumnBlocks& b,
+                                        const void* const (&arrays)[kSources], void* result,
+                                        std::int64_t offset, std::int64_t columns,
+                                        compute_t<T>* space) {
+  using S = compute_t<T>;
+  Places<T, kSources> places{};
+  places.result = static_cast<T*>(result) + offset;
+  for (int k = 0; k < kSources; ++k) {
+    const T* from = static_cast<const T*>(arrays[k]) + offset;
+    if constexpr (__is_same(T, S)) {
+      places.source[k] = from;
+      places.kept = places.result;
+    }
+    if (!b.gathered) continue;
+    S* to = space + k * p.length * b.pitch;
+    gather_columns<Vec<S>>(from, p.inner, p.length, columns, b.pitch, to);
+    places.source[k] = to;
+    places.kept = to;
+  }
+  return places;
 }
 
-template <class T, int kVectors, class Lanes>
-void softmax_backward_strip(const Strip<T, kVectors, Lanes>& strip, const T* y, const T* dy,
-                            T* dx) {
-  typename Strip<T, kVectors, Lanes>::V sum[kVectors];
-  strip.add_up(sum, [&](std::int64_t i, int) { return strip.at(y + i) * strip.at(dy + i); });
-  strip.each([&](std::int64_t i, int j) {
-    strip.put(strip.at(y + i) * (strip.at(dy + i) - sum[j]), dx + i);
-  });
-}
-
-template <class T, int kVectors, class Lanes>
-void log_softmax_backward_strip(const Strip<T, kVectors, Lanes>& strip, const T* y, const T* dy,
-                                T* dx) {
-  typename Strip<T, kVectors, Lanes>::V sum[kVectors];
-  strip.add_up(sum, [&](std::int64_t i, int) { return strip.at(dy + i); });
-  strip.each([&](std::int64_t i, int j) {
-    strip.put(fnma(exp(strip.at(y + i)), sum[j], strip.at(dy + i)), dx + i);
+// Calls run(strip, places) for all strips of p's columns.
+template <class T, int kSources, class Params, class Run>
+GS_INLINE void for_columns(const Params& p, const void* const (&arrays)[kSources], void* result,
+                           const Run& run) {
+  using S = compute_t<T>;
+  if (p.length == 0 || p.inner == 0) return;
+  const ColumnBlocks b = column_blocks<T, kSources>(p, result);
+  const std::int64_t blocks = divide_up(p.inner, b.columns);
+  const std::int64_t size = p.length * smaller(p.inner, b.columns);
+  const std::int64_t room = b.gathered ? kSources * p.length * b.pitch : 0;
+  parallel_for(p.outer * blocks, kGrain / size + 1, [&](std::int64_t begin, std::int64_t end) {
+    const Workspace space(static_cast<std::size_t>(room) * sizeof(S));
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t first = task % blocks * b.columns;
+      const std::int64_t columns = smaller(b.columns, p.inner - first);
+      const std::int64_t offset = task / blocks * p.length * p.inner + first;
+      const Places<T, kSources> places =
+          places_of<T>(p, b, arrays, result, offset, columns, space.as<S>());
+      for_strips<T>(b, p.length, p.inner, columns,
+                    [&](const auto& strip, std::int64_t column) { run(strip, places.at(column)); });
+    }
+    finish_streams();
   });
 }
 
 template <class T>
 void softmax_columns(const SoftmaxParams& p) {
-  for_strips<T>(p, [&](std::int64_t offset, const auto& strip) {
-    softmax_strip(strip, static_cast<const T*>(p.x) + offset, static_cast<T*>(p.y) + offset);
+  for_columns<T, 1>(p, {p.x}, p.y, [](const auto& strip, const Places<T, 1>& place) {
+    Vec<compute_t<T>> most[strip.kCount], sum[strip.kCount];
+    const auto* x = place.source[0];
+    strip.find_maximum(x, most);
+    strip.add_up(sum, [&](std::int64_t row, int j) {
+      const auto value = exp(strip.at(x, row, j) - most[j]);
+      strip.keep(value, place.kept, row, j);
+      return value;
+    });
+    for (auto& column : sum) column = Vec<compute_t<T>>(compute_t<T>(1)) / column;
+    strip.each([&](std::int64_t row, int j) {
+      strip.put(strip.at(place.kept, row, j) * sum[j], place.result, row, j);
+    });
   });
 }
 
 template <class T>
 void log_softmax_columns(const SoftmaxParams& p) {
-  for_strips<T>(p, [&](std::int64_t offset, const auto& strip) {
-    log_softmax_strip(strip, static_cast<const T*>(p.x) + offset, static_cast<T*>(p.y) + offset);
+  for_columns<T, 1>(p, {p.x}, p.y, [](const auto& strip, const Places<T, 1>& place) {
+    Vec<compute_t<T>> most[strip.kCount], sum[strip.kCount];
+    const auto* x = place.source[0];
+    strip.find_maximum(x, most);
+    strip.add_up(sum, [&](std::int64_t row, int j) { return exp(strip.at(x, row, j) - most[j]); });
+    for (auto& column : sum) column = log(column);
+    strip.each([&](std::int64_t row, int j) {
+      strip.put((strip.at(x, row, j) - most[j]) - sum[j], place.result, row, j);
+    });
   });
 }
 
 template <class T>
 void softmax_backward_columns(const SoftmaxBackwardParams& p) {
-  for_strips<T>(p, [&](std::int64_t offset, const auto& strip) {
-    softmax_backward_strip(strip, static_cast<const T*>(p.y) + offset,
-                           static_cast<const T*>(p.dy) + offset, static_cast<T*>(p.dx) + offset);
+  for_columns<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const Places<T, 2>& place) {
+    Vec<compute_t<T>> sum[strip.kCount];
+    const auto *y = place.source[0], *dy = place.source[1];
+    strip.add_up(
+        sum, [&](std::int64_t row, int j) { return strip.at(y, row, j) * strip.at(dy, row, j); });
+    strip.each([&](std::int64_t row, int j) {
+      strip.put(strip.at(y, row, j) * (strip.at(dy, row, j) - sum[j]), place.result, row, j);
+    });
   });
 }
 
 template <class T>
 void log_softmax_backward_columns(const SoftmaxBackwardParams& p) {
-  for_strips<T>(p, [&](std::int64_t offset, const auto& strip) {
-    log_softmax_backward_strip(strip, static_cast<const T*>(p.y) + offset,
-                               static_cast<const T*>(p.dy) + offset,
-                               static_cast<T*>(p.dx) + offset);
+  for_columns<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const Places<T, 2>& place) {
+    Vec<compute_t<T>> sum[strip.kCount];
+    const auto *y = place.source[0], *dy = place.source[1];
+    strip.add_up(sum, [&](std::int64_t row, int j) { return strip.at(dy, row, j); });
+    strip.each([&](std::int64_t row, int j) {
+      strip.put(fnma(exp(strip.at(y, row, j)), sum[j], strip.at(dy, row, j)), place.result, row, j);
+    });
   });
 }
 
