@@ -99,7 +99,10 @@ def peer_versions(against: list[str]) -> dict[str, str]:
 def commit() -> str:
     """Return the commit that is measured, marked if the tree differs from it."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
     return result.stdout.strip() or "unknown"
 
 

@@ -32,8 +32,8 @@ if(NOT TARGET CUDA::cudart_static)
 ${CMAKE_CUDA_COMPILER}: install the whole CUDA toolkit")
   return()
 endif()
-if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4)
-  cuda_is_missing("nvcc is ${CMAKE_CUDA_COMPILER_VERSION}, and 12.4 or later is needed")
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.5)
+  cuda_is_missing("nvcc is ${CMAKE_CUDA_COMPILER_VERSION}, and 12.5 or later is needed")
   return()
 endif()
 
@@ -88,6 +88,9 @@ set_target_properties(gradsmith_cuda_kernels PROPERTIES CUDA_COMPILER_LAUNCHER
 file(GLOB cuda_sources CONFIGURE_DEPENDS csrc/cuda/*.cpp csrc/cuda/nvidia/*.cpp)
 add_library(gradsmith_cuda OBJECT ${cuda_sources})
 target_link_libraries(gradsmith_cuda PRIVATE gradsmith_options CUDA::cudart_static)
+if("90a" IN_LIST GRADSMITH_CUDA_ARCHITECTURES)
+  target_compile_definitions(gradsmith_cuda PRIVATE GRADSMITH_HAS_SM90A)
+endif()
 
 set(cuda_objects $<TARGET_OBJECTS:gradsmith_core> $<TARGET_OBJECTS:gradsmith_cuda>
                  $<TARGET_OBJECTS:gradsmith_cuda_kernels>)

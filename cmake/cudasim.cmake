@@ -13,7 +13,7 @@ foreach(kernel_file ${kernel_files})
 endforeach()
 add_library(gradsmith_cudasim OBJECT ${simulated_sources})
 target_link_libraries(gradsmith_cudasim PRIVATE gradsmith_options)
-target_compile_definitions(gradsmith_cudasim PRIVATE GRADSMITH_CUDASIM)
+target_compile_definitions(gradsmith_cudasim PRIVATE GRADSMITH_CUDASIM GRADSMITH_HAS_SM90A)
 # Tests run small problems: what counts is the time to compile. nvcc's pragmas mean nothing here.
 target_compile_options(gradsmith_cudasim PRIVATE -O1 -Wno-unknown-pragmas -Wno-psabi)
 set_source_files_properties(${simulator_sources} PROPERTIES COMPILE_OPTIONS -O3)

@@ -181,6 +181,23 @@ def test_what_it_declines(batch: int, hidden: int) -> None:
     assert not any(name.startswith("mma_") for name in cudasim.report())
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_relu"])
+def test_weights_that_start_between_packs(cell: str) -> None:
+    """They are read 16 bytes at a time, which a part of a longer array need not start at."""
+    made = Layer(cell, (3, 40, 40), bfloat16, reverse=False, pair=False)
+
+    def displaced(place: Place) -> Place:
+        def put(array: Any) -> Any:
+            if array is not made.operands[4]:
+                return place(array)
+            return place(np.append(array[:1, :1], array))[1:].reshape(array.shape)
+
+        return put
+
+    for method in (made.saved_parts, made.gradients):
+        assert_parity(lambda e, place, m=method: m(e, displaced(place)), 2 * TOLERANCES[bfloat16])
+
+
 def test_number_of_multiprocessors() -> None:
     assert simulator().multiprocessors() == 6
     with cudasim.multiprocessors(9):

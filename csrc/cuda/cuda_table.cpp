@@ -69,8 +69,13 @@ OpTable& table() {
   return instance;
 }
 
-// Hopper's own instructions exist on Hopper alone.
-Isa highest_isa() { return cuda::compute_capability() / 10 == 9 ? Isa::sm90 : Isa::sm80; }
+// Hopper's own instructions exist on Hopper alone, and in code that was compiled for it.
+Isa highest_isa() {
+#ifdef GRADSMITH_HAS_SM90A
+  if (cuda::compute_capability() / 10 == 9) return Isa::sm90;
+#endif
+  return Isa::sm80;
+}
 
 Isa isa_cap() { return cap(); }
 

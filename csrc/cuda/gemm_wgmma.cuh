@@ -80,7 +80,7 @@ struct Stores {
 template <class T, int Columns>
 struct BiasOfTile {
   static constexpr int kCount = Columns / kGroupThreads;
-  float values[kCount] = {};
+  T values[kCount] = {};
 
   __device__ void load(const GemmParams& p, int column) {
     if (p.bias == nullptr) return;
@@ -89,13 +89,13 @@ struct BiasOfTile {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int x = column + thread + i * kGroupThreads;
-      if (x < p.n) values[i] = static_cast<float>(bias[x]);
+      if (x < p.n) values[i] = bias[x];
     }
   }
   __device__ void place(Shared<float> to) const {
     const int thread = static_cast<int>(threadIdx.x) % kGroupThreads;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) to[thread + i * kGroupThreads] = values[i];
+    for (int i = 0; i < kCount; ++i) to[thread + i * kGroupThreads] = static_cast<float>(values[i]);
   }
 };
 
@@ -237,7 +237,9 @@ __device__ inline void produce_tiles(const Stages<T, Tile>& stages, const Tensor
   }
 }
 
-// Which tiles a group multiplies, and when it may. Groups that share their tiles always may.
+// Which tiles a group multiplies, and when it may. Groups that share their tiles always may. A turn
+// ends when all warps of a group say so: by then each has seen the turn begin, whose phase may pass
+// twice before a warp that is late looks at it.
 template <class Tile>
 struct Turn {
   Shared<Barrier> barriers;  // [group], a phase for every end of the other's turn
@@ -262,7 +264,9 @@ struct Turn {
     }
   }
   __device__ void end() const {
-    if constexpr (!Tile::kIsShared) barrier_arrive(barriers + (1 - group));
+    if constexpr (!Tile::kIsShared) {
+      if (lane_index() == 0) barrier_arrive(barriers + (1 - group));
+    }
   }
 };
 
@@ -282,9 +286,7 @@ __device__ inline void consume(const Stages<T, Tile>& stages, const Stores<T>& s
     bias.load(p, at.column);
     Sums<Tile> d;
     turn.begin();
-    multiply<Tile, A, B>(d, stages, group, grid.steps, is_leader, &ring, [&] {
-      if (is_leader) turn.end();
-    });
+    multiply<Tile, A, B>(d, stages, group, grid.steps, is_leader, &ring, [&] { turn.end(); });
     turn.skip(&ring, grid.steps);
     // The last part of the tile before was read in front of a barrier of the group.
     if (p.bias != nullptr) bias.place(stores.bias);
@@ -313,7 +315,7 @@ __global__ __launch_bounds__(kThreads, 1) void gemm(const __grid_constant__ Tens
       prefetch_tensor_map(map_a);
       prefetch_tensor_map(map_b);
       if (grid.copies_c) prefetch_tensor_map(map_c);
-      for (int i = 0; i < kGroups; ++i) barrier_init(turns + i, 1);
+      for (int i = 0; i < kGroups; ++i) barrier_init(turns + i, kGroupWarps);
       stages.make_barriers();
     }
     sync_block();

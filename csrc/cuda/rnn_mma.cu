@@ -287,6 +287,7 @@ Support supports(const RnnParams& p) {
 }
 
 Support supports_backward(const RnnBackwardParams& p) {
+  GS_NEEDS(is_aligned(p.w_hh, 16));
   GS_NEEDS(is_aligned(p.dgates, 16) && is_aligned(p.dhidden, 16));
   return supports_sizes(p.dtype, p.batch, p.hidden, 1, gate_count(p.cell) * p.hidden);
 }

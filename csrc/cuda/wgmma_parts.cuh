@@ -9,6 +9,7 @@
 namespace gradsmith::cuda::wgmma {
 
 constexpr int kGroupThreads = 128;
+constexpr int kGroupWarps = kGroupThreads / 32;
 constexpr int kGroupRows = 64;  // of a product
 constexpr int kProductDepth = 16;
 constexpr int kPanelColumns = 64;                   // 128 bytes, the longest swizzle
