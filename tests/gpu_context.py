@@ -25,9 +25,15 @@ HANGS_AFTER_SECONDS = 75
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
+def _interrupt(*_: Any) -> None:
+    # `timeout` sends its signal to the process and once more to all of its group.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def pytest_configure() -> None:
     if not IS_WORKER:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _interrupt)
 
 
 @pytest.hookimpl(wrapper=True)
