@@ -33,13 +33,14 @@ FAILED: list[str] = []  # rows of a GPU whose result is wrong or that raised
 FAMILIES = sorted(p.stem for p in (ROOT / "bench" / "families").glob("[a-z]*.py"))
 
 
-def measure(problem: Problem, limit: dict[str, float], rounds: int) -> dict[str, Any]:
+def measure(problem: Problem, machine: limits.Machine, rounds: int) -> dict[str, Any]:
     """Check and time one problem; return its row."""
     problem.check(problem.ours())
     runners = {"gradsmith": problem.ours}
     for peer, settings in problem.peers.items():
         runners |= {f"{peer}:{setting}": run for setting, run in settings.items()}
-    samples = timing.interleaved(runners, rounds)
+    samples = timing.interleaved(runners, rounds, machine.wait_for_cores)
+    limit = machine.limits
     ours = timing.median(samples["gradsmith"])
     row: dict[str, Any] = {
         "family": problem.family,
@@ -112,14 +113,16 @@ def cpu_rows(
     """Return the limits of the CPU and the rows of the families."""
     threads = gs.get_num_threads()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # the peers get as many threads as we do
-    limit = limits.measure(threads)
+    machine = limits.Machine(threads)
+    limit = machine.limits
     print(f"limits: {limit['fma_gflops']:.0f} GFLOP/s FMA, {limit['copy_gbs']:.1f} GB/s copy")
     rows = []
     for family in families or FAMILIES:
         module = importlib.import_module(f"bench.families.{family}")
         for problem in module.problems(against):
-            rows.append(measure(problem, limit, rounds))
+            rows.append(measure(problem, machine, rounds))
             show(rows[-1])
+    print(f"samples waited {machine.waited:.0f} s for the processors")
     return limit, rows
 
 
@@ -142,7 +145,7 @@ def cuda_rows(
     return limit, rows
 
 
-def machine(device: str) -> dict[str, str]:
+def measured_on(device: str) -> dict[str, str]:
     """Return what was measured on."""
     found = gs.config.config()
     if device == "cuda":
@@ -183,7 +186,7 @@ def main() -> int:
         report = {
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
             "commit": commit(),
-            "machine": machine(arguments.device),
+            "machine": measured_on(arguments.device),
             "peers": peers,
             "limits": limit,
             "geometric_means": means,

@@ -30,8 +30,13 @@ def repeats_for(runner: Callable[[], Any]) -> int:
     return max(1, round(MIN_SAMPLE_SECONDS / once))
 
 
-def interleaved(runners: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Return per runner the seconds per run of each round; the order alternates."""
+def interleaved(
+    runners: dict[str, Callable[[], Any]], rounds: int, ready: Callable[[], None]
+) -> dict[str, list[float]]:
+    """Return per runner the seconds per run of each round; the order alternates.
+
+    Every sample begins when `ready` returns.
+    """
     repeats = {name: repeats_for(runner) for name, runner in runners.items()}
     samples: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds):
@@ -39,6 +44,7 @@ def interleaved(runners: dict[str, Callable[[], Any]], rounds: int) -> dict[str,
         for name in order:
             runner = runners[name]
             time.sleep(SETTLE_SECONDS)
+            ready()
             warm = time.perf_counter() + WARM_UP_SECONDS
             while time.perf_counter() < warm:
                 runner()
