@@ -118,7 +118,20 @@ py::tuple tuple_of(int count, const std::int64_t* values, std::int64_t factor = 
   return result;
 }
 
-// CuPy's OutOfMemoryError is a MemoryError.
+// A call that allocates. Where memory lacks, CuPy frees its own blocks; what our pool keeps of
+// workspaces is freed here. CuPy's OutOfMemoryError is a MemoryError.
+template <class... Arguments>
+py::object call_to_allocate(PyObject* function, const Arguments&... arguments) {
+  try {
+    return call(function, arguments...);
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_MemoryError)) throw;
+  }
+  cuda::wait_for_stream();
+  cuda::free_cached_workspaces();
+  return call(function, arguments...);
+}
+
 py::object array_of(const Shape& shape, DType dtype, py::handle memory,
                     const std::int64_t* stride) {
   const py::tuple sizes = tuple_of(shape.ndim, shape.dims);
@@ -202,11 +215,12 @@ py::object empty(const Shape& shape, DType dtype, Layout layout) {
   const std::int64_t item = size_of(dtype);
   const std::int64_t bytes = checked_count(shape, item) * item;
   if (layout == Layout::channels_first) {
-    return call(cupy().array_type, tuple_of(shape.ndim, shape.dims), numpy_dtype(dtype));
+    return call_to_allocate(cupy().array_type, tuple_of(shape.ndim, shape.dims),
+                            numpy_dtype(dtype));
   }
   std::int64_t stride[kMaxDims];
   dense_strides(shape, layout, stride);
-  const py::object memory = call(cupy().allocate, py::int_(bytes));
+  const py::object memory = call_to_allocate(cupy().allocate, py::int_(bytes));
   return array_of(shape, dtype, memory, stride);
 }
 
