@@ -169,3 +169,21 @@ def test_renormalised_rows(norm_type: float) -> None:
         return tables
 
     assert_parity(call, 1e-6)
+
+
+# Of several tiles, and with more tiles than one pass sums up.
+MASKS = [(1,), (0,), (3, 0, 2), (4096,), (5, 7, 11), (3, 2731), (17, 1000, 3), (300, 4096)]
+
+
+@pytest.mark.parametrize("density", [0.0, 0.03, 0.6, 1.0])
+@pytest.mark.parametrize("shape", MASKS, ids=str)
+def test_where_a_mask_is_true(shape: tuple[int, ...], density: float) -> None:
+    mask = np.random.default_rng(1).random(shape) < density
+    assert_parity(lambda m, place: (m.true_places(place(mask)),))
+
+
+def test_where_a_mask_that_starts_anywhere_is_true() -> None:
+    """Memory of another type, seen as bool, may hold more than 0 and 1."""
+    numbers = np.random.default_rng(2).integers(0, 5, 9000).astype(np.uint8)
+    for first in (1, 8, 15):
+        assert_parity(lambda m, place, i=first: (m.true_places(place(numbers).view(bool)[i:]),))

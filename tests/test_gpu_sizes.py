@@ -148,3 +148,13 @@ def test_norms_of_long_rows(length: int, dtype: str) -> None:
         return F.layer_norm(x, (length,), weight, bias)
 
     judge(call, [(1000, length), (length,), (length,)], dtype)
+
+
+@pytest.mark.parametrize("density", [0.001, 0.7])
+def test_where_a_large_mask_is_true(density: float) -> None:
+    mask = np.random.default_rng(0).random((37, 1001, 301)) < density
+    places = gs.nonzero(gs.tensor(mask, device=DEVICE)).cpu().numpy()
+    np.testing.assert_array_equal(places, np.argwhere(mask))
+    x = gs.arange(mask.size, device=DEVICE).reshape(mask.shape)
+    chosen = x[gs.tensor(mask, device=DEVICE)].cpu().numpy()
+    np.testing.assert_array_equal(chosen, np.flatnonzero(mask))

@@ -5,6 +5,7 @@
 // bit. What fits into one block is sorted at once, by counting for each key those that go before
 // it.
 #include "core/index.h"
+#include "cuda/block_scan.h"
 #include "cuda/index_sort.h"
 
 namespace gradsmith::cuda {
@@ -31,28 +32,6 @@ struct Buffers {
 
 __device__ int digit_of(std::uint64_t key, int shift) {
   return static_cast<int>(key >> shift) & (kDigits - 1);
-}
-
-// The sum of the values of all threads before this one, and in `total` that of all.
-__device__ std::uint32_t sum_before(std::uint32_t value, Shared<std::uint32_t> scratch,
-                                    std::uint32_t* total) {
-  std::uint32_t sum = value;
-#pragma unroll
-  for (int distance = 1; distance < kWarpSize; distance *= 2) {
-    const std::uint32_t other = shuffle_up(sum, distance);
-    if (lane_index() >= distance) sum += other;
-  }
-  sync_block();  // the scratch may still be read from the call before
-  if (lane_index() == kWarpSize - 1) scratch[warp_index()] = sum;
-  sync_block();
-  std::uint32_t before = 0;
-  *total = 0;
-  for (int warp = 0; warp < kWarps; ++warp) {
-    const std::uint32_t other = scratch[warp];
-    if (warp < warp_index()) before += other;
-    *total += other;
-  }
-  return before + sum - value;
 }
 
 __global__ __launch_bounds__(kThreads) void count_digits(Buffers b) {
@@ -82,7 +61,7 @@ __global__ __launch_bounds__(kThreads) void sum_counts(Buffers b) {
     const std::int64_t tile = first + threadIdx.x;
     const std::uint32_t value = tile < b.tiles ? counts[row + tile] : 0;
     std::uint32_t total;
-    const std::uint32_t before = sum + sum_before(value, scratch, &total);
+    const std::uint32_t before = sum + sum_before<kWarps>(value, scratch, &total);
     if (tile < b.tiles) counts[row + tile] = before;
     sum += total;
   }
@@ -129,7 +108,7 @@ __global__ __launch_bounds__(kThreads) void place_elements(Buffers b) {
   }
   std::uint32_t total;
   const std::uint32_t lower_digits =
-      sum_before(counts[kDigits * b.tiles + thread], scratch, &total);
+      sum_before<kWarps>(counts[kDigits * b.tiles + thread], scratch, &total);
   sync_block();
   std::uint32_t next = lower_digits + counts[thread * b.tiles + tile];
   for (int warp = 0; warp < kWarps; ++warp) {

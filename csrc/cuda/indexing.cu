@@ -9,6 +9,7 @@
 #include "core/index.h"
 #include "cuda/indexed_rows.h"
 #include "cuda/indexing_border.h"
+#include "cuda/indexing_mask.h"
 #include "cuda/run_sums.cuh"
 #include "ops/indexing.h"
 #include "ops/op_table.h"
@@ -314,6 +315,7 @@ void fill_indexing(OpTable& table) {
   table.scatter_add.push_front({"sm80:sorted", Isa::sm80, wants_sort, scatter_add_sorted});
   table.border_forward.push_front({"sm80:elements", Isa::sm80, nullptr, border_forward});
   table.border_backward.push_front({"sm80:elements", Isa::sm80, nullptr, border_backward});
+  table.true_places.push_front({"sm80:tiles", Isa::sm80, nullptr, true_places});
 }
 
 }  // namespace gradsmith::cuda

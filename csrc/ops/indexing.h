@@ -53,15 +53,15 @@ struct GatherParams {
 };
 
 // Where a mask is true, in row-major order: places[d * found + k] is the coordinate in dimension d
-// of the k-th true element. Without `places` they are only counted. For arrays of the host: how
-// large a result is has to be known before there is one.
+// of the k-th true element. Without `places` they are only counted, for how large a result is has
+// to be known before there is one.
 struct MaskParams {
   const bool* mask;  // contiguous
   int ndim;          // at least 1
   std::int64_t shape[kMaxDims], count;
   std::int64_t found;          // how many are true, where `places` are wanted
   std::int64_t* places;        // (ndim, found), or null
-  std::int64_t* number_found;  // written without `places`
+  std::int64_t* number_found;  // in memory of the host, written without `places`
 };
 
 // x has `indices` adjacent dimensions from `dim` on that index arrays of equal length replace.

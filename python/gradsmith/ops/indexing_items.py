@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-import gradsmith._cpu as _cpu
 from gradsmith.autograd import Node, record
 from gradsmith.backend import (
     EXTENSIONS,
@@ -192,21 +191,7 @@ def _positions(op: str, shape: tuple[int, ...], item: Any, dim: int) -> tuple[Ar
             f"{op}: a mask has shape {item.shape}, expected {shape[dim : dim + item.ndim]} "
             f"(the tensor has shape {shape})"
         )
-    return tuple(true_positions(library_for(item)[0], item))
-
-
-def true_positions(library: Any, mask: Array) -> Array:
-    """Return where a mask, of NumPy or CuPy, is True in row-major order: a row per dimension."""
-    if library is np:
-        return _cpu.true_places(mask)
-    rest = library.flatnonzero(mask)
-    positions: list[Array] = []
-    for size in reversed(mask.shape[1:]):
-        outer = rest // max(size, 1)
-        positions.append(rest - outer * size)
-        rest = outer
-    table: Array = library.stack((rest, *reversed(positions)))
-    return table
+    return tuple(EXTENSIONS[type(item)].true_places(item))
 
 
 def _basic_part(op: str, array: Array, basic: Basic) -> Array:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 import gradsmith._cpu as _cpu
-from gradsmith.backend import EXTENSIONS, Array, bool_, int32, int64, library_for, like, on_host
+from gradsmith.backend import EXTENSIONS, Array, bool_, int32, int64, like, on_host
 from gradsmith.ops.elementwise_compare import operands
 from gradsmith.ops.indexing import take_along_dim
-from gradsmith.ops.indexing_items import true_positions
 from gradsmith.ops.options import check_flag, names_errors
 from gradsmith.ops.shape import axis_of
 from gradsmith.ops.sorting import comparable_on_host
@@ -239,11 +238,10 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """
     array = array_of("nonzero", input)
     mask = array if array.dtype == bool_ else EXTENSIONS[type(array)].ne(array, 0)
-    library, mask = library_for(mask)
-    places = true_positions(library, mask.reshape(mask.shape or 1))
+    places = EXTENSIONS[type(mask)].true_places(mask.reshape(mask.shape or 1))
     if as_tuple:
-        return tuple(wrap(like(place, array)) for place in places)
-    return wrap(like(places[: array.ndim].T, array))
+        return tuple(wrap(place) for place in places)
+    return wrap(places[: array.ndim].T)
 
 
 def argwhere(input: Tensor) -> Tensor:
