@@ -172,7 +172,9 @@ def test_larger_than_the_caches(op: str, isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS[1:])
 @pytest.mark.parametrize("op", [softmax, log_softmax])
-@pytest.mark.parametrize("shape", [(2, 43, 50064), (1, 4099, 1008), (3, 7, 200007)])
+@pytest.mark.parametrize(
+    "shape", [(2, 43, 50064), (1, 4099, 1008), (3, 7, 200007), (1, 17000, 259)]
+)
 def test_columns_do_not_depend_on_their_neighbours(
     shape: tuple[int, ...], op: Any, isa: str
 ) -> None:

@@ -2,9 +2,9 @@
 // Softmax and its logarithm along a dimension that is not the last: a vector holds neighbouring
 // columns, whose maxima and sums need no step across lanes. A strip of a few vectors goes through
 // its passes from the cache. Where all rows of a strip are more than the first cache keeps, where
-// memory is read in longer runs, and for 16 bits, whose exponentials would be rounded before they
-// are scaled, a block of columns is gathered first. Sums are taken over short runs first, so that
-// their error does not grow with the length. Threads take whole blocks.
+// memory is better read in longer runs, and for 16 bits, whose exponentials would be rounded before
+// they are scaled, a block of columns is gathered first. Sums are taken over short runs first, so
+// that their error does not grow with the length. Threads take whole blocks.
 #pragma once
 
 #include "core/allocator.h"
@@ -18,9 +18,10 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements worth a thread
 constexpr int kStripVectors = 4;
-constexpr std::int64_t kRun = 32;                 // terms added up before they join the sum
-constexpr std::int64_t kNearBytes = 1 << 14;      // of a strip, read where it lies
-constexpr std::int64_t kGatheredBytes = 1 << 17;  // of a block: a share of L2
+constexpr std::int64_t kRun = 32;                     // terms added up before they join the sum
+constexpr std::int64_t kNearBytes = 1 << 14;          // of a strip, read where it lies
+constexpr std::int64_t kGatheredBytes = 1 << 17;      // of a block: a share of L2
+constexpr std::int64_t kMostGatheredBytes = 1 << 22;  // of a strip
 constexpr std::int64_t kMostColumns = 1024;
 
 // kVectors adjacent vectors of columns, each with `lanes` of its lanes. Rows are `stride` apart
@@ -91,13 +92,16 @@ GS_INLINE ColumnBlocks column_blocks(const Params& p, const void* result) {
   ColumnBlocks b{};
   b.streams = streams_rows<Vec<S>>((kSources + 1) * p.outer * p.length * pitch,
                                    static_cast<const T*>(result), pitch);
-  b.gathered = !__is_same(T, S) || b.streams || p.length * kStrip * kBytes > kNearBytes;
+  const std::int64_t strip_bytes = p.length * kStrip * kBytes;
+  const bool pays = (b.streams || strip_bytes > kNearBytes) && strip_bytes <= kMostGatheredBytes;
+  b.gathered = !__is_same(T, S) || pays;
+  b.streams = b.streams && pays;
   b.columns = kStrip;
   if (b.gathered) {
     const std::int64_t most = smaller(kMostColumns, kGatheredBytes / (p.length * kBytes));
     b.columns = larger(1, most / kStrip) * kStrip;
   }
-  b.pitch = smaller(b.columns, divide_up(p.inner, Vec<S>::kWidth) * Vec<S>::kWidth);
+  b.pitch = smaller(b.columns, p.inner);
   return b;
 }
 
@@ -107,7 +111,7 @@ void gather_columns(const T* from, std::int64_t stride, std::int64_t length, std
                     std::int64_t pitch, typename V::Scalar* to) {
   for (std::int64_t row = 0; row < length; ++row, from += stride, to += pitch) {
     for_each_vector<V>(0, columns, [&](std::int64_t i, auto lanes) {
-      store(load<V>(from + i, lanes), to + i, AllLanes{});
+      store(load<V>(from + i, lanes), to + i, lanes);
     });
   }
 }
