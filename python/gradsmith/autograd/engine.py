@@ -108,7 +108,7 @@ def _propagate(
             for index, hook in node.hooks:
                 if index in grads:
                     grads[index] = _after_hook(hook, grads[index])
-        if capture is not None and _captured(node, grads, capture, queue.wanted):
+        if capture and _captured(node, grads, capture, queue.wanted):
             continue
         given: tuple[Tensor | None, ...]
         if len(grads) == 1 and 0 in grads:
