@@ -41,10 +41,8 @@ class Machine:
             subprocess.run(["g++", *flags, str(SOURCE), "-o", str(library)], check=True)
             loaded = ctypes.CDLL(str(library))
         self._fma, copy = loaded.fma_gflops, loaded.copy_gbs
-        self._fma.argtypes, self._fma.restype = (
-            [ctypes.c_int] * 2 + [ctypes.c_long],
-            ctypes.c_double,
-        )
+        self._fma.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long]
+        self._fma.restype = ctypes.c_double
         copy.argtypes, copy.restype = [ctypes.c_int], ctypes.c_double
         self.limits = {"fma_gflops": self._sustained_fma(), "copy_gbs": copy(threads)}
 

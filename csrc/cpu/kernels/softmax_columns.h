@@ -63,7 +63,7 @@ struct Strip {
   GS_INLINE V at(const S* from, std::int64_t row, int j) const {
     return load<V>(from + row * stride + j * V::kWidth, kept(lanes));
   }
-  GS_INLINE void keep(V value, S* to, std::int64_t row, int j) const {
+  GS_INLINE void put_aside(V value, S* to, std::int64_t row, int j) const {
     store(value, to + row * stride + j * V::kWidth, kept(lanes));
   }
   GS_INLINE void put(V value, T* to, std::int64_t row, int j) const {
@@ -136,19 +136,19 @@ GS_INLINE void for_strips(const ColumnBlocks& b, std::int64_t length, std::int64
   });
 }
 
-// What a strip reads, each with its stride, where it may keep a value for each of these, and where
-// its result goes.
+// What a strip reads, each with its stride, where it may put a value for each of these aside, and
+// where its result goes.
 template <class T, int kSources>
 struct Places {
   using S = compute_t<T>;
   const S* source[kSources];
-  S* kept;
+  S* aside;
   T* result;
 
   GS_INLINE Places at(std::int64_t column) const {
     Places moved = *this;
     for (const S*& each : moved.source) each += column;
-    moved.kept += column;
+    moved.aside += column;
     moved.result += column;
     return moved;
   }
@@ -167,13 +167,13 @@ GS_INLINE Places<T, kSources> places_of(const Params& p, const ColumnBlocks& b,
     const T* from = static_cast<const T*>(arrays[k]) + offset;
     if constexpr (__is_same(T, S)) {
       places.source[k] = from;
-      places.kept = places.result;
+      places.aside = places.result;
     }
     if (!b.gathered) continue;
     S* to = space + k * p.length * b.pitch;
     gather_columns<Vec<S>>(from, p.inner, p.length, columns, b.pitch, to);
     places.source[k] = to;
-    places.kept = to;
+    places.aside = to;
   }
   return places;
 }
@@ -211,12 +211,12 @@ void softmax_columns(const SoftmaxParams& p) {
     strip.find_maximum(x, most);
     strip.add_up(sum, [&](std::int64_t row, int j) {
       const auto value = exp(strip.at(x, row, j) - most[j]);
-      strip.keep(value, place.kept, row, j);
+      strip.put_aside(value, place.aside, row, j);
       return value;
     });
     for (auto& column : sum) column = Vec<compute_t<T>>(compute_t<T>(1)) / column;
     strip.each([&](std::int64_t row, int j) {
-      strip.put(strip.at(place.kept, row, j) * sum[j], place.result, row, j);
+      strip.put(strip.at(place.aside, row, j) * sum[j], place.result, row, j);
     });
   });
 }
