@@ -31,7 +31,7 @@ Array writable_view(py::handle array, const char* op, const char* argument);
 
 py::object empty(const Shape& shape, DType dtype,
                  Layout layout = Layout::channels_first);  // dense, not initialised
-py::object zeros(const Shape& shape, DType dtype);         // contiguous
+py::object zeros(const Shape& shape, DType dtype, Layout layout = Layout::channels_first);
 
 // Another view of the memory of `owner`, which it keeps alive.
 py::object read_only_view(py::handle owner, const Array& as);

@@ -224,8 +224,8 @@ py::object empty(const Shape& shape, DType dtype, Layout layout) {
   return array_of(shape, dtype, memory, stride);
 }
 
-py::object zeros(const Shape& shape, DType dtype) {
-  py::object result = empty(shape, dtype);
+py::object zeros(const Shape& shape, DType dtype, Layout layout) {
+  py::object result = empty(shape, dtype, layout);
   const Array target = view(result, "zeros", "out");
   cuda::fill_bytes(target.data, 0, static_cast<std::size_t>(checked_count(shape) * size_of(dtype)));
   return result;

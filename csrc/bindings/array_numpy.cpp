@@ -108,8 +108,8 @@ py::object empty(const Shape& shape, DType dtype, Layout layout) {
   return result;
 }
 
-py::object zeros(const Shape& shape, DType dtype) {
-  py::object result = empty(shape, dtype);
+py::object zeros(const Shape& shape, DType dtype, Layout layout) {
+  py::object result = empty(shape, dtype, layout);
   std::memset(proxy(result)->data, 0,
               static_cast<std::size_t>(checked_count(shape) * size_of(dtype)));
   return result;

@@ -101,9 +101,10 @@ py::object call_backward_weight(py::handle x, py::handle dy, const py::tuple& ke
                                 const py::tuple& options) {
   const std::string op = op_name(options);
   const ConvOptions o = unpack_options(op, options);
-  const Array dy_view = view(dy, o.op, "gradient");
+  const Array x_view = view(x, o.op, "input"), dy_view = view(dy, o.op, "gradient");
   const int channel = dy_view.ndim() - o.ndim - 1;
-  const Layout layout = preferred_layout(o, dy_view, channel >= 0 ? dy_view.size(channel) : 0);
+  const Array& read = layout_of(x_view) == Layout::channels_last ? x_view : dy_view;
+  const Layout layout = preferred_layout(o, read, channel >= 0 ? dy_view.size(channel) : 0);
   const Input x_input = layout_input(x, layout, o.op, "input");
   const Input dy_input = layout_input(dy, layout, o.op, "gradient");
   Shape shape;
@@ -128,18 +129,19 @@ py::tuple spatial_sizes(const Array& array, int ndim) {
 py::tuple call_backward(py::handle x, py::handle weight, py::handle dy, const py::tuple& options,
                         bool needs_dx, bool needs_dweight, bool needs_dbias) {
   const std::string op = op_name(options);
-  const Array dy_view = view(dy, op.c_str(), "gradient");
+  const Input gradient = dense_input(dy, op.c_str(), "gradient");  // of a slice, once for all
   const int ndim = options[1].cast<int>();
   py::object dx = py::none(), dweight = py::none(), dbias = py::none();
   if (needs_dx) {
     const py::tuple size = spatial_sizes(view(x, op.c_str(), "input"), ndim);
-    dx = call_backward_input(dy, weight, py::none(), size, options);
+    dx = call_backward_input(gradient.object, weight, py::none(), size, options);
   }
   if (needs_dweight) {
     const py::tuple kernel = spatial_sizes(view(weight, op.c_str(), "weight"), ndim);
-    dweight = call_backward_weight(x, dy, kernel, options);
+    dweight = call_backward_weight(x, gradient.object, kernel, options);
   }
-  if (needs_dbias) dbias = sum_to_axis(dy_view, dy_view.ndim() - ndim - 1, op.c_str());
+  const Array& sums_of = gradient.view;
+  if (needs_dbias) dbias = sum_to_axis(sums_of, sums_of.ndim() - ndim - 1, op.c_str());
   return py::make_tuple(dx, dweight, dbias);
 }
 

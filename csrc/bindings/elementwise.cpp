@@ -307,8 +307,26 @@ py::object clone(py::handle x) {
   return copy_in(layout_of(source), source, x);
 }
 
-py::object full(const py::tuple& shape, py::handle value, py::handle dtype) {
-  py::object result = empty(shape_from(shape, "full"), dtype_from(dtype, "full"));
+// The layout of a new array that stands for `like` in another shape.
+Layout layout_beside(py::handle like, const Shape& shape, const char* op) {
+  if (like.is_none()) return Layout::channels_first;
+  const Array model = view(like, op, "like");
+  return model.ndim() == shape.ndim ? layout_of(model) : Layout::channels_first;
+}
+
+py::object call_empty(const py::tuple& sizes, py::handle dtype, py::handle like) {
+  const Shape shape = shape_from(sizes, "empty");
+  return empty(shape, dtype_from(dtype, "empty"), layout_beside(like, shape, "empty"));
+}
+
+py::object call_zeros(const py::tuple& sizes, py::handle dtype, py::handle like) {
+  const Shape shape = shape_from(sizes, "zeros");
+  return zeros(shape, dtype_from(dtype, "zeros"), layout_beside(like, shape, "zeros"));
+}
+
+py::object call_full(const py::tuple& sizes, py::handle value, py::handle dtype, py::handle like) {
+  const Shape shape = shape_from(sizes, "full");
+  py::object result = empty(shape, dtype_from(dtype, "full"), layout_beside(like, shape, "full"));
   call_copy(result, value);
   return result;
 }
@@ -362,19 +380,10 @@ void bind_elementwise(py::module_& m) {
   m.def("clone", &clone, py::arg("x"));
   m.def("spread", &spread, py::arg("x"), py::arg("shape"), py::arg("axes"));
   m.def("owns_memory", &owns_memory, py::arg("x"));
-  m.def("full", &full, py::arg("shape"), py::arg("value"), py::arg("dtype"));
-  m.def(
-      "zeros",
-      [](const py::tuple& shape, py::handle dtype) {
-        return zeros(shape_from(shape, "zeros"), dtype_from(dtype, "zeros"));
-      },
-      py::arg("shape"), py::arg("dtype"));
-  m.def(
-      "empty",
-      [](const py::tuple& shape, py::handle dtype) {
-        return empty(shape_from(shape, "empty"), dtype_from(dtype, "empty"));
-      },
-      py::arg("shape"), py::arg("dtype"));
+  m.def("full", &call_full, py::arg("shape"), py::arg("value"), py::arg("dtype"),
+        py::arg("like") = py::none());
+  m.def("zeros", &call_zeros, py::arg("shape"), py::arg("dtype"), py::arg("like") = py::none());
+  m.def("empty", &call_empty, py::arg("shape"), py::arg("dtype"), py::arg("like") = py::none());
   m.def(
       "contiguous", [](py::object x) { return as_contiguous(std::move(x), "contiguous", "input"); },
       py::arg("x"));

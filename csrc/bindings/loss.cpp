@@ -108,6 +108,17 @@ Input class_indices(py::handle target, const char* op) {
   return contiguous_input(indices, op, "target");
 }
 
+// Below this many classes what a row costs by itself is more than a transposition.
+constexpr std::int64_t kLeastClassesOfRows = 48;
+
+// Scores in C order, or channels-last as they are if that makes rows of classes.
+Input class_scores(py::handle x, const char* op) {
+  const Array scores = view(x, op, "input");
+  const Layout layout = layout_of(scores);
+  const bool makes_rows = layout == Layout::channels_last && scores.size(1) >= kLeastClassesOfRows;
+  return layout_input(x, makes_rows ? layout : Layout::channels_first, op, "input");
+}
+
 // Input, class indices and class weights as the kernels take them.
 struct ClassInputs {
   Input x, target;
@@ -116,7 +127,7 @@ struct ClassInputs {
 
   ClassInputs(const char* op, py::handle x_array, py::handle target_array, py::handle weight_array,
               const py::object& reduction, std::int64_t ignore_index, double label_smoothing)
-      : x(contiguous_input(x_array, op, "input")),
+      : x(class_scores(x_array, op)),
         target(class_indices(target_array, op)),
         params(class_loss_params(op, x.view, target.view, reduction_from(op, text_of(reduction)),
                                  ignore_index, label_smoothing)) {
@@ -192,7 +203,7 @@ py::object cross_entropy_backward(py::handle x, py::handle target, py::handle we
   const Input log_sums = saved_input(log_sum, kOp, "log_sum", positions, saved_dtype);
   const Input gradient =
       gradient_input(dy, kOp, result_shape(inputs.params.reduction, positions), dtype);
-  py::object dx = empty(inputs.x.view.shape, dtype);
+  py::object dx = empty(inputs.x.view.shape, dtype, layout_of(inputs.x.view));
   const Input divisor = saved_input(total_weight, kOp, "total_weight", {}, DType::float64);
   ClassLossBackwardParams p =
       backward_params(inputs.params, divisor, gradient, view(dx, kOp, "dx"));
@@ -224,7 +235,7 @@ py::object nll_loss_backward(py::handle x, py::handle target, py::handle weight,
   const ClassLossParams& forward = inputs.params;
   const Input gradient = gradient_input(
       dy, kOp, result_shape(forward.reduction, inputs.target.view.shape), forward.dtype);
-  py::object dx = empty(inputs.x.view.shape, forward.dtype);
+  py::object dx = empty(inputs.x.view.shape, forward.dtype, layout_of(inputs.x.view));
   const Input divisor = saved_input(total_weight, kOp, "total_weight", {}, DType::float64);
   const ClassLossBackwardParams p =
       backward_params(forward, divisor, gradient, view(dx, kOp, "dx"));

@@ -48,7 +48,17 @@ bool is_channels_last(const Array& x) {
 }
 
 Layout layout_of(const Array& x) {
-  return is_channels_last(x) ? Layout::channels_last : Layout::channels_first;
+  if (x.ndim() < 3 || x.size(1) == 1 || x.stride[1] != 1 || x.is_contiguous()) {
+    return Layout::channels_first;
+  }
+  std::int64_t reach = x.size(1);  // how far apart neighbours of the next dimension lie at least
+  for (int i = x.ndim() - 1; i >= 1; --i) {
+    const int d = i == 1 ? 0 : i;
+    if (x.size(d) == 1) continue;
+    if (x.stride[d] < reach) return Layout::channels_first;
+    reach = x.stride[d] * x.size(d);
+  }
+  return Layout::channels_last;
 }
 
 std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {

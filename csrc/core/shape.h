@@ -50,7 +50,10 @@ bool lies_in(const Array& x, Layout layout);
 
 // Whether x is channels-last and not in C order as well, as it would be with one channel.
 bool is_channels_last(const Array& x);
-Layout layout_of(const Array& x);  // channels_last where it is that, else channels_first
+
+// The layout that a dense copy of x should have: channels_last where x is that or a slice of an
+// array that is, else channels_first.
+Layout layout_of(const Array& x);
 
 // Product of the dimensions; throws MemoryError naming the shape when it, or it times the item
 // size, passes 2^63 - 1. Dimensions must be >= 0 (ValueError).

@@ -35,11 +35,18 @@ GS_INLINE double class_weight_sum(const Params& p) {
 // Writes y and total_weight from the loss of each position.
 template <class T, class S>
 GS_INLINE void finish_class_loss(const ClassLossParams& p, const double* losses) {
+  constexpr std::int64_t kChains =
+      8;  // sums side by side, because each addition waits for the last
   const std::int64_t positions = p.outer * p.inner;
-  double total = 0, weight = 0;
+  double totals[kChains] = {}, weights[kChains] = {};
   for (std::int64_t n = 0; n < positions; ++n) {
-    total += losses[n];
-    weight += position_weight<S>(p, n);
+    totals[n % kChains] += losses[n];
+    weights[n % kChains] += position_weight<S>(p, n);
+  }
+  double total = 0, weight = 0;
+  for (std::int64_t chain = 0; chain < kChains; ++chain) {
+    total += totals[chain];
+    weight += weights[chain];
   }
   *p.total_weight = weight;
   T* y = static_cast<T*>(p.y);

@@ -8,9 +8,9 @@ namespace gradsmith {
 // it alone.
 Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t lanes) {
   constexpr std::int64_t kLanes = 16;
-  const bool fills_vectors =
-      o.groups >= 1 && lanes / o.groups >= (is_channels_last(read) ? kLanes / 2 : kLanes);
-  const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && is_channels_last(read);
+  const bool lies_last = layout_of(read) == Layout::channels_last;
+  const bool fills_vectors = o.groups >= 1 && lanes / o.groups >= (lies_last ? kLanes / 2 : kLanes);
+  const bool stays_depthwise = lanes == o.groups && lanes >= kLanes / 2 && lies_last;
   const bool is_batched = read.ndim() == o.ndim + 2;
   const bool is_last =
       is_batched && (fills_vectors || stays_depthwise || is_reduced_floating(read.dtype));

@@ -8,7 +8,8 @@ namespace gradsmith {
 // kernels of equal speed for both layouts, so what is read stays as it is.
 Layout preferred_layout(const ConvOptions& o, const Array& read, std::int64_t /*lanes*/) {
   const bool is_batched = read.ndim() == o.ndim + 2;
-  const bool is_last = is_batched && (is_channels_last(read) || is_reduced_floating(read.dtype));
+  const bool lies_last = layout_of(read) == Layout::channels_last;
+  const bool is_last = is_batched && (lies_last || is_reduced_floating(read.dtype));
   return is_last ? Layout::channels_last : Layout::channels_first;
 }
 

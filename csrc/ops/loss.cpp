@@ -51,11 +51,19 @@ std::string pointwise_problem(const Params& p) {
 template <class Params>
 void check_targets(const char* op, const Params& p) {
   const std::int64_t positions = p.outer * p.inner;
+  const auto is_valid = [&](std::int64_t t) {
+    const bool is_class = static_cast<std::uint64_t>(t) < static_cast<std::uint64_t>(p.classes);
+    return is_class | (t == p.ignore_index);
+  };
+  // Without a way out of the loop, which would cost twice the time.
+  bool are_valid = true;
+  for (std::int64_t n = 0; n < positions; ++n) are_valid &= is_valid(p.target[n]);
+  if (are_valid) return;
   for (std::int64_t n = 0; n < positions; ++n) {
     const std::int64_t t = p.target[n];
-    GS_CHECK_INDEX((t >= 0 && t < p.classes) || t == p.ignore_index, op, ": target is ", t,
-                   " at position ", n, ", expected a class from 0 to ", p.classes - 1,
-                   " or ignore_index ", p.ignore_index);
+    GS_CHECK_INDEX(is_valid(t), op, ": target is ", t, " at position ", n,
+                   ", expected a class from 0 to ", p.classes - 1, " or ignore_index ",
+                   p.ignore_index);
   }
 }
 
@@ -133,6 +141,10 @@ ClassLossParams class_loss_params(const char* op, const Array& x, const Array& t
   p.classes = x.size(x.ndim() > 1 ? 1 : 0);
   p.inner = 1;
   for (int d = 2; d < x.ndim(); ++d) p.inner *= x.size(d);
+  if (layout_of(x) == Layout::channels_last) {  // a row of classes per position
+    p.outer *= p.inner;
+    p.inner = 1;
+  }
   p.ignore_index = ignore_index;
   p.label_smoothing = label_smoothing;
   p.x = x.data;

@@ -49,7 +49,8 @@ struct PointwiseLossBackwardParams {
   void *dx, *dtarget;  // each null where not wanted
 };
 
-// x is (outer, classes, inner), target [outer * inner]. Position n, of class t, has the loss
+// x is (outer, classes, inner), of which a channels-last array has no inner one; target
+// [outer * inner]. Position n, of class t, has the loss
 //   nll_loss:      weight[t] * -x[t]
 //   cross_entropy: sum over c of share[c] * -log softmax(x)[c], with
 //                  share[c] = weight[c] * ((c == t) * (1 - smoothing) + smoothing / classes)

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross-entropy of rows of adjacent logits. Forward reads a row from memory once (its maximum, then
-// the sum of exponentials, from cache) and writes two numbers per row; backward computes the
-// probabilities again from those, so that no array of them is ever stored. Exponentials in the
-// type's own precision, float for 16 bits; sums in short chains of it, joined in double, as are
-// losses. Threads take whole rows.
+// Cross-entropy of rows of adjacent logits; other orders by columns (loss_columns.h). Forward reads
+// a row from memory once (its maximum, then the sum of exponentials, from cache) and writes two
+// numbers per row; backward computes the probabilities again from those, so that no array of them
+// is ever stored. Exponentials in the type's own precision, float for 16 bits; sums in short chains
+// of it, joined in double, as are losses. Threads take whole rows.
 #include "ops/loss.h"
 
 #include "core/allocator.h"
 #include "core/dispatch.h"
 #include "core/parallel.h"
 #include "cpu/class_loss.h"
+#include "cpu/kernels/loss_columns.h"
 #include "cpu/simd/exponentials.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kGrain = 16384;  // elements worth a thread
+constexpr std::int64_t kMostClassesOfColumns = 1 << 24;  // whose numbers a float holds
 
 template <class Params>
-Support supports_rows(const Params& p) {
-  GS_NEEDS(p.inner == 1);
+Support supports(const Params& p) {
   GS_NEEDS(p.classes > 0);
+  GS_NEEDS(p.inner == 1 || p.classes <= kMostClassesOfColumns);
   GS_NEEDS(p.label_smoothing == 0 || p.weight == nullptr);
   return {};
 }
@@ -99,11 +100,15 @@ void backward_row(const ClassLossBackwardParams& p, std::int64_t row) {
 
 void cross_entropy_forward(const ClassLossParams& p) {
   check_class_targets("cross_entropy", p);
-  const Workspace workspace(static_cast<std::size_t>(p.outer) * sizeof(double));
+  const Workspace workspace(static_cast<std::size_t>(p.outer * p.inner) * sizeof(double));
   double* losses = workspace.as<double>();
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
-    for_rows(p, [&](std::int64_t row) { losses[row] = forward_row<T>(p, row); });
+    if (p.inner == 1) {
+      for_rows(p, [&](std::int64_t row) { losses[row] = forward_row<T>(p, row); });
+    } else {
+      cross_entropy_columns<T>(p, losses);
+    }
     finish_class_loss<T, compute_t<T>>(p, losses);
   });
 }
@@ -111,18 +116,20 @@ void cross_entropy_forward(const ClassLossParams& p) {
 void cross_entropy_backward(const ClassLossBackwardParams& p) {
   check_class_targets("cross_entropy", p);
   visit_floating(p.dtype, [&](auto value) {
-    for_rows(p, [&](std::int64_t row) { backward_row<decltype(value)>(p, row); });
+    using T = decltype(value);
+    if (p.inner != 1) return cross_entropy_backward_columns<T>(p);
+    for_rows(p, [&](std::int64_t row) { backward_row<T>(p, row); });
   });
 }
 
-constexpr const char* kName = GS_NAME("rows");
+constexpr const char* kName = GS_NAME("rows_or_columns");
 constexpr Isa kIsa = Isa::GRADSMITH_TARGET;
 
 }  // namespace
 
 void fill_loss(OpTable& table) {
-  table.cross_entropy_forward.push_front({kName, kIsa, supports_rows, cross_entropy_forward});
-  table.cross_entropy_backward.push_front({kName, kIsa, supports_rows, cross_entropy_backward});
+  table.cross_entropy_forward.push_front({kName, kIsa, supports, cross_entropy_forward});
+  table.cross_entropy_backward.push_front({kName, kIsa, supports, cross_entropy_backward});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

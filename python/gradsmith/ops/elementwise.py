@@ -101,11 +101,10 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     if type(input) is Tensor and type(other) is Tensor:
         # The commonest case, equal shapes and dtypes, in as few steps as Python allows.
         left, right = input._array, other._array
-        array = EXTENSIONS[type(left)].add(left, right)
         if not (input.requires_grad or other.requires_grad):
-            return wrap(array)
+            return wrap(EXTENSIONS[type(left)].add(left, right))
         if left.shape == right.shape and left.dtype is right.dtype:
-            return record(_add_backward, array, (input, other))
+            return record(_add_backward, EXTENSIONS[type(left)].add(left, right), (input, other))
     out = _binary("add", input, other, _add_backward, saves=False)
     _use_shapes(out, input, other, _add_broadcast_backward)
     return out

@@ -53,7 +53,7 @@ def _glu_slope_backward(node: Node, ddx: Tensor) -> Any:
 
 def _glu_slope(dy: Tensor, x: Tensor, y: Tensor, axis: int) -> Tensor:
     extension = EXTENSIONS[type(dy._array)]
-    dx = extension.empty(x._array.shape, x._array.dtype)
+    dx = extension.empty(x._array.shape, x._array.dtype, x._array)
     dvalues, dgates = _halves(dx, axis)
     gates = _halves(x._array, axis)[1]
     extension.gate(dy._array, gates, 1.0, 0.0, dvalues)

@@ -250,10 +250,11 @@ def spread_at(dy: Tensor, shape: tuple[int, ...], place: Basic | Plan) -> Tensor
     """Return zeros of ``shape`` with ``dy`` added at ``place``: the transpose of reading there."""
     rows = dy._array
     extension = EXTENSIONS[type(rows)]
-    out = extension.zeros(shape, rows.dtype)
     if not isinstance(place, Plan):
+        out = extension.zeros(shape, rows.dtype, rows)
         extension.copy(out[place], rows)
         return record(_spread_backward, out, (dy,), (place,))
+    out = extension.zeros(shape, rows.dtype)
 
     def add(array: Array, dtype: DType) -> None:
         target = place.target(array)

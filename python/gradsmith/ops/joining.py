@@ -81,7 +81,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     sections = [each._array.shape[axis] for each in given]
     extension = EXTENSIONS[type(first)]
     shape = (*first.shape[:axis], sum(sections), *first.shape[axis + 1 :])
-    result = extension.empty(shape, first.dtype)
+    largest = max((each._array for each in given), key=lambda array: array.size)
+    result = extension.empty(shape, first.dtype, largest)
     at = 0
     for each, size in zip(given, sections, strict=True):
         extension.copy(result[(*(slice(None),) * axis, slice(at, at + size))], each._array)

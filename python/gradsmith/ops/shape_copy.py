@@ -135,7 +135,7 @@ def roll(
 
 def _rolled(array: Array, shift: int, axis: int) -> Array:
     extension = EXTENSIONS[type(array)]
-    out: Array = extension.empty(array.shape, array.dtype)
+    out: Array = extension.empty(array.shape, array.dtype, array)
     length = array.shape[axis] if array.ndim else 0
     if out.size == 0 or length == 0:
         return array
@@ -203,7 +203,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     array, apart, repeated = input._array, tuple(spread), tuple(axes)
     extension = EXTENSIONS[type(array)]
     merged = (*times[:extra], *map(operator.mul, times[extra:], shape))
-    out: Array = extension.empty(merged, array.dtype)
+    out: Array = extension.empty(merged, array.dtype, array)
     extension.copy(out.reshape(apart), extension.spread(array, apart, repeated))
     return record(_repeat_backward, out, (input,), (apart, repeated))
 
@@ -285,7 +285,7 @@ def _pad_constant(input: Tensor, amounts: tuple[int, ...], value: float) -> Tens
         source.append(slice(max(-before, 0), max(size - max(-after, 0), 0)))
         target.append(slice(max(before, 0), max(shape[d] - max(after, 0), 0)))
     extension = EXTENSIONS[type(array)]
-    result = extension.full(tuple(shape), value, array.dtype)
+    result = extension.full(tuple(shape), value, array.dtype, array)
     extension.copy(result[tuple(target)], array[tuple(source)])
     return record(_pad_backward, result, (input,), (amounts,))
 
