@@ -18,13 +18,14 @@ from gradsmith.nn.functional import cross_entropy
 def _definition(
     x: np.ndarray, target: np.ndarray, smoothing: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean loss and its gradient in float64."""
+    """Return the mean loss of (N, C, ...) and its gradient in float64."""
     x = x.astype(np.float64)
     shifted = x - x.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     share = np.full(x.shape, smoothing / x.shape[1])
-    share[np.arange(len(target)), target] += 1 - smoothing
-    return -(share * log_p).sum() / len(x), (np.exp(log_p) - share) / len(x)
+    own = smoothing / x.shape[1] + 1 - smoothing
+    np.put_along_axis(share, np.expand_dims(target, 1), own, axis=1)
+    return -(share * log_p).sum() / target.size, (np.exp(log_p) - share) / target.size
 
 
 def _step(function: Any, x: Any, target: Any, smoothing: float) -> Any:
@@ -175,7 +176,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
         smoothing = float(number)
         rng = np.random.default_rng(0)
         x = rng.standard_normal(shape).astype(np.float32)
-        target = rng.integers(0, shape[1], shape[0])
+        target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
         loss, gradient = _definition(x, target, smoothing)
         ours, labels = gs.from_numpy(x), gs.from_numpy(target)
         leaf = gs.tensor(x, requires_grad=True)

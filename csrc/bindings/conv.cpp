@@ -140,8 +140,9 @@ py::tuple call_backward(py::handle x, py::handle weight, py::handle dy, const py
     const py::tuple kernel = spatial_sizes(view(weight, op.c_str(), "weight"), ndim);
     dweight = call_backward_weight(x, gradient.object, kernel, options);
   }
-  const Array& sums_of = gradient.view;
-  if (needs_dbias) dbias = sum_to_axis(sums_of, sums_of.ndim() - ndim - 1, op.c_str());
+  if (needs_dbias) {
+    dbias = sum_to_axis(gradient.view, gradient.view.ndim() - ndim - 1, op.c_str());
+  }
   return py::make_tuple(dx, dweight, dbias);
 }
 

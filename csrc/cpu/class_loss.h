@@ -35,8 +35,8 @@ GS_INLINE double class_weight_sum(const Params& p) {
 // Writes y and total_weight from the loss of each position.
 template <class T, class S>
 GS_INLINE void finish_class_loss(const ClassLossParams& p, const double* losses) {
-  constexpr std::int64_t kChains =
-      8;  // sums side by side, because each addition waits for the last
+  // Sums side by side, because each addition waits for the last.
+  constexpr std::int64_t kChains = 8;
   const std::int64_t positions = p.outer * p.inner;
   double totals[kChains] = {}, weights[kChains] = {};
   for (std::int64_t n = 0; n < positions; ++n) {

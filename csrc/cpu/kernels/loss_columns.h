@@ -116,7 +116,7 @@ void cross_entropy_backward_columns(const ClassLossBackwardParams& p) {
   using S = compute_t<T>;
   using V = Vec<S>;
   for_columns<T, 1>(columns_of(p), {p.x}, p.dx, [&](const auto& strip, const auto& place) {
-    constexpr int kWidth = V::kWidth, kCount = std::decay_t<decltype(strip)>::kCount;
+    constexpr int kWidth = V::kWidth, kCount = strip.kCount;
     const S* x = place.source[0];
     const S* maximum = static_cast<const S*>(p.maximum) + place.column;
     const S* log_sum = static_cast<const S*>(p.log_sum) + place.column;

@@ -136,7 +136,8 @@ GS_INLINE void for_strips(const ColumnBlocks& b, std::int64_t length, std::int64
 }
 
 // What a strip reads, each with its stride, where it may put a value for each of these aside, where
-// its result goes, and the number of its first column among those of all outer indices.
+// its result goes (null: it has none), and the number of its first column among those of all outer
+// indices.
 template <class T, int kSources>
 struct Places {
   using S = compute_t<T>;
@@ -148,9 +149,9 @@ struct Places {
   GS_INLINE Places at(std::int64_t offset) const {
     Places moved = *this;
     for (const S*& each : moved.source) each += offset;
-    moved.aside += offset;
-    moved.result += offset;
     moved.column += offset;
+    if (aside != nullptr) moved.aside += offset;
+    if (result != nullptr) moved.result += offset;
     return moved;
   }
 };
@@ -163,7 +164,7 @@ GS_INLINE Places<T, kSources> places_of(const Params& p, const ColumnBlocks& b,
                                         compute_t<T>* space) {
   using S = compute_t<T>;
   Places<T, kSources> places{};
-  places.result = static_cast<T*>(result) + offset;
+  if (result != nullptr) places.result = static_cast<T*>(result) + offset;
   for (int k = 0; k < kSources; ++k) {
     const T* from = static_cast<const T*>(arrays[k]) + offset;
     if constexpr (__is_same(T, S)) {
