@@ -123,20 +123,20 @@ void multiply_rectangle(const Product<S>& p) {
 
 // Threads take rectangles of C, `rows` by `columns` of them, and each packs what it needs: cheaper
 // than to meet after packing and to read what lies in another core's cache.
-struct Grid {
+struct Rectangles {
   std::int64_t rows, columns;
 };
 
-// The grid of at most `threads` rectangles whose largest takes least: its multiplications, and
+// The cut into at most `threads` rectangles whose largest takes least: its multiplications, and
 // packing, which takes as long as multiplying one panel; so does reading rows of A that are not
 // packed, unless one or two panels meet them. Columns are cut only where that saves a
 // sixteenth: cut by rows, the gradient of a weight lies in the cache of the thread that updates
 // that part of the weight and multiplies by it in the next step.
 template <class T, class S>
-Grid grid_of(const Product<S>& p, std::int64_t threads) {
+Rectangles rectangles_of(const Product<S>& p, std::int64_t threads) {
   constexpr int kColumns = kTileColumns<T>;
   const std::int64_t panels = divide_up(p.n, kColumns);
-  Grid best{1, 1};
+  Rectangles best{1, 1};
   std::int64_t least = 0;
   for (std::int64_t rows = smaller(threads, p.m); rows >= 1; --rows) {
     const std::int64_t columns = smaller(threads / rows, panels);
@@ -156,7 +156,7 @@ void multiply_packed(const Product<S>& p) {
   static_assert(sizeof(typename Form::Element) == sizeof(T), "one step of a lane is one T");
   constexpr int kColumns = kTileColumns<T>;
   const std::int64_t paid = p.m * p.n * divide_up(p.k, Form::kTerms) / kWorkPerThread;
-  const Grid grid = grid_of<T>(p, larger(1, smaller(free_thread_count(), paid)));
+  const Rectangles grid = rectangles_of<T>(p, larger(1, smaller(free_thread_count(), paid)));
   const std::int64_t panels = divide_up(p.n, kColumns);
   parallel_for(grid.rows * grid.columns, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {

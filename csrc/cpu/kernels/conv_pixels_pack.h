@@ -7,6 +7,7 @@
 
 #include "core/allocator.h"
 #include "core/parallel.h"
+#include "cpu/gemm/panels.h"
 #include "cpu/gemm/transpose.h"
 #include "cpu/kernels/conv_grid.h"
 #include "cpu/kernels/conv_tile.h"
@@ -18,11 +19,6 @@ constexpr std::int64_t kCopyGrain = 1 << 14;  // elements of a copy that pay for
 
 template <class T>
 constexpr std::int64_t kPanelColumns = kPixelVectors * Vec<T>::kWidth;
-
-template <class T>
-GS_INLINE std::size_t bytes_of(std::int64_t elements) {
-  return static_cast<std::size_t>(elements) * sizeof(T);
-}
 
 // One phase of the result.
 struct Phase {

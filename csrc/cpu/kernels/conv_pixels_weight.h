@@ -3,12 +3,16 @@
 // x[pixel as the tap sees it, c] dy[pixel, o]. Both operands are read where they lie; what a tap
 // sees of the padding is left out of its loops. With few channels the taps of a kernel row are one
 // run of rows, which needs a copy of x with its padding. A single tap swaps x and dy, because then
-// the sums lie as in dweight. Threads take tiles
-// of channels with all their taps; pixels are cut into chunks that stay in L2 while they meet
-// several tiles, by the shape alone, so that the bits of a sum do not depend on the threads.
+// the sums lie as in dweight. Threads take tiles of channels with all their taps; pixels are cut
+// into chunks that stay in L2 while they meet several tiles, by the shape alone, so that the bits
+// of a sum do not depend on the threads. Where a tile takes a small part of each pixel's cache
+// line, several taps read copies (conv_pixels_near.h), and a single one is a product of matrices,
+// which packs its operands.
 #pragma once
 
+#include "cpu/gemm/packed.h"
 #include "cpu/kernels/conv_pixels.h"
+#include "cpu/kernels/conv_pixels_near.h"
 #include "cpu/kernels/conv_slide_weight.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -18,55 +22,9 @@ constexpr std::int64_t kNearChunkBytes = std::int64_t{384} << 10;
 constexpr std::int64_t kChunkPixels = 256;  // at least, so that sums stay long in registers
 constexpr std::int64_t kNearSumBytes = std::int64_t{128} << 10;
 
-template <class T, class S>
-struct WeightGradient {
-  Grid grid;
-  std::int64_t groups, in_group, out_group, kernel;
-  bool merged;   // the taps of a kernel row are one run
-  bool swapped;  // rows are channels of dy, columns those of x
-  bool slides;   // the runs of a kernel row are summed at once
-  const T *x, *dy;
-  S* dweight;
-  std::int64_t runs;  // per group, each of `run` rows times `columns`
-  std::int64_t run, columns;
-  std::int64_t rows, row_tiles;  // of a tile; of a run
-  std::int64_t panels;           // per group: tiles of columns
-  std::int64_t unit_runs;        // runs that a unit sums,
-  std::int64_t together;         // so many at once
-
-  GS_INLINE std::int64_t splits() const { return divide_up(runs, unit_runs); }
-  GS_INLINE std::int64_t units() const { return groups * panels * row_tiles * splits(); }
-  GS_INLINE std::int64_t unit_size() const { return unit_runs * rows * kPanelColumns<T>; }
-};
-
-// What a thread computes at once: some runs of one tile of rows and columns.
-struct Unit {
-  std::int64_t group, column, lanes, row, rows, first_run, runs;
-};
-
+// Whether a tile takes less than half a cache line of a pixel.
 template <class T>
-GS_INLINE std::int64_t width_of(const Unit& unit) {  // columns of its sums in memory
-  return unit.lanes > Vec<T>::kWidth ? kPanelColumns<T> : Vec<T>::kWidth;
-}
-
-template <class T, class S>
-Unit unit_at(const WeightGradient<T, S>& w, std::int64_t i) {
-  Unit unit;
-  unit.first_run = i % w.splits() * w.unit_runs;
-  unit.runs = smaller(w.unit_runs, w.runs - unit.first_run);
-  i /= w.splits();
-  // Whole panels, then what is left as single vectors; neighbours differ in it, because threads
-  // take neighbours.
-  const std::int64_t whole = w.columns / kPanelColumns<T>, panel = i % w.panels;
-  i /= w.panels;
-  unit.row = i % w.row_tiles * w.rows;
-  unit.rows = smaller(w.rows, w.run - unit.row);
-  unit.group = i / w.row_tiles;
-  const std::int64_t width = panel < whole ? kPanelColumns<T> : Vec<T>::kWidth;
-  unit.column = smaller(panel, whole) * kPanelColumns<T> + larger(0, panel - whole) * width;
-  unit.lanes = smaller(width, w.columns - unit.column);
-  return unit;
-}
+constexpr bool kTakesPartsOfLines = kPixelRows * sizeof(T) < 32;
 
 // The positions that meet x at offset k of dimension d, within [begin, end).
 struct Met {
@@ -111,20 +69,14 @@ GS_INLINE void add_products(const PixelBlock& block, const T* x, std::int64_t ro
 // One run of a unit, or all of a kernel row from `run` on, over one chunk of pixels.
 template <class T, class S>
 void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, const Band& band,
-             bool accumulate, T* sums) {
+             const Operands<T>& from, bool accumulate, T* sums) {
   const Grid& g = w.grid;
   const std::int64_t taps = g.axis[2].kernel;
   const std::int64_t row = w.merged ? run : run / taps;
   const std::int64_t k[] = {row / g.axis[1].kernel, row % g.axis[1].kernel,
                             w.merged ? 0 : run % taps};
-  std::int64_t dy_pitch[kSpatialDims];
-  std::int64_t dy_image = w.groups * w.out_group;
-  std::int64_t x_at = unit.group * w.in_group + (w.swapped ? unit.column : unit.row);
-  std::int64_t dy_at = unit.group * w.out_group + (w.swapped ? unit.row : unit.column);
-  std::int64_t count[kSpatialDims];
+  std::int64_t x_at = 0, dy_at = 0, count[kSpatialDims];
   for (int d = kSpatialDims - 1; d >= 0; --d) {
-    dy_pitch[d] = dy_image;
-    dy_image *= g.axis[d].longest;
     if (w.slides && d == kSpatialDims - 1) {
       count[d] = g.copied ? g.axis[d].span(g.axis[d].longest) : g.axis[d].source;
       continue;
@@ -132,20 +84,21 @@ void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, 
     const Met met = met_positions(w, d, k[d], band);
     count[d] = larger(0, met.end - met.begin);
     const std::int64_t origin = g.copied ? 0 : g.axis[d].origin;
-    x_at += (origin + met.begin * g.axis[d].step + k[d] * g.axis[d].dilation) * g.pitch[d];
-    dy_at += met.begin * dy_pitch[d];
+    x_at += (origin + met.begin * g.axis[d].step + k[d] * g.axis[d].dilation) * w.x_pitch[d];
+    dy_at += met.begin * w.dy_pitch[d];
   }
   // Images and depth are both outer dimensions; a product over both is made one image at a time.
   const bool deep = g.axis[0].longest > 1;
+  const std::int64_t x = from.x.pixel, dy = from.dy.pixel;
   PixelBlock block{deep ? count[0] : (count[0] > 0 ? band.images : 0),
                    count[1],
                    count[2],
-                   deep ? g.axis[0].step * g.pitch[0] : g.image,
-                   g.axis[1].step * g.pitch[1],
-                   g.axis[2].step * g.pitch[2],
-                   deep ? dy_pitch[0] : dy_image,
-                   dy_pitch[1],
-                   dy_pitch[2]};
+                   x * (deep ? g.axis[0].step * w.x_pitch[0] : w.x_image),
+                   x * g.axis[1].step * w.x_pitch[1],
+                   x * g.axis[2].step * w.x_pitch[2],
+                   dy * (deep ? w.dy_pitch[0] : w.dy_image),
+                   dy * w.dy_pitch[1],
+                   dy * w.dy_pitch[2]};
   const bool empty = block.outer * block.inner * block.width == 0;
   if (empty) block.outer = x_at = dy_at = 0;
   if (w.swapped) {
@@ -153,17 +106,17 @@ void add_run(const WeightGradient<T, S>& w, const Unit& unit, std::int64_t run, 
              block.dy_step, block.x_outer, block.x_inner, block.x_step};
   }
   if (!w.slides) join_dimensions(block);
-  const SlidingRows rows{block, g.axis[2].longest, g.copied ? 0 : -g.axis[2].origin, unit.lanes};
+  const SlidingRows rows{block, g.axis[2].longest, g.copied ? 0 : -g.axis[2].origin, from.lanes};
   for (std::int64_t n = 0; n < (deep ? band.images : 1); ++n) {
     const std::int64_t image = empty ? 0 : band.image + n;
-    const T* x = w.x + image * g.image + x_at;
-    const T* dy = w.dy + image * dy_image + dy_at;
+    const T* seen = from.x.data + (image * w.x_image + x_at) * x;
+    const T* gradient = from.dy.data + (image * w.dy_image + dy_at) * dy;
     const bool goes_on = accumulate || n > 0;
     if (w.slides) {
-      add_sliding_products(rows, taps, unit.rows, x, dy, goes_on, sums);
+      add_sliding_products(rows, taps, unit.rows, seen, gradient, goes_on, sums);
     } else {
-      add_products(block, w.swapped ? dy : x, unit.rows, w.swapped ? x : dy, unit.lanes, goes_on,
-                   sums);
+      add_products(block, w.swapped ? gradient : seen, unit.rows, w.swapped ? seen : gradient,
+                   from.lanes, goes_on, sums);
     }
   }
 }
@@ -229,15 +182,18 @@ void sum_units(const WeightGradient<T, S>& w, std::int64_t begin, std::int64_t e
   const std::int64_t together =
       smaller(end - begin, larger(1, kNearSumBytes / size / static_cast<int>(sizeof(T))));
   const Workspace space(bytes_of<T>(together * size));
+  NearPixels<T, S> near(w, together);
   for (std::int64_t first = begin; first < end; first += together) {
     const std::int64_t last = smaller(first + together, end);
     for (std::int64_t item = 0; item < w.grid.items; ++item) {
       const Band band = w.grid.at(item);
+      if (w.copies) near.copy(first, last, band);
       for (std::int64_t i = first; i < last; ++i) {
         const Unit unit = unit_at(w, i);
+        const Operands<T> from = w.copies ? near.operands(i, unit) : lying_operands(w, unit);
         T* sums = space.as<T>() + (i - first) * size;
         for (std::int64_t run = 0; run < unit.runs; run += w.together) {
-          add_run(w, unit, unit.first_run + run, band, item > 0,
+          add_run(w, unit, unit.first_run + run, band, from, item > 0,
                   sums + run * unit.rows * width_of<T>(unit));
         }
       }
@@ -246,6 +202,19 @@ void sum_units(const WeightGradient<T, S>& w, std::int64_t begin, std::int64_t e
       write_unit(w, unit_at(w, i), space.as<T>() + (i - first) * size);
     }
   }
+}
+
+// Distances in pixels, whatever an operand's pixels are apart.
+template <class T, class S>
+void set_distances(WeightGradient<T, S>& w) {
+  const Grid& g = w.grid;
+  w.dy_image = 1;
+  for (int d = kSpatialDims - 1; d >= 0; --d) {
+    w.x_pitch[d] = g.pitch[d] / g.channels;
+    w.dy_pitch[d] = w.dy_image;
+    w.dy_image *= g.axis[d].longest;
+  }
+  w.x_image = g.image / g.channels;
 }
 
 template <class T, class S>
@@ -259,6 +228,8 @@ void set_tiles(WeightGradient<T, S>& w) {
   w.rows =
       w.slides ? window_rows(w.run, w.together) : divide_up(w.run, divide_up(w.run, kPixelRows));
   w.row_tiles = divide_up(w.run, w.rows);
+  w.copies = kTakesPartsOfLines<T> && !w.slides && !w.merged && w.kernel > 1 &&
+             w.groups * w.in_group >= Vec<T>::kWidth;
   w.panels = w.columns / kPanelColumns<T> + divide_up(w.columns % kPanelColumns<T>, Vec<T>::kWidth);
   w.unit_runs = w.runs;
   const std::int64_t wanted = divide_up(2 * thread_count(), w.units());
@@ -273,8 +244,24 @@ GS_INLINE bool should_merge(const ConvParams& p) {
   return p.groups == 1 && p.dilation[2] == 1 && p.kernel[2] > 1 && 2 * rows < kPixelRows;
 }
 
+// Whether every position sees one pixel, in the order of the pixels.
+GS_INLINE bool sees_own_pixel(const ConvParams& p) {
+  return p.groups == 1 && volume(p.kernel) == 1 && volume(p.stride) == 1 &&
+         p.pad[0] + p.pad[1] + p.pad[2] == 0;
+}
+
+// dweight = dy^T x.
+template <class T, class S>
+void multiply_weight_gradient(const ConvParams& p) {
+  const std::int64_t in = p.in_channels, out = p.out_channels;
+  multiply_packed<T>(Product<S>{out, in, p.batch * volume(p.out), static_cast<const S*>(p.y), 1,
+                                out, static_cast<const S*>(p.x), in, 1, static_cast<S*>(p.weight),
+                                in, nullptr, false});
+}
+
 template <class T, class S>
 void sum_weight_gradient(const ConvParams& p) {
+  if (kTakesPartsOfLines<T> && sees_own_pixel(p)) return multiply_weight_gradient<T, S>(p);
   WeightGradient<T, S> w{};
   w.groups = p.groups;
   w.in_group = p.in_channels / p.groups;
@@ -309,6 +296,7 @@ void sum_weight_gradient(const ConvParams& p) {
     if (!g.copied) w.x = x;
     w.dy = dy;
   }
+  set_distances(w);
   set_tiles(w);
   const std::int64_t work = w.unit_size() * p.batch * volume(p.out);
   parallel_for(w.units(), grain_of(work),
