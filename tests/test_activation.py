@@ -12,7 +12,7 @@ import pytest
 import gradsmith as gs
 import gradsmith.nn.functional as F
 from gradsmith.ops import elementwise_activation as ops
-from tests.cases import Case, CaseTests
+from tests.cases import ISAS, Case, CaseTests, isa_cap
 from tests.reference import elementwise as reference
 
 
@@ -132,6 +132,10 @@ KINKS: list[tuple[str, float, float]] = [
     ("hardsigmoid", 3.0, 0.0),
     ("hardswish", -3.0, 0.0),
     ("hardswish", 3.0, 1.0),
+    ("softshrink", 0.5, 0.0),
+    ("softshrink", -0.5, 0.0),
+    ("hardshrink", 0.5, 0.0),
+    ("hardshrink", -0.5, 0.0),
 ]
 
 
@@ -159,10 +163,26 @@ def test_large_inputs_neither_overflow_nor_give_nan(name: str) -> None:
 
 def test_second_derivative_of_piecewise_linear_functions_is_zero() -> None:
     x = gs.tensor([-1.0, 2.0], requires_grad=True)
-    for function in (ops.relu, ops.leaky_relu, ops.relu6):
+    for function in (ops.relu, ops.leaky_relu, ops.relu6, ops.softshrink, ops.hardshrink):
         (dx,) = gs.autograd.grad(function(x).sum(), x, create_graph=True)
         (ddx,) = gs.autograd.grad(dx.sum(), x)
         assert ddx.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [gs.float32, gs.float64, gs.bfloat16, gs.float16], ids=str)
+def test_shrinkage_of_special_values(dtype: Any, isa: str) -> None:
+    values = [np.nan, np.inf, -np.inf, 0.5, -0.5, 0.75, -2.0, 0.0, 0.25]
+    x = gs.tensor(values, dtype=dtype, requires_grad=True)
+    nothing = [0.0, 0.0]
+    with isa_cap(isa):
+        soft, hard = ops.softshrink(x), ops.hardshrink(x)
+        (dx,) = gs.autograd.grad(hard.sum(), x)
+    got, kept = soft.float().tolist(), hard.float().tolist()
+    np.testing.assert_array_equal(got, [*values[:3], *nothing, 0.25, -1.5, *nothing])
+    np.testing.assert_array_equal(kept, [*values[:3], *nothing, 0.75, -2.0, *nothing])
+    np.testing.assert_array_equal(dx.float().tolist()[1:], [1, 1, 0, 0, 1, 1, 0, 0])
+    assert ops.hardshrink(gs.tensor([-1.0, 0.0, 1.0]), -0.5).tolist() == [-1.0, 0.0, 1.0]
 
 
 def test_inplace_argument_leaves_the_input_alone() -> None:

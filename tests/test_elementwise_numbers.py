@@ -161,3 +161,73 @@ def test_division_with_remainder_is_exact(name: str, dtype: Any, isa: str) -> No
         with isa_cap(isa):
             got = getattr(gs, name)(gs.from_numpy(left), gs.from_numpy(right)).numpy()
         np.testing.assert_array_equal(got, getattr(np, name)(left, right))
+
+
+def quotients(dtype: Any, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of small, large and extreme integers, whose divisors are not 0."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(length)
+    ends = np.array([info.min, info.min + 1, info.max - 1, info.max, 1, 2, 3, 7], dtype)
+    ends = np.append(ends, np.array([-1, -2, -7] if info.min < 0 else [5, 9], dtype))
+    bits = 8 * ends.itemsize
+    small = rng.integers(max(info.min, -50), 50, length, dtype)
+    large = rng.integers(info.min, info.max, length, dtype, endpoint=True)
+    # Dividends on both sides of the magnitude up to which doubles serve, and one off multiples.
+    near = large >> max(bits - 52 - rng.integers(0, 2), 0)
+    near[::5] = large[::5] >> (bits // 2)
+    divisors = large >> rng.integers(1, bits - 1, length).astype(dtype)
+    multiples = (near // np.where(divisors == 0, 1, divisors)) * divisors
+    pairs = [(small, rng.permutation(small)), (large, divisors), (near, divisors), (near, ends)]
+    pairs += [(multiples + dtype(k), divisors) for k in (0, 1)]
+    pairs += [(multiples - dtype(1), divisors), (ends, large), (ends, ends)]
+    drawn = [(np.resize(a, length), rng.permutation(np.resize(b, length))) for a, b in pairs]
+    return [(a, np.where(b == 0, dtype(1), b)) for a, b in drawn]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("length", [1, 7, 64, 1603])
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
+def test_integer_division_is_exact(name: str, length: int, dtype: Any, isa: str) -> None:
+    for left, right in quotients(dtype, length):
+        for a, b in [(left, right), (left, right[:1]), (left[:1], right)]:
+            with isa_cap(isa):
+                got = getattr(gs, name)(gs.from_numpy(a), gs.from_numpy(b)).numpy()
+            with np.errstate(over="ignore"):  # the least integer over -1, which wraps
+                np.testing.assert_array_equal(got, getattr(np, name)(a, b))
+            assert got.dtype == dtype
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_integer_division_in_place_and_of_any_layout(isa: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-(2**62), 2**62, (2, 61, 47))
+    a[::3] //= 2**20
+    with isa_cap(isa):
+        turned = gs.from_numpy(a).T // gs.from_numpy(b).T
+        y = gs.from_numpy(a.copy())
+        y %= 1000
+    np.testing.assert_array_equal(turned.numpy(), a.T // b.T)
+    np.testing.assert_array_equal(y.numpy(), a % 1000)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_a_zero_among_divisors_is_found_wherever_it_lies(dtype: Any) -> None:
+    views = [
+        lambda b: b,
+        lambda b: b.T,
+        lambda b: b[::2, 1:],
+        lambda b: b[:, ::-1, ::-2],
+        lambda b: b.transpose(1, 0, 2)[..., None],
+        lambda b: np.broadcast_to(b[:, :1], b.shape),
+    ]
+    places = np.arange(3 * 4 * 37).reshape(3, 4, 37)
+    for place in (0, 1, 36, 38, 200, places.size - 1):
+        divisors = np.where(places == place, 0, 5).astype(dtype)
+        for view in views:
+            part = view(divisors)
+            if 0 in part:
+                with pytest.raises(ValueError, match="floor_divide: integer division by zero"):
+                    gs.from_numpy(part // 5) // gs.from_numpy(part)
+            else:
+                assert (gs.from_numpy(part) // gs.from_numpy(part)).numpy().min() == 1
+    assert (gs.ones(0, 3).int() // gs.zeros(0, 3).int()).shape == (0, 3)

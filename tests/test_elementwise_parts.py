@@ -137,6 +137,28 @@ def test_signs_and_neighbours_of_special_values(dtype: Any) -> None:
     np.testing.assert_array_equal(moved.astype(np.float64), next_number.astype(np.float64))
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slope_of_copysign(dtype: Any, isa: str) -> None:
+    """0 for zeros and NaN, else whether the sign changes; added up where the number repeats."""
+    x = gs.from_numpy(SPECIAL.astype(dtype)).requires_grad_()
+    other = gs.from_numpy(np.resize(np.array([1.0, -0.0, -NAN], dtype), (4, SPECIAL.size)))
+    dy = np.random.default_rng(0).standard_normal((4, SPECIAL.size)).astype(dtype)
+    with isa_cap(isa):
+        gs.copysign(x, other).backward(gs.from_numpy(dy))
+    flips = np.copysign(1, x.detach().numpy()) * np.copysign(1, other.numpy())
+    slope = np.where(np.isnan(x.detach().numpy()) | (x.detach().numpy() == 0), 0, flips)
+    assert x.grad is not None
+    np.testing.assert_allclose(x.grad.numpy(), (dy * slope).sum(0), rtol=1e-5, atol=1e-6)
+
+
+def test_fraction_of_integers_and_infinities() -> None:
+    assert gs.frac(gs.tensor([3, -2])).tolist() == [0, 0]
+    assert gs.frac(gs.tensor([3, -2])).dtype == gs.int64
+    got = gs.frac(gs.tensor([INF, -INF, NAN, -0.0, -2.75]))
+    np.testing.assert_array_equal(got.numpy(), [NAN, NAN, NAN, 0, -0.75])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16])
 def test_mantissa_and_exponent_give_the_number(dtype: Any) -> None:
     with np.errstate(all="ignore"):

@@ -144,7 +144,7 @@ def test_gamma_family_where_terms_cancel(x: float) -> None:
 # ---- edges ---------------------------------------------------------------------------------------
 
 EDGES: dict[str, tuple[Callable[[Tensor], Tensor], list[float], list[float]]] = {
-    "erfc": (gs.erfc, [INF, -INF, 30.0, NAN], [0, 2, 0, NAN]),
+    "erfc": (gs.erfc, [INF, -INF, 30.0, 3e38, 0, -0.0, 1e-30, NAN], [0, 2, 0, 0, 1, 1, 1, NAN]),
     "erfcx": (special.erfcx, [INF, -INF, -30.0, NAN], [0, INF, INF, NAN]),
     "erfinv": (gs.erfinv, [1, -1, 0, 1.5, NAN], [INF, -INF, 0, NAN, NAN]),
     "ndtri": (special.ndtri, [0, 1, 0.5, -0.1, NAN], [-INF, INF, 0, NAN, NAN]),

@@ -41,3 +41,34 @@ def test_middle_dimension_of_a_view(isa: str) -> None:
     with isa_cap(isa):
         got = gs.from_numpy(x).sum(1).numpy()
     assert_close(got, x.astype(np.float64).sum(1), "float32", "reduce", 130, "middle")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", NUMPY_DTYPES)
+@pytest.mark.parametrize("shape", FAR[3:] + NEAR)
+def test_products_of_columns(shape: tuple[int, int], dtype: str, isa: str) -> None:
+    noise = np.random.default_rng(0).standard_normal(shape)
+    x = np.exp(noise / np.sqrt(shape[0])).astype(NUMPY_DTYPES[dtype])
+    runs = []
+    for count in (1, 2, 7):
+        with threads(count), isa_cap(isa):
+            runs.append(gs.from_numpy(x).prod(0).numpy())
+    assert_close(runs[0], x.astype(np.float64).prod(0), dtype, "reduce", shape[0], str(shape))
+    assert runs[0].tobytes() == runs[1].tobytes() == runs[2].tobytes()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("rows", [3, 8, 100])
+def test_products_of_columns_have_the_range_of_double(rows: int, isa: str) -> None:
+    """Chains of rows that leave the range of float on the way, next to ones that do not."""
+    rng = np.random.default_rng(rows)
+    x = rng.uniform(0.5, 2, (rows, 70)).astype(np.float32)
+    x[0, ::3], x[1, ::3], x[2, ::3] = 1e30, 1e30, 1e-30
+    x[0, 1::9], x[1, 1::9], x[2, 1::9] = 1e-30, 1e-30, 1e38
+    x[rows // 2, 4], x[rows // 2, 5], x[0, 6], x[1, 6] = 0, np.nan, np.inf, 0
+    with isa_cap(isa), np.errstate(all="ignore"):
+        expected = x.astype(np.float64).prod(0).astype(np.float32)
+        got = gs.from_numpy(x).prod(0).numpy()
+    normal = np.where(np.abs(expected) < np.finfo(np.float32).tiny, 0, expected)
+    flushed = np.where(np.abs(got) < np.finfo(np.float32).tiny, 0, got)
+    np.testing.assert_allclose(flushed, normal, rtol=1e-5)

@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 import gradsmith as gs
-from tests.cases import Case, CaseTests
+from tests.cases import HAS_SIMULATOR, ISAS, Case, CaseTests, backend, threads, to_array
 from tests.test_reduce import distinct
 
 INF, NAN = math.inf, math.nan
@@ -20,10 +21,11 @@ HEIGHTS = np.array([1.0, 2.0, 4.0])
 
 
 def running(better: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """The definition, for elements that all differ."""
+    """The definition: the last of equal elements counts; each NaN does, and no number after it."""
     values = better.accumulate(x, axis)
     shape = [-1 if d == axis % x.ndim else 1 for d in range(x.ndim)]
-    indices = np.where(x == values, np.arange(x.shape[axis]).reshape(shape), 0)
+    hits = (x == values) | (x != x)
+    indices = np.where(hits, np.arange(x.shape[axis]).reshape(shape), 0)
     return values, np.maximum.accumulate(indices, axis)
 
 
@@ -39,6 +41,24 @@ CASES = [
     plain("cummax", lambda x: tuple(x.cummax(1)), lambda x: running(np.maximum, x, 1), depth=1),
     plain(
         "cummin", lambda x: tuple(gs.cummin(x, -1)), lambda x: running(np.minimum, x, -1), depth=1
+    ),
+    Case(
+        "cummax-columns",
+        lambda x: tuple(x.cummax(0)),
+        lambda x: running(np.maximum, x, 0),
+        lambda rng: (rng.permutation(630).reshape(9, 70).astype(np.float64),),
+        tolerance="exact",
+        dtypes=("float32", "float64", "float16"),
+        second_order=False,
+    ),
+    Case(
+        "cummin-rows",
+        lambda x: tuple(x.cummin(-1)),
+        lambda x: running(np.minimum, x, -1),
+        lambda rng: (rng.permutation(222).reshape(3, 2, 37).astype(np.float64),),
+        tolerance="exact",
+        dtypes=("float32", "float64", "float16"),
+        second_order=False,
     ),
     *(
         plain(
@@ -89,6 +109,48 @@ class TestCases(CaseTests):
     pass
 
 
+DRAWN: dict[str, Callable[[np.random.Generator, Any], np.ndarray]] = {
+    "few values": lambda rng, shape: rng.integers(0, 3, shape),
+    "noise": lambda rng, shape: rng.integers(0, 200, shape),
+    "rising": lambda rng, shape: np.sort(rng.integers(0, 200, shape), -1),
+}
+SIMULATED = ["cudasim:sm80"] if HAS_SIMULATOR else []
+
+
+@pytest.mark.parametrize("isa", [*ISAS, *SIMULATED])
+@pytest.mark.parametrize("drawn", DRAWN)
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, ml_dtypes.bfloat16, np.float16, np.int64, np.int32, np.uint8]
+)
+def test_running_extremes_of_every_dtype(dtype: Any, drawn: str, isa: str) -> None:
+    """Rows and columns of whole pieces and with a rest, ties, and NaN now and then."""
+    rng = np.random.default_rng(0)
+    shapes = [((3, 83), 1), ((2, 64), 1), ((70, 5), 0), ((2, 19, 131), 1), ((1, 9, 64), 1)]
+    for shape, axis in shapes:
+        x = DRAWN[drawn](rng, shape).astype(dtype)
+        if dtype not in (np.int64, np.int32, np.uint8):
+            x[rng.random(shape) < 0.02] = NAN
+        for name, better in (("cummax", np.maximum), ("cummin", np.minimum)):
+            with backend(isa) as device:
+                values, indices = getattr(gs, name)(gs.tensor(x, device=device), axis)
+            with np.errstate(invalid="ignore"):
+                want, places = running(better, x.astype(np.float64), axis)
+            np.testing.assert_array_equal(to_array(values).astype(np.float64), want)
+            np.testing.assert_array_equal(to_array(indices), places)
+            assert to_array(values).dtype == dtype
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_running_extremes_of_any_thread_count(count: int) -> None:
+    x = gs.from_numpy(np.random.default_rng(0).standard_normal((64, 30, 70)).astype(np.float32))
+    for axis in range(3):
+        want, places = running(np.maximum, x.numpy(), axis)
+        with threads(count):
+            values, indices = gs.cummax(x, axis)
+        np.testing.assert_array_equal(values.numpy(), want)
+        np.testing.assert_array_equal(indices.numpy(), places)
+
+
 def test_running_extremes_of_ties_and_nan() -> None:
     x = gs.tensor([1.0, 3, 3, 2, NAN, 1, NAN, 9])
     values, indices = gs.cummax(x, 0)
@@ -97,7 +159,9 @@ def test_running_extremes_of_ties_and_nan() -> None:
     assert gs.cummin(gs.tensor([2, 2, 3, 1]), 0).indices.tolist() == [0, 1, 1, 3]
     assert gs.cummax(gs.tensor([False, True, False]), 0).values.tolist() == [False, True, True]
     assert [each.tolist() for each in gs.cummax(gs.tensor(3.0), 0)] == [3.0, 0]
-    assert gs.cummax(gs.zeros(2, 0), 1).indices.shape == (2, 0)
+    for shape in ((2, 0), (0, 2), (3, 0, 2)):
+        assert gs.cummax(gs.zeros(shape), 1).indices.shape == shape
+    assert gs.cummin(gs.tensor([0.0, -0.0, 0.0]), 0).indices.tolist() == [0, 1, 2]
     tied = gs.ones(3, requires_grad=True)
     gs.cummax(tied, 0).values.sum().backward()
     assert tied.grad is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 import gradsmith as gs
 from tests.cases import ISAS, isa_cap
+from tests.reference import special as reference
 
 Long = np.longdouble
 erf = np.vectorize(math.erf)
@@ -110,6 +112,33 @@ def test_gelu_and_log_sigmoid_of_floats(isa: str) -> None:
     assert (np.abs(gelu - wide * cdf) / np.spacing(np.abs(x))).max() <= 2
     expected = np.minimum(wide, 0) - np.log1p(np.exp(-np.abs(wide)))
     assert (np.abs(log_sigmoid - expected) / np.spacing(-expected.astype(np.float32))).max() <= 3
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_erfc_of_floats(isa: str) -> None:
+    """Down to the smallest denormal result, and beyond."""
+    x = np.concatenate([inputs(1e-10, 16.0, "+-", np.float32), np.linspace(-4, 10.3, 200_001)])
+    x = x.astype(np.float32)
+    with isa_cap(isa):
+        got = gs.erfc(gs.from_numpy(x)).numpy()
+    expected = np.vectorize(math.erfc)(x.astype(np.float64))
+    error = np.abs(got - expected) / np.spacing(expected.astype(np.float32))
+    assert error.max() <= (3 if isa == "reference" else 2)  # the C library's
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_erfc_of_doubles(isa: str) -> None:
+    x = np.random.default_rng(0).uniform(0, 1, 200) * np.repeat([-6.0, 1.0, 6.0, 26.0], 50)
+    with isa_cap(isa):
+        got = gs.erfc(gs.from_numpy(x)).numpy()
+    exact = [reference.erfc_exact(float(each)) for each in x]
+    for mine, want in zip(got, exact, strict=True):
+        error = abs(Decimal(float(mine)) - want) / Decimal(float(np.spacing(float(want))))
+        assert error <= (6 if isa == "reference" else 2)  # the C library's
+    tiny = gs.from_numpy(np.array([26.5, 27.0, 27.2, 27.3, 30.0]))
+    expected = [math.erfc(each) for each in tiny.tolist()]
+    with isa_cap(isa):
+        np.testing.assert_allclose(gs.erfc(tiny).numpy(), expected, rtol=1e-9, atol=1e-322)
 
 
 @pytest.mark.parametrize("isa", ISAS)

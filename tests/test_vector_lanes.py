@@ -71,6 +71,10 @@ FUNCTIONS = [
     "acosh",
     "atanh",
     "erf",
+    "erfc",
+    "frac",
+    "softshrink",
+    "hardshrink",
     "erfinv",
     "lgamma",
     "softplus",
@@ -97,7 +101,7 @@ EXTREMES = [
 
 
 def _function(name: str) -> Any:
-    if name in ("softplus", "silu", "gelu"):
+    if name in ("softplus", "silu", "gelu", "softshrink", "hardshrink"):
         return getattr(gs.nn.functional, name)
     powers = {"square_root_of_cube": 1.5, "cube_root": 1 / 3}
     if name in powers:

@@ -22,10 +22,11 @@ DTYPES = {
     "bfloat16": ml_dtypes.bfloat16,
     "float16": np.float16,
     "int64": np.int64,
+    "int32": np.int32,
 }
-TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3, "float16": 1e-3, "int64": 0.0}
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13, "bfloat16": 8e-3, "float16": 1e-3}
 
-_erf = np.vectorize(math.erf)
+_erf, _erfc = np.vectorize(math.erf), np.vectorize(math.erfc)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ OPERANDS: dict[str, Callable[..., np.ndarray]] = {
     "column": lambda rng, shape: rng.standard_normal((*shape[:-1], 1)),
     "transposed": lambda rng, shape: rng.standard_normal(shape[::-1]).T,
     "mask": lambda rng, shape: rng.random(shape) < 0.5,
+    "whole": lambda rng, shape: rng.integers(-1000, 1000, shape),
+    "divisor": lambda rng, shape: rng.integers(1, 50, shape),
 }
 
 
@@ -110,6 +113,12 @@ FUNCTIONS: dict[str, Function] = {
     "add": Function(lambda m, a, b: m.add(a, b), np.add, TWO),
     "mul": Function(lambda m, a, b: m.mul(a, b), np.multiply, TWO),
     "remainder": Function(lambda m, a, b: m.remainder(a, b), np.remainder, ("full", "positive")),
+    "floor_divide": Function(
+        lambda m, a, b: m.floor_divide(a, b), np.floor_divide, ("whole", "divisor")
+    ),
+    "copysign": Function(
+        lambda m, a, b: m.copysign(a, b), np.copysign, TWO, lambda a, b: np.sign(a) * np.sign(b)
+    ),
     "add_row": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "row")),
     "add_column": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "column")),
     "add_transposed": Function(lambda m, a, b: m.add(a, b), np.add, ("full", "transposed")),
@@ -136,6 +145,9 @@ FUNCTIONS: dict[str, Function] = {
     "sinh": Function(lambda m, x: m.sinh(x), np.sinh),
     "tanh": Function(lambda m, x: m.tanh(x), np.tanh, slope=lambda x: 1 - np.tanh(x) ** 2),
     "erf": Function(lambda m, x: m.erf(x), _erf),
+    "erfc": Function(
+        lambda m, x: m.erfc(x), _erfc, slope=lambda x: -2 / math.sqrt(math.pi) * np.exp(-x * x)
+    ),
     "sigmoid": Function(
         lambda m, x: m.sigmoid(x), _sigmoid, slope=lambda x: _sigmoid(x) * (1 - _sigmoid(x))
     ),
@@ -173,6 +185,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m, x: m.nn.functional.hardswish(x),
         lambda x: x * np.clip(x + 3, 0, 6) / 6,
         slope=lambda x: np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1)),
+    ),
+    "softshrink": Function(
+        lambda m, x: m.nn.functional.softshrink(x),
+        lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
+        slope=lambda x: (np.abs(x) > 0.5) * 1.0,
     ),
     "relu6": Function(
         lambda m, x: m.nn.functional.relu6(x),
@@ -255,7 +272,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
             ours=_runner(
                 gs, function, [gs.from_numpy(a) for a in arrays], gs.from_numpy(dy), with_gradient
             ),
-            check=close_to(expected.astype(np.float64), TOLERANCE[dtype]),
+            check=close_to(expected.astype(np.float64), TOLERANCE.get(dtype, 0.0)),
             bytes=float(traffic),
         )
         if "torch" in against:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reductions of float32 arrays over rows, columns and other dimensions, running sums and products,
-forward and with gradients."""
+"""Reductions of float32 arrays over rows, columns and other dimensions, running sums, products and
+extremes, forward and with gradients."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
 
 SCANS = ("cumsum", "cumprod")
+EXTREMES = {"cummax": np.maximum}
 
 
 def _cumprod_slope(x: np.ndarray, axis: int) -> np.ndarray:
@@ -29,11 +30,15 @@ SLOPES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
 
 def _call(library: Any, op: str, axes: tuple[int, ...]) -> Callable[[Any], Any]:
     function = getattr(library, op)
+    if op in EXTREMES:
+        return lambda x: function(x, dim=axes[0]).values
     one = op in ("argmax", "argmin", "prod", *SCANS)
     return lambda x: function(x, dim=axes[0] if one else axes)
 
 
 def _numpy_call(op: str, axes: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    if op in EXTREMES:
+        return lambda x: np.asarray(EXTREMES[op].accumulate(x, axes[0]))
     function = getattr(np.linalg if op == "norm" else np, op)
     if op in ("argmax", "argmin", *SCANS):
         return lambda x: np.asarray(function(x, axis=axes[0]))
@@ -77,7 +82,7 @@ def problems(against: list[str]) -> Iterator[Problem]:
             name,
             ours=_runner(ours, gs.from_numpy(x), None if dy is None else gs.from_numpy(dy)),
             check=close_to(expected, 1e-5),
-            bytes=(8.0 if op in SCANS else 4.0) * x.size,
+            bytes=(16.0 if op in EXTREMES else 8.0 if op in SCANS else 4.0) * x.size,
         )
         if "numpy" in against and dy is None:
             problem.peers["numpy"] = {"default": lambda f=definition, a=x: f(a)}

@@ -85,6 +85,20 @@ py::object call_scan(ScanOp op, const char* name, py::object x, std::int64_t dim
   return y;
 }
 
+// Values and places. Bools are compared as uint8.
+py::tuple call_arg_scan(ScanOp op, const char* name, py::object x, std::int64_t dim) {
+  const DType given = view(x, name, "input").dtype;
+  if (given == DType::boolean) x = as_dtype(x, DType::uint8, name, "input");
+  const Input input = contiguous_input(x, name, "input");
+  ScanParams p = scan_params(op, name, input.view, dim);
+  py::object y = empty(input.view.shape, input.view.dtype);
+  py::object places = empty(input.view.shape, DType::int64);
+  p.y = view(y, name, "out").data;
+  p.places = view(places, name, "out").as<std::int64_t>();
+  run_released(table().arg_scan, p, p.outer * p.length * p.inner);
+  return py::make_tuple(given == DType::boolean ? as_dtype(y, given, name, "out") : y, places);
+}
+
 }  // namespace
 
 py::object sum_to_axis(const Array& x, int axis, const char* op) {
@@ -119,6 +133,18 @@ void bind_reduce(py::module_& m) {
       "cumprod",
       [](py::object x, std::int64_t dim) {
         return call_scan(ScanOp::cumprod, "cumprod", std::move(x), dim);
+      },
+      py::arg("x"), py::arg("dim"));
+  m.def(
+      "cummax",
+      [](py::object x, std::int64_t dim) {
+        return call_arg_scan(ScanOp::cummax, "cummax", std::move(x), dim);
+      },
+      py::arg("x"), py::arg("dim"));
+  m.def(
+      "cummin",
+      [](py::object x, std::int64_t dim) {
+        return call_arg_scan(ScanOp::cummin, "cummin", std::move(x), dim);
       },
       py::arg("x"), py::arg("dim"));
 }

@@ -44,6 +44,7 @@ void fill_reduce(OpTable& table) {
   table.reduce.push_front({"sm80:columns", Isa::sm80, supports_columns, reduce<AlongColumns>});
   fill_arg_reduce(table);
   fill_scan(table);
+  fill_arg_scan(table);
 }
 
 }  // namespace gradsmith::cuda

@@ -9,5 +9,6 @@ namespace gradsmith::cuda {
 
 void fill_arg_reduce(OpTable& table);
 void fill_scan(OpTable& table);
+void fill_arg_scan(OpTable& table);
 
 }  // namespace gradsmith::cuda

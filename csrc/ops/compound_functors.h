@@ -55,6 +55,9 @@ GS_TERNARY(addcmul, return a + (all<V>(p[0]) * b) * c;)
 GS_TERNARY(addcdiv, return a + (all<V>(p[0]) * b) / c;)
 GS_TERNARY(lerp_by, return select(c < all<V>(0.5), a + c * (b - a), b - (all<V>(1) - c) * (b - a));)
 GS_TERNARY(product_over, return a * (b / c);)
+// b is the magnitude, whose slope at 0 is 0, c the sign.
+GS_TERNARY(copysign_backward, const V slope = a * copy_sign(all<V>(1), c);
+           return select(b > all<V>(0), slope, select(b < all<V>(0), -slope, all<V>(0)));)
 GS_TERNARY(prelu_backward, return select(b > all<V>(0), a, a* c);)
 GS_TERNARY(soft_margin_backward, return -(a * c) * sigmoid(-(b * c));)
 

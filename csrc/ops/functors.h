@@ -37,6 +37,7 @@ GS_UNARY(floor, if constexpr (is_integer<V>) return x; else return floor(x);)
 GS_UNARY(ceil, if constexpr (is_integer<V>) return x; else return ceil(x);)
 GS_UNARY(round, if constexpr (is_integer<V>) return x; else return round(x);)
 GS_UNARY(trunc, if constexpr (is_integer<V>) return x; else return trunc(x);)
+GS_UNARY(frac, if constexpr (is_integer<V>) return V(0); else return x - trunc(x);)
 GS_UNARY(relu, return select(x < all<V>(0), all<V>(0), x);)
 // Bounds p[0] and p[1]; the upper one wins if they cross. Integers compare in double because a
 // bound may be infinite.
@@ -101,6 +102,10 @@ GS_UNARY(silu, return x * sigmoid(x);)
 // x tanh(softplus(x)); beyond 40 softplus is x to the last bit of a double.
 GS_UNARY(mish, return x * tanh(select(x > all<V>(40), x, log1p(exp(x))));)
 GS_UNARY(hardsigmoid, return minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
+// Moved towards 0 by p[0], and 0 or NaN where it would pass it.
+GS_UNARY(softshrink, const V bound = all<V>(p[0]);
+         return select(x > bound, x - bound, select(x < -bound, x + bound, x* all<V>(0)));)
+GS_UNARY(hardshrink, return select((x >= all<V>(-p[0])) & (x <= all<V>(p[0])), all<V>(0), x);)
 GS_UNARY(hardswish, return x * minimum(maximum(x + all<V>(3), all<V>(0)), all<V>(6)) / all<V>(6);)
 
 // ---- functions of two arrays ------------------------------------------------------------------
@@ -129,6 +134,7 @@ GS_BINARY(floor_divide,
 GS_BINARY(pow, if constexpr (is_scalar<V> || is_integer<V>) return scalar_pow(a, b);
           else return pow(a, b);)
 GS_BINARY(atan2, return atan2(a, b);)
+GS_BINARY(copysign, return copy_sign(a, b);)
 // Of the shape a and the number b; of the exponent a and the first term's base b.
 GS_BINARY(gammainc, return static_cast<V>(incomplete_gamma(a, b, false));)
 GS_BINARY(gammaincc, return static_cast<V>(incomplete_gamma(a, b, true));)
@@ -154,6 +160,10 @@ GS_BINARY(leaky_relu_backward, return select(b > all<V>(0), a, a* all<V>(p[0]));
 GS_BINARY(elu_backward,
           return select(b > all<V>(0), a, a* all<V>(p[0] * p[1]) * exp(b * all<V>(p[1])));)
 GS_BINARY(clamp_backward, return select((b >= all<V>(p[0])) & (b <= all<V>(p[1])), a, all<V>(0));)
+GS_BINARY(hardshrink_backward,
+          return select((b >= all<V>(-p[0])) & (b <= all<V>(p[0])), all<V>(0), a);)
+GS_BINARY(erf_backward, return a * (all<V>(1.12837916709551257390) * exp(-(b * b)));)
+GS_BINARY(erfc_backward, return a * (all<V>(-1.12837916709551257390) * exp(-(b * b)));)
 GS_BINARY(tanh_backward, return a * (all<V>(1) - b * b);)
 GS_BINARY(sigmoid_backward, return a * b * (all<V>(1) - b);)
 GS_BINARY(softplus_backward, const V z = b * all<V>(p[0]);

@@ -8,6 +8,7 @@ namespace {
 
 constexpr const char* kReduceNames[] = {"sum", "mean", "prod",   "max",    "min",
                                         "any", "all",  "argmax", "argmin", "norm"};
+constexpr const char* kScanNames[] = {"cumsum", "cumprod", "cummax", "cummin"};
 
 // Which axes of x are reduced; refuses one named twice.
 void mark_axes(const char* name, const Array& x, const Axes& axes, bool* reduced) {
@@ -66,7 +67,7 @@ ReduceParams reduce_params(ReduceOp op, const char* name, const Array& x, const 
 
 ScanParams scan_params(ScanOp op, const char* name, const Array& x, std::int64_t axis) {
   const std::int64_t along = checked_axis(name, axis, x.ndim());
-  ScanParams p{op, x.dtype, x.data, nullptr, 1, 1, 1};
+  ScanParams p{op, x.dtype, x.data, nullptr, nullptr, 1, 1, 1};
   for (int d = 0; d < x.ndim(); ++d) {
     (d < along ? p.outer : d > along ? p.inner : p.length) *= x.size(d);
   }
@@ -79,7 +80,7 @@ std::string problem(const ReduceParams& p) {
 }
 
 std::string problem(const ScanParams& p) {
-  return std::string(name_of(p.dtype)) + (p.op == ScanOp::cumsum ? " cumsum " : " cumprod ") +
+  return std::string(name_of(p.dtype)) + " " + kScanNames[static_cast<int>(p.op)] + " " +
          std::to_string(p.outer) + "x" + std::to_string(p.length) + "x" + std::to_string(p.inner);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions over any set of axes, and running sums and products along one.
+// Reductions over any set of axes, and running sums, products and extremes along one.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +29,17 @@ struct ReduceParams {
   std::int64_t reduced[kMaxDims], reduced_stride[kMaxDims];
 };
 
-enum class ScanOp : std::uint8_t { cumsum, cumprod };
+enum class ScanOp : std::uint8_t { cumsum, cumprod, cummax, cummin };
 
-// y[o, t, i] = op of x[o, 0..t, i]; x and y are contiguous (outer, length, inner).
+// y[o, t, i] = op of x[o, 0..t, i]; x, y and places are contiguous (outer, length, inner).
+// cummax and cummin, which are of the slot arg_scan, also give the last t that has the extreme; NaN
+// is one from its place on.
 struct ScanParams {
   ScanOp op;
   DType dtype;
   const void* x;
   void* y;
+  std::int64_t* places;
   std::int64_t outer, length, inner;
 };
 

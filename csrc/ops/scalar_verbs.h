@@ -51,6 +51,8 @@ GS_INLINE float round(float x) { return GS_MATH(nearbyintf)(x); }
 GS_INLINE double round(double x) { return GS_MATH(nearbyint)(x); }
 GS_INLINE float abs(float x) { return GS_MATH(fabsf)(x); }
 GS_INLINE double abs(double x) { return GS_MATH(fabs)(x); }
+GS_INLINE float copy_sign(float x, float sign) { return GS_MATH(copysignf)(x, sign); }
+GS_INLINE double copy_sign(double x, double sign) { return GS_MATH(copysign)(x, sign); }
 
 template <class T>
 GS_INLINE T select(bool mask, T yes, T no) {

@@ -24,19 +24,20 @@ namespace {
 // The functions whose verbs exist for vectors.
 // clang-format off
 #define GS_VECTOR_UNARY(X)                                                                   \
-  X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(clamp) X(relu) X(exp) \
-  X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(reciprocal) X(sin) X(cos) X(tan)       \
-  X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf)          \
-  X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu)    \
-  X(mish) X(hardswish) X(hardsigmoid)
+  X(neg) X(abs) X(sign) X(square) X(floor) X(ceil) X(round) X(trunc) X(frac) X(clamp)        \
+  X(relu) X(exp) X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(reciprocal) X(sin)      \
+  X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh)   \
+  X(erf) X(erfc) X(sigmoid) X(log_sigmoid) X(softplus) X(leaky_relu) X(elu) X(gelu)          \
+  X(gelu_tanh) X(silu) X(mish) X(softshrink) X(hardshrink) X(hardswish) X(hardsigmoid)
 // Of float and 16 bits alone.
 #define GS_VECTOR_SPECIAL(X) X(erfinv) X(lgamma) X(digamma)
 #define GS_VECTOR_BINARY(X)                                                                  \
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(fmod) X(remainder) X(floor_divide)     \
-  X(atan2) X(relu_backward) X(leaky_relu_backward) X(elu_backward) X(clamp_backward)         \
-  X(tanh_backward) X(sigmoid_backward) X(softplus_backward) X(gelu_backward)                 \
-  X(gelu_tanh_backward) X(silu_backward) X(lerp) X(hypot) X(gate) X(prelu)     \
-  X(soft_margin) X(hardtanh_backward) X(hardswish_backward)
+  X(atan2) X(copysign) X(relu_backward) X(leaky_relu_backward) X(elu_backward)               \
+  X(clamp_backward) X(hardshrink_backward) X(erf_backward) X(erfc_backward) X(tanh_backward) \
+  X(sigmoid_backward) X(softplus_backward) X(gelu_backward) X(gelu_tanh_backward)            \
+  X(silu_backward) X(lerp) X(hypot) X(gate) X(prelu) X(soft_margin) X(hardtanh_backward)     \
+  X(hardswish_backward)
 #define GS_VECTOR_COMPARE(X)                                                                 \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 // clang-format on

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementwise functions of integers and choices between elements of any dtype that is not floating:
 // plain loops over runs whose steps are constants, which the compiler turns into SIMD. Bools
-// compare as uint8. Division stays with the reference, because no ISA divides vectors of integers.
+// compare as uint8. No ISA divides vectors of integers: they are divided as doubles, as long as
+// these give the same quotient, which of int64 is asked block by block.
 #include "core/dispatch.h"
 #include "cpu/kernels/elementwise_inputs.h"
 #include "ops/elementwise.h"
@@ -14,6 +15,7 @@ namespace {
 // clang-format off
 #define GS_INTEGER_UNARY(X) X(neg) X(abs) X(sign) X(square) X(relu)
 #define GS_INTEGER_BINARY(X) X(add) X(sub) X(mul) X(maximum) X(minimum)
+#define GS_INTEGER_DIVISION(X) X(floor_divide) X(remainder) X(fmod)
 #define GS_INTEGER_COMPARE(X) \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge) X(logical_and) X(logical_or) X(logical_xor)
 // clang-format on
@@ -33,6 +35,7 @@ GS_INLINE bool has_integer_binary(BinaryOp op) {
   switch (op) {
 #define X(name) case BinaryOp::name:
     GS_INTEGER_BINARY(X)
+    GS_INTEGER_DIVISION(X)
 #undef X
     return true;
     default:
@@ -107,6 +110,71 @@ void run_binary(const ElementwiseParams& p) {
   });
 }
 
+// ---- division ---------------------------------------------------------------------------------
+
+constexpr std::int64_t kDivisionBlock = 512;
+// Whole numbers of less than 2^51 lie in the last bits of their sum with this number, of these
+// bits. AVX2 has no other way from int64 to double and back.
+constexpr double kShift = 0x1.8p52;
+constexpr std::uint64_t kShiftBits = 0x4338000000000000;
+
+template <class T>
+GS_INLINE double to_double(T x) {
+  if constexpr (sizeof(T) < sizeof(double)) return static_cast<double>(x);
+  return __builtin_bit_cast(double, static_cast<std::uint64_t>(x) + kShiftBits) - kShift;
+}
+
+// Keeps the last bits of a number that T does not hold, as integers wrap.
+template <class T>
+GS_INLINE T to_integer(double x) {
+  return static_cast<T>(__builtin_bit_cast(std::uint64_t, x + kShift) - kShiftBits);
+}
+
+template <class T>
+GS_INLINE bool all_below_shift(const T* x, std::int64_t n) {
+  if constexpr (sizeof(T) < sizeof(double)) return true;
+  constexpr std::uint64_t kBound = std::uint64_t{1} << 51;
+  std::uint64_t beyond = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    beyond |= (static_cast<std::uint64_t>(x[i]) + kBound) >> 52;
+  }
+  return beyond == 0;
+}
+
+// Exact for dividends of less than 2^52: a quotient that is no whole number is at least 1 / |b|
+// away from the next one, its rounding error less than that.
+template <BinaryOp kOp>
+GS_INLINE double divide(double a, double b) {
+  const double quotient = a / b;
+  const double whole =
+      kOp == BinaryOp::fmod ? __builtin_trunc(quotient) : __builtin_floor(quotient);
+  return kOp == BinaryOp::floor_divide ? whole : a - whole * b;
+}
+
+template <class Functor, BinaryOp kOp, class T>
+void run_division(const ElementwiseParams& p) {
+  const bool a_repeats = repeats(p, 0), b_repeats = repeats(p, 1);
+  const auto run = [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; i += kDivisionBlock) {
+      const std::int64_t count = smaller(kDivisionBlock, n - i);
+      const T* a = static_cast<const T*>(p.in[0]) + in[0] + (a_repeats ? 0 : i);
+      const T* b = static_cast<const T*>(p.in[1]) + in[1] + (b_repeats ? 0 : i);
+      T* out = static_cast<T*>(p.out) + out_offset + i;
+      if (all_below_shift(a, a_repeats ? 1 : count) && all_below_shift(b, b_repeats ? 1 : count)) {
+        apply(out, a, a_repeats, b, b_repeats, count, [](T left, T right) {
+          return to_integer<T>(divide<kOp>(to_double(left), to_double(right)));
+        });
+      } else {
+        apply(out, a, a_repeats, b, b_repeats, count,
+              [](T left, T right) { return static_cast<T>(Functor::apply(left, right, nullptr)); });
+      }
+    }
+  };
+  for_each_run<2>(p, run, kFunctionGrain);
+}
+
+// ---- choice and the slots ---------------------------------------------------------------------
+
 template <class T>
 void run_select(const ElementwiseParams& p) {
   for_each_run<3>(p, [&](std::int64_t out_offset, const std::int64_t* in, std::int64_t n) {
@@ -149,6 +217,12 @@ void binary_of_runs(const ElementwiseParams& p) {
     return visit_integer(p.dtype, \
                          [&](auto t) { run_binary<name##_of, decltype(t), decltype(t)>(p); });
     GS_INTEGER_BINARY(X)
+#undef X
+#define X(name)           \
+  case BinaryOp::name:    \
+    return visit_integer( \
+        p.dtype, [&](auto t) { run_division<name##_of, BinaryOp::name, decltype(t)>(p); });
+    GS_INTEGER_DIVISION(X)
 #undef X
     default:
       __builtin_unreachable();

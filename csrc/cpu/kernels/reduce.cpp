@@ -4,14 +4,15 @@
 // outputs and a block of what they are made of, both of a size that depends on the problem alone;
 // partial results are combined in order, so the thread count cannot change a bit. Sums run in
 // chains of a few additions of the type's own precision (float for 16 bits) and go on in double,
-// and so do products along rows as long as a chain stays well inside the range of float. NaN beats
-// every number, as in the reference.
+// and so do products as long as a chain stays well inside the type's range. NaN beats every number,
+// as in the reference.
 #include "ops/reduce.h"
 
 #include "core/dispatch.h"
 #include "cpu/kernels/reduce_scan.h"
 #include "cpu/kernels/reduce_tasks.h"
 #include "cpu/simd/fetch.h"
+#include "cpu/simd/polynomial.h"
 #include "cpu/simd/sums.h"
 #include "ops/op_table.h"
 
@@ -75,7 +76,7 @@ struct Product {
   using State = double;
   using V = Vec<compute_t<T>>;
   static constexpr double kStart = 1;
-  static constexpr std::int64_t kRows = 1;  // more could leave the range of float on the way
+  static constexpr std::int64_t kRows = 8;  // factors of a chain
 
   GS_INLINE static State of_row(const T* x, std::int64_t n) {
     constexpr std::int64_t kStride = kChains * V::kWidth;
@@ -89,19 +90,52 @@ struct Product {
     for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
       take(keep(load<V>(x + at, lanes), compute_t<T>(1), lanes), &low[0], &high[0]);
     });
-    Vec<double> all = low[0] * high[0];
-    for (int k = 1; k < kChains; ++k) all = all * (low[k] * high[k]);
+    for (int k = 0; k < kChains; ++k) low[k] = low[k] * high[k];
+    for (int half = kChains / 2; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) low[k] = low[k] * low[k + half];
+    }
     double products[Vec<double>::kWidth];
-    all.store(products);
-    for (int k = 1; k < Vec<double>::kWidth; ++k) products[0] *= products[k];
+    low[0].store(products);
+    for (int half = Vec<double>::kWidth / 2; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) products[k] *= products[k + half];
+    }
     return products[0];
   }
-  GS_INLINE static V step(V columns, V x) { return columns * x; }
   GS_INLINE static State join(State a, State b) { return a * b; }
 
- private:
-  static constexpr std::int64_t kFactors = 8;  // of a chain
+  // Takes kCount rows at their offsets from x into a product per column, vector by vector: one
+  // whose chain ends near the ends of the type's range or beyond is multiplied in double instead.
+  template <std::int64_t kCount, bool kFar>
+  GS_INLINE static void take_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
+                                  double* columns) {
+    constexpr int kHalf = Vec<double>::kWidth;
+    std::int64_t i = 0;
+    for (; i + V::kWidth <= n; i += V::kWidth) {
+      V chain = V::load(x + offsets[0] + i);
+      for (std::int64_t row = 0; row < kCount; ++row) {
+        if constexpr (kFar) __builtin_prefetch(x + offsets[kCount + row] + i, 0, kSecondCache);
+        if (row > 0) chain = chain * V::load(x + offsets[row] + i);
+      }
+      Vec<double> low = Vec<double>::load(columns + i), high(1.0);
+      if constexpr (V::kWidth > kHalf) high = Vec<double>::load(columns + i + kHalf);
+      if (GS_LIKELY(!any(!is_inside(chain)))) {
+        take(chain, &low, &high);
+      } else {
+        for (std::int64_t row = 0; row < kCount; ++row) {
+          take(V::load(x + offsets[row] + i), &low, &high);
+        }
+      }
+      low.store(columns + i);
+      if constexpr (V::kWidth > kHalf) high.store(columns + i + kHalf);
+    }
+    for (; i < n; ++i) {
+      for (std::int64_t row = 0; row < kCount; ++row) {
+        columns[i] *= static_cast<compute_t<T>>(x[offsets[row] + i]);
+      }
+    }
+  }
 
+ private:
   // Takes chains of a few factors, up to one that ends near the ends of float's range or beyond:
   // what left that range on the way has become 0 (not denormal, see core/float_mode.h), infinite or
   // NaN, and stays so. Returns where the rest begins, which is multiplied in double.
@@ -109,10 +143,10 @@ struct Product {
                                             Vec<double>* high) {
     constexpr std::int64_t kStride = kChains * V::kWidth;
     std::int64_t i = 0;
-    for (; i + kFactors * kStride <= n; i += kFactors * kStride) {
+    for (; i + kRows * kStride <= n; i += kRows * kStride) {
       V chain[kChains];
       for (int k = 0; k < kChains; ++k) chain[k] = V::load(x + i + k * V::kWidth);
-      for (std::int64_t at = i + kStride; at < i + kFactors * kStride; at += kStride) {
+      for (std::int64_t at = i + kStride; at < i + kRows * kStride; at += kStride) {
         for (int k = 0; k < kChains; ++k) {
           touch_next<V>(x + at + k * V::kWidth);
           chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
@@ -127,7 +161,9 @@ struct Product {
   }
   GS_INLINE static auto is_inside(V x) {
     const V magnitude = abs(x);
-    return (magnitude >= V(0x1p-100f)) & (magnitude <= V(0x1p100f));
+    using S = typename V::Scalar;
+    return (magnitude >= V(choose<S>(0x1p-100f, 0x1p-900))) &
+           (magnitude <= V(choose<S>(0x1p100f, 0x1p900)));
   }
 
   // Of floats, one half of the lanes goes into each product.
@@ -202,6 +238,18 @@ GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t r
   for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::join(states[i], columns[i]);
 }
 
+// The same of products, which are kept in double.
+template <class T, bool kFar>
+GS_INLINE void multiply_chunk(const T* x, const std::int64_t* offsets, std::int64_t rows,
+                              std::int64_t n, double* states) {
+  using Operation = Product<T>;
+  constexpr std::int64_t kRows = Operation::kRows;
+  if (rows == kRows) return Operation::template take_rows<kRows, kFar>(x, offsets, n, states);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    Operation::template take_rows<1, false>(x, offsets + row, n, states);
+  }
+}
+
 template <class T, class Operation, bool kFar, class Finish>
 void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) {
   using State = typename Operation::State;
@@ -217,7 +265,11 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
       std::int64_t offsets[kChunk + kTogether];
       const std::int64_t known = rows + (kFar ? kTogether : 0);
       for (std::int64_t r = 0; r < known; ++r) offsets[r] = w.reduced.offset_of(row + r);
-      add_chunk<T, Operation, kFar>(from, offsets, rows, columns(t).count, states);
+      if constexpr (__is_same(Operation, Product<T>)) {
+        multiply_chunk<T, kFar>(from, offsets, rows, columns(t).count, states);
+      } else {
+        add_chunk<T, Operation, kFar>(from, offsets, rows, columns(t).count, states);
+      }
     }
   };
   const auto write = [&](std::int64_t first, std::int64_t n, const State* states) {

@@ -7,6 +7,7 @@
 // Columns keep the place beside the value, as a number of the value's own type, for few enough rows
 // that it is exact; the states that go on are whole numbers.
 #include "core/dispatch.h"
+#include "cpu/kernels/reduce_arg_scan.h"
 #include "cpu/kernels/reduce_tasks.h"
 #include "ops/op_table.h"
 #include "ops/reduce.h"
@@ -163,12 +164,13 @@ void arg_reduce(const ReduceParams& p) {
   });
 }
 
-constexpr const char* kWalk = GS_NAME("walk");
+constexpr const char *kWalk = GS_NAME("walk"), *kLanes = GS_NAME("lanes");
 
 }  // namespace
 
 void fill_arg_reduce(OpTable& table) {
   table.arg_reduce.push_front({kWalk, Isa::GRADSMITH_TARGET, supports_arg_reduce, arg_reduce});
+  table.arg_scan.push_front({kLanes, Isa::GRADSMITH_TARGET, supports_arg_scan, arg_scan});
 }
 
 }  // namespace gradsmith::cpu::GRADSMITH_TARGET

@@ -234,4 +234,34 @@ void scan(const ScanParams& p) {
   });
 }
 
+namespace {
+
+template <class T, bool kLargest>
+void running_extreme(const ScanParams& p) {
+  const T* x = static_cast<const T*>(p.x);
+  T* y = static_cast<T*>(p.y);
+  const std::int64_t grain = kGrain / (p.length > 0 ? p.length : 1) + 1;
+  parallel_for(p.outer * p.inner, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t lane = begin; lane < end; ++lane) {
+      const std::int64_t base = (lane / p.inner) * p.length * p.inner + lane % p.inner;
+      std::int64_t place = 0;
+      for (std::int64_t t = 0; t < p.length; ++t) {
+        const compute_t<T> value = x[base + t * p.inner], best = x[base + place * p.inner];
+        if ((kLargest ? value >= best : value <= best) || value != value) place = t;
+        y[base + t * p.inner] = x[base + place * p.inner];
+        p.places[base + t * p.inner] = place;
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void arg_scan(const ScanParams& p) {
+  visit_number(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    p.op == ScanOp::cummax ? running_extreme<T, true>(p) : running_extreme<T, false>(p);
+  });
+}
+
 }  // namespace gradsmith::cpu::reference

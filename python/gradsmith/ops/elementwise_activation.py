@@ -16,11 +16,8 @@ from gradsmith.ops.elementwise import (
     add,
     as_floating,
     div,
-    ge,
     gt,
     le,
-    logical_and,
-    lt,
     mul,
     neg,
     sub,
@@ -343,6 +340,27 @@ def tanhshrink(input: Tensor) -> Tensor:
     return sub(input, tanh(input))
 
 
+def _shrink_slope_backward(node: Node, ddx: Tensor) -> Any:
+    x, lambd = node.saved
+    return _shrink_slope(ddx, x, lambd), zeros_as(x)
+
+
+def _shrink_slope(dy: Tensor, x: Tensor, lambd: float) -> Tensor:
+    """Return ``dy``, and 0 where -lambd <= x <= lambd."""
+    array = run_slope("hardshrink_backward", dy, x, lambd)
+    return record(_shrink_slope_backward, array, (dy, x), (x, lambd))
+
+
+def _shrink_backward(node: Node, dy: Tensor) -> Any:
+    x, lambd = node.saved
+    return (_shrink_slope(dy, x, lambd),)
+
+
+def _shrink(name: str, input: Tensor, lambd: float) -> Tensor:
+    x = as_floating(input)
+    return record(_shrink_backward, run_unary(name, x, lambd), (x,), (x, lambd))
+
+
 @names_errors
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return the input moved towards 0 by ``lambd``, 0 where it would pass it.
@@ -352,13 +370,10 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if not check_number("softshrink", "lambd", lambd) >= 0:
         raise ValueError(f"softshrink: lambd is {lambd}, expected a number >= 0")
-    x = as_floating(input)
-    return where(gt(x, lambd), sub(x, lambd), where(lt(x, -lambd), add(x, lambd), mul(x, 0.0)))
+    return _shrink("softshrink", input, lambd)
 
 
 @names_errors
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return the input where its magnitude is above ``lambd``, else 0."""
-    check_number("hardshrink", "lambd", lambd)
-    x = as_floating(input)
-    return where(logical_and(ge(x, -lambd), le(x, lambd)), 0.0, x)
+    return _shrink("hardshrink", input, check_number("hardshrink", "lambd", lambd))

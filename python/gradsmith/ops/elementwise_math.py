@@ -335,9 +335,19 @@ def sigmoid(input: Tensor) -> Tensor:
     return record(_sigmoid_backward, run_unary("sigmoid", input), (input,), (OUTPUT,))
 
 
+def _erf_slope_backward(node: Node, ddx: Tensor) -> Any:
+    name, dy, x = node.saved
+    return erf_slope(name, ddx, x), mul(erf_slope(name, mul(ddx, dy), x), mul(x, -2))
+
+
+def erf_slope(name: str, dy: Tensor, x: Tensor) -> Tensor:
+    """Return ``dy`` times the slope of erf or erfc, by the kernel ``erf_backward`` or its twin."""
+    return record(_erf_slope_backward, run_slope(name, dy, x), (dy, x), (name, dy, x))
+
+
 def _erf_backward(node: Node, dy: Tensor) -> Any:
     (x,) = node.saved
-    return (mul(mul(dy, 2 / math.sqrt(math.pi)), exp(neg(square(x)))),)
+    return (erf_slope("erf_backward", dy, x),)
 
 
 def erf(input: Tensor) -> Tensor:

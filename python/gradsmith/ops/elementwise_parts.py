@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradsmith.autograd import Node, record_many
+from gradsmith.autograd import Node, record, record_many
 from gradsmith.backend import (
+    EXTENSIONS,
     FLOATING,
     DType,
     bfloat16,
@@ -49,10 +50,12 @@ from gradsmith.ops.elementwise_compare import (
     bitwise_xor,
     gcd,
 )
+from gradsmith.ops.elementwise_math import run_ternary
 from gradsmith.ops.elementwise_operands import floating_operands
-from gradsmith.ops.elementwise_round import abs
+from gradsmith.ops.elementwise_round import abs, zeros_as
 from gradsmith.ops.options import names_errors
 from gradsmith.ops.promotion import result_type
+from gradsmith.ops.reduce import sum_to
 from gradsmith.tensor import Tensor, array_of, wrap
 
 # Of a format: bits of the mantissa, and the exponent's bias for mantissas in [0.5, 1).
@@ -82,12 +85,27 @@ def signbit(input: Tensor) -> Tensor:
     return lt(_bits(_wide(input)), 0)
 
 
+def _copysign_slope_backward(node: Node, ddx: Tensor) -> Any:
+    x, other = node.saved
+    return _copysign_slope(ddx, x, other), zeros_as(x)
+
+
+def _copysign_slope(dy: Tensor, x: Tensor, other: Tensor) -> Tensor:
+    array = run_ternary("copysign_backward", dy, x, other)
+    return record(_copysign_slope_backward, array, (dy, x), (x, other))
+
+
+def _copysign_backward(node: Node, dy: Tensor) -> Any:
+    x, other = node.saved
+    return (sum_to(_copysign_slope(dy, x, other), x.shape),)
+
+
 @names_errors
 def copysign(input: Any, other: Any) -> Tensor:
     """Return the magnitude of ``input`` with the sign of ``other``; the slope at 0 is 0."""
-    a, b = floating_operands("copysign", input, other)
-    size = abs(a)
-    return where(signbit(b), neg(size), size)
+    x, sign = floating_operands("copysign", input, other)
+    array = EXTENSIONS[type(x._array)].copysign(x._array, sign._array)
+    return record(_copysign_backward, array, (x,), (x, sign))
 
 
 @names_errors

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.backend import EXTENSIONS, FLOATING, DType, as_dtype, bool_
-from gradsmith.ops.elementwise import eq, ge, le, logical_and, logical_not, mul, sub, to, where
+from gradsmith.ops.elementwise import eq, ge, le, logical_and, logical_not, mul, to, where
 from gradsmith.ops.elementwise_math import run_slope, run_unary
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.tensor import Tensor, array_of, wrap
@@ -150,10 +150,13 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     return clamp(input, None, max)
 
 
-@names_errors
+def _frac_backward(node: Node, dy: Tensor) -> Any:
+    return (dy,)
+
+
 def frac(input: Tensor) -> Tensor:
     """Return the fraction ``input - trunc(input)``, signed as the input."""
-    return sub(input, trunc(input))
+    return record(_frac_backward, run_unary("frac", input), (input,))
 
 
 def positive(input: Tensor) -> Tensor:

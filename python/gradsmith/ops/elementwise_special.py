@@ -29,7 +29,7 @@ from gradsmith.ops.elementwise import (
     sub,
     where,
 )
-from gradsmith.ops.elementwise_math import exp, log, log1p, run_unary, sin, square
+from gradsmith.ops.elementwise_math import erf_slope, exp, log, log1p, run_unary, sin, square
 from gradsmith.ops.elementwise_operands import floating_operands
 from gradsmith.ops.elementwise_round import abs, clamp
 from gradsmith.ops.options import check_int, check_number, names_errors
@@ -45,7 +45,7 @@ _ROOT_PI = math.sqrt(math.pi)
 
 def _erfc_backward(node: Node, dy: Tensor) -> Any:
     (x,) = node.saved
-    return (mul(mul(dy, -2 / _ROOT_PI), exp(neg(square(x)))),)
+    return (erf_slope("erfc_backward", dy, x),)
 
 
 def erfc(input: Tensor) -> Tensor:

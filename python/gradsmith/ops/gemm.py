@@ -128,12 +128,19 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return matmul(input, vec)
 
 
+def _dot_backward(node: Node, dy: Tensor) -> Any:
+    a, b = node.saved
+    return mul(b, dy) if node.needs(0) else None, mul(a, dy) if node.needs(1) else None
+
+
 @names_errors
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Return the inner product of two vectors of equal length."""
     require_ndim("dot", "input", input, 1)
     require_ndim("dot", "tensor", tensor, 1)
-    return matmul(input, tensor)
+    input, tensor = cast_down(input, tensor)
+    product = matmul(input.detach(), tensor.detach())
+    return record(_dot_backward, product._array, (input, tensor), (input, tensor))
 
 
 @names_errors

@@ -6,36 +6,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from gradsmith.backend import bool_, like
+from gradsmith.autograd import Node, record
+from gradsmith.backend import EXTENSIONS, bool_
 from gradsmith.ops.elementwise import add, as_floating, div, logical_xor, mul, neg, sub
 from gradsmith.ops.elementwise_combine import logaddexp
-from gradsmith.ops.indexing import gather
+from gradsmith.ops.indexing import scatter_add, zeros
 from gradsmith.ops.joining import cat
 from gradsmith.ops.options import check_int, check_number, names_errors
 from gradsmith.ops.reduce import ValuesAndIndices, cumsum, sum
 from gradsmith.ops.shape import axis_of, reshape
 from gradsmith.ops.shape_pieces import narrow
-from gradsmith.ops.sorting import comparable_on_host, first_index
+from gradsmith.ops.sorting import first_index
 from gradsmith.tensor import Tensor, array_of, wrap
 
 # ---- running values ------------------------------------------------------------------------------
 
 
-def _running(op: str, input: Tensor, dim: int, better: np.ufunc) -> ValuesAndIndices:
+def _running_backward(node: Node, dy: Tensor) -> Any:
+    shape, axis, places = node.saved
+    return (scatter_add(zeros(shape, dy), axis, places, dy),)
+
+
+def _running(op: str, input: Tensor, dim: int) -> ValuesAndIndices:
     array = array_of(op, input)
     axis = axis_of(op, dim, array.ndim)
     if array.ndim == 0:
         return ValuesAndIndices(input, first_index(input))
-    keys = comparable_on_host(array)
-    best = better.accumulate(keys, axis=axis)
-    along = np.arange(keys.shape[axis]).reshape((-1,) + (1,) * (keys.ndim - 1 - axis))
-    # Where a new extreme, an equal one or a NaN stands; the last of them so far is the place.
-    hits = (keys == best) | (keys != keys)
-    indices = np.maximum.accumulate(np.where(hits, along, 0), axis=axis)
-    places = wrap(like(indices, array))
-    return ValuesAndIndices(gather(input, axis, places), places)
+    best, at = getattr(EXTENSIONS[type(array)], op)(array, axis)
+    places = wrap(at)
+    values = record(_running_backward, best, (input,), (array.shape, axis, places))
+    return ValuesAndIndices(values, places)
 
 
 @names_errors
@@ -45,7 +45,7 @@ def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
     Raises:
         IndexError: there is no such dimension.
     """
-    return _running("cummax", input, dim, np.maximum)
+    return _running("cummax", input, dim)
 
 
 @names_errors
@@ -55,7 +55,7 @@ def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
     Raises:
         IndexError: there is no such dimension.
     """
-    return _running("cummin", input, dim, np.minimum)
+    return _running("cummin", input, dim)
 
 
 @names_errors
