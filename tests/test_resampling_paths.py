@@ -36,7 +36,30 @@ def smooth(shape: tuple[int, ...], size: tuple[int, ...]) -> Case:
     )
 
 
+def nearest(shape: tuple[int, ...], size: tuple[int, ...]) -> Case:
+    return Case(
+        f"nearest-{shape}-{size}",
+        lambda x: F.interpolate(x, size),
+        lambda x: definition.nearest(x, size),
+        normal(shape),
+        lambda dy, x: definition.nearest_backward(dy, x),
+        tolerance="matmul",
+        depth=8,
+        second_order=False,
+    )
+
+
 CASES = [
+    # Copies: rows with and without two vectors to pick from, taps too far apart, rows or columns
+    # alone, a row that is several threads', and too few rows for vectors of taps.
+    nearest((1, 2, 5, 36), (10, 72)),
+    nearest((2, 2, 4, 5), (16, 20)),
+    nearest((1, 1, 20, 90), (7, 23)),
+    nearest((2, 1, 7, 18), (11, 18)),
+    nearest((2, 2, 3, 18), (3, 31)),
+    nearest((1, 1, 2, 40), (23, 300)),
+    nearest((1, 3, 40), (71,)),
+    nearest((1, 2, 3, 4, 5), (5, 8, 11)),
     # Vectors of columns: within two vectors of the line, and further apart.
     wide(interpolated("bilinear", (1, 1, 5, 19), (9, 37), False)),
     wide(interpolated("bilinear", (1, 1, 3, 90), (4, 37), False)),
@@ -97,6 +120,52 @@ def test_channels_last_gives_the_same(isa: str, channels: int, mode: str) -> Non
             for got, want in zip(last, first, strict=True):
                 assert_close(got, want, "float32", "matmul", 64, mode)
         assert not F.grid_sample(channels_last(x), grid).is_contiguous()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("channels", [3, 16, 20])
+@pytest.mark.parametrize("size", [(10, 12), (7, 4), (5, 9)])
+def test_nearest_channels_last(isa: str, channels: int, size: tuple[int, int]) -> None:
+    x = np.random.default_rng(1).standard_normal((2, channels, 5, 6)).astype(np.float32)
+    with isa_cap(isa):
+        last = with_gradients(lambda x: F.interpolate(x, size), channels_last(x))
+        first = with_gradients(lambda x: F.interpolate(x, size), gs.tensor(x))
+        assert not F.interpolate(channels_last(x), size).is_contiguous()
+    np.testing.assert_array_equal(last[0], definition.nearest(x, size))
+    assert_close(last[1], first[1], "float32", "matmul", 8, str(size))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("shape", [(1, 1, 3, 40), (1, 2, 3, 4)])
+def test_nearest_copies_what_is_no_number(isa: str, shape: tuple[int, ...]) -> None:
+    x = np.ones(shape, np.float32)
+    x[0, 0, 1, 1:3] = np.inf, np.nan
+    size = (5, 2 * shape[3])
+    with isa_cap(isa):
+        got = F.interpolate(gs.tensor(x), size).numpy()
+        same = F.interpolate(gs.tensor(x), shape[2:])
+    np.testing.assert_array_equal(got, definition.nearest(x, size))
+    np.testing.assert_array_equal(same.numpy(), x)
+
+
+def test_large_nearest_images_go_past_the_cache() -> None:
+    x = np.random.default_rng(2).standard_normal((3, 16, 192, 192)).astype(np.float32)
+    for given in (gs.tensor(x), channels_last(x)):
+        y = F.interpolate(given, scale_factor=2).numpy()
+        np.testing.assert_array_equal(y, x.repeat(2, 2).repeat(2, 3))
+
+
+def test_nearest_of_integers() -> None:
+    x = np.random.default_rng(3).integers(0, 2**60, (2, 3, 4, 5))
+    y = F.interpolate(gs.tensor(x), (4, 7)).numpy()
+    np.testing.assert_array_equal(y, definition.nearest(x, (4, 7)))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_images_of_the_same_size_are_copies(mode: str) -> None:
+    x = gs.ones(1, 1, 2, 2)
+    F.interpolate(x, (2, 2), mode=mode).zero_()
+    assert x.all()
 
 
 @pytest.mark.parametrize("isa", ISAS)

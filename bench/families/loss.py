@@ -12,11 +12,10 @@ import numpy as np
 
 import gradsmith as gs
 from bench.problem import Problem, close_to, problem_list
-from gradsmith.nn.functional import cross_entropy
 
 
 def _definition(
-    x: np.ndarray, target: np.ndarray, smoothing: float
+    x: np.ndarray, target: np.ndarray, smoothing: float, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean loss of (N, C, ...) and its gradient in float64."""
     x = x.astype(np.float64)
@@ -25,12 +24,15 @@ def _definition(
     share = np.full(x.shape, smoothing / x.shape[1])
     own = smoothing / x.shape[1] + 1 - smoothing
     np.put_along_axis(share, np.expand_dims(target, 1), own, axis=1)
-    return -(share * log_p).sum() / target.size, (np.exp(log_p) - share) / target.size
+    share *= weight.reshape(-1, *(1,) * (x.ndim - 2))
+    total = weight[target].sum()
+    slope = np.exp(log_p) * share.sum(axis=1, keepdims=True) - share
+    return -(share * log_p).sum() / total, slope / total
 
 
-def _step(function: Any, x: Any, target: Any, smoothing: float) -> Any:
+def _step(function: Any, x: Any, *given: Any) -> Any:
     x.grad = None
-    function(x, target, label_smoothing=smoothing).backward()
+    function(x, *given).backward()
     return x.grad
 
 
@@ -53,12 +55,6 @@ POINTWISE: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]
 }
 
 
-def _pointwise_step(function: Any, x: Any, target: Any) -> Any:
-    x.grad = None
-    function(x, target).backward()
-    return x.grad
-
-
 def _pointwise_problem(name: str, op: str, count: int, against: list[str]) -> Problem:
     rng = np.random.default_rng(0)
     probabilities = op == "binary_cross_entropy"
@@ -73,7 +69,7 @@ def _pointwise_problem(name: str, op: str, count: int, against: list[str]) -> Pr
     problem = Problem(
         "loss",
         f"{name} forward+backward",
-        ours=lambda: _pointwise_step(ours, leaf, labels),
+        ours=lambda: _step(ours, leaf, labels),
         check=close_to(slope, 1e-5),
         bytes=20.0 * count,
     )
@@ -82,7 +78,7 @@ def _pointwise_problem(name: str, op: str, count: int, against: list[str]) -> Pr
 
         theirs = getattr(torch.nn.functional, op)
         given, given_labels = torch.tensor(x, requires_grad=True), torch.from_numpy(target)
-        problem.peers["torch"] = {"default": lambda: _pointwise_step(theirs, given, given_labels)}
+        problem.peers["torch"] = {"default": lambda: _step(theirs, given, given_labels)}
     value = POINTWISE[op][0](x.astype(np.float64), target.astype(np.float64)).mean()
     got = float(ours(leaf, labels).item())
     assert math.isclose(got, value, rel_tol=1e-5), f"{op}: {got}, expected {value}"
@@ -161,6 +157,49 @@ def _ctc_problems(name: str, sizes: str, count: int, against: list[str]) -> Iter
         yield problem
 
 
+def _class_problems(
+    name: str, sizes: str, number: str, *weighted: str, against: list[str]
+) -> Iterator[Problem]:
+    shape = tuple(int(size) for size in sizes.split("x"))
+    smoothing = float(number)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    weight = rng.uniform(0.5, 2, shape[1]).astype(np.float32) if weighted else None
+    factors = np.ones(shape[1]) if weight is None else weight.astype(np.float64)
+    loss, gradient = _definition(x, target, smoothing, factors)
+
+    def call(functional: Any, tensor: Callable[[np.ndarray], Any]) -> Callable[[Any], Any]:
+        labels, given = tensor(target), None if weight is None else tensor(weight)
+        return lambda leaf: functional.cross_entropy(leaf, labels, given, label_smoothing=smoothing)
+
+    ours = call(gs.nn.functional, gs.from_numpy)
+    logits, leaf = gs.from_numpy(x), gs.tensor(x, requires_grad=True)
+    forward = Problem(
+        "loss",
+        f"{name} forward",
+        ours=lambda: ours(logits),
+        check=close_to(np.asarray(loss), 1e-5),
+        bytes=4.0 * x.size,
+    )
+    step = Problem(
+        "loss",
+        f"{name} forward+backward",
+        ours=lambda: _step(ours, leaf),
+        check=close_to(gradient, 1e-4),
+        bytes=12.0 * x.size,
+    )
+    if "torch" in against:
+        import torch
+
+        theirs = call(torch.nn.functional, torch.from_numpy)
+        given, given_leaf = torch.from_numpy(x), torch.tensor(x, requires_grad=True)
+        forward.peers["torch"] = {"default": lambda: theirs(given)}
+        step.peers["torch"] = {"default": lambda: _step(theirs, given_leaf)}
+    yield forward
+    yield step
+
+
 def problems(against: list[str]) -> Iterator[Problem]:
     for name, text in problem_list("loss"):
         if text.startswith("ctc "):
@@ -171,44 +210,4 @@ def problems(against: list[str]) -> Iterator[Problem]:
             op, count_text = text.split()
             yield _pointwise_problem(name, op, int(count_text), against)
             continue
-        sizes, number = text.split()
-        shape = tuple(int(size) for size in sizes.split("x"))
-        smoothing = float(number)
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal(shape).astype(np.float32)
-        target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
-        loss, gradient = _definition(x, target, smoothing)
-        ours, labels = gs.from_numpy(x), gs.from_numpy(target)
-        leaf = gs.tensor(x, requires_grad=True)
-        forward = Problem(
-            "loss",
-            f"{name} forward",
-            ours=lambda a=ours, t=labels, s=smoothing: cross_entropy(a, t, label_smoothing=s),
-            check=close_to(np.asarray(loss), 1e-5),
-            bytes=4.0 * x.size,
-        )
-        step = Problem(
-            "loss",
-            f"{name} forward+backward",
-            ours=lambda a=leaf, t=labels, s=smoothing: _step(cross_entropy, a, t, s),
-            check=close_to(gradient, 1e-4),
-            bytes=12.0 * x.size,
-        )
-        if "torch" in against:
-            import torch
-
-            peer = torch.nn.functional.cross_entropy
-            given, given_labels = torch.from_numpy(x), torch.from_numpy(target)
-            given_leaf = torch.tensor(x, requires_grad=True)
-            forward.peers["torch"] = {
-                "default": lambda f=peer, a=given, t=given_labels, s=smoothing: f(
-                    a, t, label_smoothing=s
-                )
-            }
-            step.peers["torch"] = {
-                "default": lambda f=peer, a=given_leaf, t=given_labels, s=smoothing: _step(
-                    f, a, t, s
-                )
-            }
-        yield forward
-        yield step
+        yield from _class_problems(name, *text.split(), against=against)

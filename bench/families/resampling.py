@@ -18,6 +18,8 @@ def _call(functional: Any, op: str, size: tuple[int, ...]) -> Callable[..., Any]
         return lambda x, grid: functional.grid_sample(x, grid, align_corners=False)
     if op == "antialias":
         return lambda x: functional.interpolate(x, size, mode="bilinear", antialias=True)
+    if op == "nearest":
+        return lambda x: functional.interpolate(x, size)
     return lambda x: functional.interpolate(x, size, mode=op, align_corners=False)
 
 
@@ -54,6 +56,8 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
 
 def _matrix(op: str, n: int, out: int) -> np.ndarray:
     """Return the (out, n) weights of one dimension."""
+    if op == "nearest":
+        return np.eye(n)[np.arange(out) * n // out]
     scale = n / out
     centres = (np.arange(out)[:, None] + 0.5) * scale - 0.5
     width = max(scale, 1.0) if op == "antialias" else 1.0

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/index.h"
 #include "ops/loss.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -27,10 +28,25 @@ GS_INLINE double class_weight(const Params& p, std::int64_t c) {
 // Sum of all class weights, the part of label smoothing that every kept position has.
 template <class S, class Params>
 GS_INLINE double class_weight_sum(const Params& p) {
+  if (p.weight == nullptr) return static_cast<double>(p.classes);
   double sum = 0;
   for (std::int64_t c = 0; c < p.classes; ++c) sum += class_weight<S>(p, c);
   return sum;
 }
+
+// What label smoothing gives each class of a position that counts: of_each times its weight.
+template <class S>
+struct Smoothing {
+  double of_each, weight_sum;
+  const S* weight;  // null: 1, or there is no smoothing
+
+  template <class Params>
+  GS_INLINE explicit Smoothing(const Params& p)
+      : of_each(p.label_smoothing / static_cast<double>(larger(p.classes, 1))),
+        weight_sum(of_each == 0 ? 0 : class_weight_sum<S>(p)),
+        weight(of_each == 0 ? nullptr : static_cast<const S*>(p.weight)) {}
+  GS_INLINE double of_all() const { return of_each * weight_sum; }
+};
 
 // Writes y and total_weight from the loss of each position.
 template <class T, class S>

@@ -85,6 +85,14 @@ def nearest(x: Array, size: tuple[int, ...], exact: bool = False) -> Array:
     return x
 
 
+def nearest_backward(dy: Array, x: Array, exact: bool = False) -> Array:
+    for axis, n in enumerate(x.shape[2:], start=2):
+        out = dy.shape[axis]
+        picked = np.eye(n)[[(2 * t + exact) * n // (2 * out) for t in range(out)]]
+        dy = _along(dy, axis, picked.T)
+    return dy
+
+
 def _reflected(point: float, low: float, high: float) -> float:
     while not low <= point <= high:
         point = 2 * low - point if point < low else 2 * high - point

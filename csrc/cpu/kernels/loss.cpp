@@ -23,7 +23,6 @@ template <class Params>
 Support supports(const Params& p) {
   GS_NEEDS(p.classes > 0);
   GS_NEEDS(p.inner == 1 || p.classes <= kMostClassesOfColumns);
-  GS_NEEDS(p.label_smoothing == 0 || p.weight == nullptr);
   return {};
 }
 
@@ -34,15 +33,20 @@ GS_INLINE void for_rows(const Params& p, const Body& body) {
   });
 }
 
-// Sum over the classes of maximum - x.
+// Sum over the classes of maximum - x, weighted.
 template <class V, class T>
-GS_INLINE double distance_to_maximum(const T* x, std::int64_t classes, V maximum) {
-  return reduce_add(sum_of_vectors<V>(
-      classes, [&](std::int64_t i, auto lanes) { return maximum - load<V>(x + i, lanes); }));
+GS_INLINE double distance_to_maximum(const T* x, std::int64_t classes, V maximum,
+                                     const typename V::Scalar* weight) {
+  const auto distance = [&](std::int64_t i, auto lanes) { return maximum - load<V>(x + i, lanes); };
+  if (weight == nullptr) return reduce_add(sum_of_vectors<V>(classes, distance));
+  return reduce_add(sum_of_vectors<V>(classes, [&](std::int64_t i, auto lanes) {
+    return weighted(load<V>(weight + i, lanes), distance(i, lanes));
+  }));
 }
 
 template <class T>
-double forward_row(const ClassLossParams& p, std::int64_t row) {
+double forward_row(const ClassLossParams& p, const Smoothing<compute_t<T>>& smoothing,
+                   std::int64_t row) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const T* x = static_cast<const T*>(p.x) + row * p.classes;
@@ -62,40 +66,48 @@ double forward_row(const ClassLossParams& p, std::int64_t row) {
     loss = share * (distance + static_cast<double>(log_sum));
   }
   if (p.label_smoothing > 0) {
-    const double classes = static_cast<double>(p.classes);
-    const double spread = distance_to_maximum(x, p.classes, maximum);
-    loss += p.label_smoothing / classes * (spread + classes * static_cast<double>(log_sum));
+    const double spread = distance_to_maximum(x, p.classes, maximum, smoothing.weight);
+    loss += smoothing.of_each * (spread + smoothing.weight_sum * static_cast<double>(log_sum));
   }
   return loss;
 }
 
 template <class T>
-void backward_row(const ClassLossBackwardParams& p, std::int64_t row) {
+void backward_row(const ClassLossBackwardParams& p, const Smoothing<compute_t<T>>& smoothing,
+                  std::int64_t row) {
   using S = compute_t<T>;
   using V = Vec<S>;
   const T* x = static_cast<const T*>(p.x) + row * p.classes;
   T* dx = static_cast<T*>(p.dx) + row * p.classes;
   const std::int64_t target = p.target[row];
   const double own = (1 - p.label_smoothing) * position_weight<S>(p, row);
-  const double share_sum = target == p.ignore_index ? 0 : own + p.label_smoothing;
+  const double share_sum = target == p.ignore_index ? 0 : own + smoothing.of_all();
   if (share_sum == 0) {
     for_each_vector<V>(0, p.classes,
                        [&](std::int64_t i, auto lanes) { store(V(S(0)), dx + i, lanes); });
     return;
   }
   const double dy = position_gradient<T>(p, row);
-  const double smoothing_share = p.label_smoothing / static_cast<double>(p.classes);
   const V maximum(static_cast<const S*>(p.maximum)[row]);
   const V log_sum(static_cast<const S*>(p.log_sum)[row]);
-  const V scale(static_cast<S>(dy * share_sum)), shift(static_cast<S>(-dy * smoothing_share));
+  const V scale(static_cast<S>(dy * share_sum)), shift(static_cast<S>(-dy * smoothing.of_each));
   const S target_logit = static_cast<S>(x[target]);
-  for_each_vector<V>(0, p.classes, [&](std::int64_t i, auto lanes) {
-    const V probability = exp((load<V>(x + i, lanes) - maximum) - log_sum);
-    store(fma(scale, probability, shift), dx + i, lanes);
-  });
+  const auto store_slopes = [&](const auto& shift_of) {
+    for_each_vector<V>(0, p.classes, [&](std::int64_t i, auto lanes) {
+      const V probability = exp((load<V>(x + i, lanes) - maximum) - log_sum);
+      store(fma(scale, probability, shift_of(i, lanes)), dx + i, lanes);
+    });
+  };
+  if (smoothing.weight == nullptr) {
+    store_slopes([&](std::int64_t, auto) { return shift; });
+  } else {
+    store_slopes(
+        [&](std::int64_t i, auto lanes) { return shift * load<V>(smoothing.weight + i, lanes); });
+  }
   const double probability =
       static_cast<double>(first_lane(exp((V(target_logit) - maximum) - log_sum)));
-  dx[target] = static_cast<T>(dy * (probability * share_sum - (own + smoothing_share)));
+  const double share = own + smoothing.of_each * class_weight<S>(p, target);
+  dx[target] = static_cast<T>(dy * (probability * share_sum - share));
 }
 
 void cross_entropy_forward(const ClassLossParams& p) {
@@ -104,10 +116,11 @@ void cross_entropy_forward(const ClassLossParams& p) {
   double* losses = workspace.as<double>();
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
+    const Smoothing<compute_t<T>> smoothing(p);
     if (p.inner == 1) {
-      for_rows(p, [&](std::int64_t row) { losses[row] = forward_row<T>(p, row); });
+      for_rows(p, [&](std::int64_t row) { losses[row] = forward_row<T>(p, smoothing, row); });
     } else {
-      cross_entropy_columns<T>(p, losses);
+      cross_entropy_columns<T>(p, smoothing, losses);
     }
     finish_class_loss<T, compute_t<T>>(p, losses);
   });
@@ -117,8 +130,9 @@ void cross_entropy_backward(const ClassLossBackwardParams& p) {
   check_class_targets("cross_entropy", p);
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
-    if (p.inner != 1) return cross_entropy_backward_columns<T>(p);
-    for_rows(p, [&](std::int64_t row) { backward_row<T>(p, row); });
+    const Smoothing<compute_t<T>> smoothing(p);
+    if (p.inner != 1) return cross_entropy_backward_columns<T>(p, smoothing);
+    for_rows(p, [&](std::int64_t row) { backward_row<T>(p, smoothing, row); });
   });
 }
 

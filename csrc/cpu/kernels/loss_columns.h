@@ -36,14 +36,20 @@ GS_INLINE std::int64_t columns_in(const Strip& strip) {
   return Strip::kCount * lanes_in<Vec<S>>(kept(strip.lanes));
 }
 
+// A class of weight 0 is silent, also at -inf.
+template <class V>
+GS_INLINE V weighted(V weight, V distance) {
+  const V zero(typename V::Scalar(0));
+  return select(weight == zero, zero, weight * distance);
+}
+
 // The losses of a strip's columns. A class of share 0 is silent, also at -inf.
 template <class S, class Strip>
-void store_losses(const ClassLossParams& p, const Strip& strip, const S* x, std::int64_t position,
-                  const S* spread, double* losses) {
+void store_losses(const ClassLossParams& p, const Smoothing<S>& smoothing, const Strip& strip,
+                  const S* x, std::int64_t position, const S* spread, double* losses) {
   const S* maximum = static_cast<const S*>(p.maximum) + position;
   const S* log_sum = static_cast<const S*>(p.log_sum) + position;
   const std::int64_t* target = p.target + position;
-  const double classes = static_cast<double>(p.classes);
   const std::int64_t columns = columns_in<S>(strip);
   for (std::int64_t l = 0; l < columns; ++l) {
     const double share = (1 - p.label_smoothing) * position_weight<S>(p, position + l);
@@ -53,15 +59,16 @@ void store_losses(const ClassLossParams& p, const Strip& strip, const S* x, std:
       loss = share * ((static_cast<double>(maximum[l]) - logit) + static_cast<double>(log_sum[l]));
     }
     if (p.label_smoothing > 0 && target[l] != p.ignore_index) {
-      const double all = static_cast<double>(spread[l]) + classes * static_cast<double>(log_sum[l]);
-      loss += p.label_smoothing / classes * all;
+      const double log_sums = smoothing.weight_sum * static_cast<double>(log_sum[l]);
+      loss += smoothing.of_each * (static_cast<double>(spread[l]) + log_sums);
     }
     losses[position + l] = loss;
   }
 }
 
 template <class T>
-void cross_entropy_columns(const ClassLossParams& p, double* losses) {
+void cross_entropy_columns(const ClassLossParams& p, const Smoothing<compute_t<T>>& smoothing,
+                           double* losses) {
   using S = compute_t<T>;
   using V = Vec<S>;
   for_columns<T, 1>(columns_of(p), {p.x}, nullptr, [&](const auto& strip, const auto& place) {
@@ -77,33 +84,35 @@ void cross_entropy_columns(const ClassLossParams& p, double* losses) {
     }
     S spread[strip.kCount * V::kWidth];  // how far the logits lie below the maximum, summed
     if (p.label_smoothing > 0) {
-      strip.add_up(sum, [&](std::int64_t row, int j) { return most[j] - strip.at(x, row, j); });
+      strip.add_up(sum, [&](std::int64_t row, int j) {
+        const V distance = most[j] - strip.at(x, row, j);
+        return smoothing.weight == nullptr ? distance
+                                           : weighted(V(smoothing.weight[row]), distance);
+      });
       for (int j = 0; j < strip.kCount; ++j) sum[j].store(spread + j * V::kWidth);
     }
-    store_losses<S>(p, strip, x, place.column, spread, losses);
+    store_losses<S>(p, smoothing, strip, x, place.column, spread, losses);
   });
 }
 
-// The gradient of a column is scale softmax(x) + shift, less `own` at its target; 0 where it does
-// not count.
+// The gradient of a column is scale softmax(x) + shift times a class's weight, less `own` at its
+// target; 0 where it does not count.
 template <class S, int kColumns>
 struct ColumnSlopes {
   S scale[kColumns], shift[kColumns], own[kColumns], target[kColumns], counts[kColumns];
 
   template <class T>
-  GS_INLINE void fill(const ClassLossBackwardParams& p, std::int64_t position,
-                      std::int64_t columns) {
-    const double smoothing = p.label_smoothing;
+  GS_INLINE void fill(const ClassLossBackwardParams& p, const Smoothing<S>& smoothing,
+                      std::int64_t position, std::int64_t columns) {
     const bool is_shared = p.reduction != Reduction::none;
     const double shared = is_shared ? position_gradient<T>(p, 0) : 0;
-    const double share_of_each = smoothing / static_cast<double>(p.classes);
     for (std::int64_t l = 0; l < columns; ++l) {
       const std::int64_t t = p.target[position + l];
       const double dy = is_shared ? shared : position_gradient<T>(p, position + l);
-      const double share = (1 - smoothing) * position_weight<S>(p, position + l);
-      const double all = t == p.ignore_index ? 0 : share + smoothing;
+      const double share = (1 - p.label_smoothing) * position_weight<S>(p, position + l);
+      const double all = t == p.ignore_index ? 0 : share + smoothing.of_all();
       scale[l] = static_cast<S>(dy * all);
-      shift[l] = static_cast<S>(-dy * share_of_each);
+      shift[l] = static_cast<S>(-dy * smoothing.of_each);
       own[l] = static_cast<S>(dy * share);
       target[l] = static_cast<S>(t);
       counts[l] = all != 0 ? S(1) : S(0);
@@ -112,16 +121,18 @@ struct ColumnSlopes {
 };
 
 template <class T>
-void cross_entropy_backward_columns(const ClassLossBackwardParams& p) {
+void cross_entropy_backward_columns(const ClassLossBackwardParams& p,
+                                    const Smoothing<compute_t<T>>& smoothing) {
   using S = compute_t<T>;
   using V = Vec<S>;
+  const S* weight = smoothing.weight;
   for_columns<T, 1>(columns_of(p), {p.x}, p.dx, [&](const auto& strip, const auto& place) {
     constexpr int kWidth = V::kWidth, kCount = strip.kCount;
     const S* x = place.source[0];
     const S* maximum = static_cast<const S*>(p.maximum) + place.column;
     const S* log_sum = static_cast<const S*>(p.log_sum) + place.column;
     ColumnSlopes<S, kCount * kWidth> slopes{};
-    slopes.template fill<T>(p, place.column, columns_in<S>(strip));
+    slopes.template fill<T>(p, smoothing, place.column, columns_in<S>(strip));
     V most[kCount], less[kCount];
     for (int j = 0; j < kCount; ++j) {
       most[j] = load<V>(maximum + j * kWidth, kept(strip.lanes));
@@ -132,7 +143,8 @@ void cross_entropy_backward_columns(const ClassLossBackwardParams& p) {
       const V zero(S(0));
       const V probability = exp((strip.at(x, row, j) - most[j]) - less[j]);
       const V own = select(of(slopes.target) == V(static_cast<S>(row)), of(slopes.own), zero);
-      const V slope = fma(of(slopes.scale), probability, of(slopes.shift)) - own;
+      const V shift = weight == nullptr ? of(slopes.shift) : of(slopes.shift) * V(weight[row]);
+      const V slope = fma(of(slopes.scale), probability, shift) - own;
       strip.put(select(of(slopes.counts) != zero, slope, zero), place.result, row, j);
     });
   });

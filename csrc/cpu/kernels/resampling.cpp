@@ -4,12 +4,14 @@
 // columns of that line: by vectors of adjacent outputs where elements are single numbers or few
 // channels (resampling_taps.h), by whole runs where they are wide, as channels-last. What is only
 // resized along its rows has no line, and vectors of outputs whose taps all lie in two vectors add
-// up the rows of those in registers. Sums are in the type itself, in float for 16 bits, tap after
-// tap. Rows go to threads, and no sum depends on which.
+// up the rows of those in registers. Nearest neighbours are copies (resampling_copies.h). Sums are
+// in the type itself, in float for 16 bits, tap after tap. Rows go to threads, and no sum depends
+// on which.
 #include "ops/resampling.h"
 
 #include "core/dispatch.h"
 #include "core/parallel.h"
+#include "cpu/kernels/resampling_copies.h"
 #include "cpu/kernels/resampling_taps.h"
 #include "cpu/simd/fetch.h"
 #include "cpu/simd/stream.h"
@@ -18,7 +20,6 @@
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
 
-constexpr std::int64_t kGrain = 8192;  // elements worth a thread
 constexpr std::int64_t kFewRows = 4;
 constexpr std::int64_t kIndexLimit = 1LL << 30;  // elements of a line that 32-bit indices reach
 
@@ -44,13 +45,6 @@ GS_INLINE void add_runs(const S* from, const RunTaps<C>& taps, std::int64_t t, s
       sum = fma(V(tap->weight), load<V>(from + tap->offset + i, kept(lanes)), sum);
     }
     store(sum, to + i, lanes);
-  });
-}
-
-template <class S, class C>
-GS_INLINE void widen_line(const S* from, std::int64_t count, C* to) {
-  for_each_vector<Vec<C>>(0, count, [&](std::int64_t i, auto lanes) {
-    store(load<Vec<C>>(from + i, lanes), to + i, lanes);
   });
 }
 
@@ -88,20 +82,6 @@ GS_INLINE void for_rows(const ResizeParams& p, std::int64_t begin, std::int64_t 
     row = 0;
     plane += size;
   }
-}
-
-GS_INLINE bool is_identity(const ResizeTaps& taps) { return taps.start == nullptr; }
-
-std::int64_t grain_of(const ResizeParams& p) {
-  return kGrain / (larger(p.columns.in, p.columns.out) * p.inner + 1) + 1;
-}
-
-template <class T>
-bool streams_result(const ResizeParams& p, std::int64_t run) {
-  constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t bytes =
-      p.outer * p.inner * kSize * (p.rows.in * p.columns.in + p.rows.out * p.columns.out);
-  return streams_rows<Vec<compute_t<T>>>(bytes, static_cast<const T*>(p.y), run * kSize);
 }
 
 // Whole rows, or with rows left as they are, whole elements.
@@ -250,8 +230,9 @@ void run_resize(const ResizeParams& p) {
   using C = compute_t<T>;
   constexpr int kWidth = Vec<C>::kWidth;
   const bool is_wide = p.inner >= kWidth;
+  if (is_identity(p.rows) && p.outer < kFewRows && !is_wide) return resize_few_rows<T>(p);
+  if (copies(p.rows) && copies(p.columns)) return resize_copies<T>(p);
   if (is_identity(p.columns) || (is_identity(p.rows) && is_wide)) return resize_runs<T>(p);
-  if (is_identity(p.rows) && p.outer < kFewRows) return resize_few_rows<T>(p);
   if (is_wide) {
     const RunTaps<C> columns(p.columns, p.inner);
     const bool streams = streams_result<T>(p, p.inner);

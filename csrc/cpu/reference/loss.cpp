@@ -76,9 +76,8 @@ double cross_entropy_of(const ClassLossParams& p, const T* x, std::int64_t posit
 }
 
 template <class T, class S>
-void cross_entropy_backward_block(const ClassLossBackwardParams& p, double smoothing_share,
-                                  double weight_sum, std::int64_t position, std::int64_t offset,
-                                  std::int64_t lanes) {
+void cross_entropy_backward_block(const ClassLossBackwardParams& p, const Smoothing<S>& smoothing,
+                                  std::int64_t position, std::int64_t offset, std::int64_t lanes) {
   const T* x = static_cast<const T*>(p.x) + offset;
   T* dx = static_cast<T*>(p.dx) + offset;
   const S* maximum = static_cast<const S*>(p.maximum) + position;
@@ -87,7 +86,7 @@ void cross_entropy_backward_block(const ClassLossBackwardParams& p, double smoot
   for (std::int64_t l = 0; l < lanes; ++l) {
     const bool ignored = p.target[position + l] == p.ignore_index;
     const double own = (1 - p.label_smoothing) * position_weight<S>(p, position + l);
-    share_sum[l] = ignored ? 0 : own + smoothing_share * weight_sum;
+    share_sum[l] = ignored ? 0 : own + smoothing.of_all();
     dy[l] = position_gradient<T>(p, position + l);
   }
   for (std::int64_t c = 0; c < p.classes; ++c) {
@@ -100,8 +99,8 @@ void cross_entropy_backward_block(const ClassLossBackwardParams& p, double smoot
       }
       const double own = p.target[position + l] == c ? 1 - p.label_smoothing : 0.0;
       const S probability = std::exp((static_cast<S>(x[i]) - maximum[l]) - log_sum[l]);
-      dx[i] =
-          static_cast<T>(dy[l] * (probability * share_sum[l] - weight * (own + smoothing_share)));
+      const double share = weight * (own + smoothing.of_each);
+      dx[i] = static_cast<T>(dy[l] * (probability * share_sum[l] - share));
     }
   }
 }
@@ -132,11 +131,9 @@ void cross_entropy_backward(const ClassLossBackwardParams& p) {
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
     using S = compute_t<T>;
-    const double smoothing_share =
-        p.label_smoothing / static_cast<double>(std::max<std::int64_t>(p.classes, 1));
-    const double weight_sum = class_weight_sum<S>(p);
+    const Smoothing<S> smoothing(p);
     for_position_blocks(p, [&](std::int64_t position, std::int64_t offset, std::int64_t lanes) {
-      cross_entropy_backward_block<T, S>(p, smoothing_share, weight_sum, position, offset, lanes);
+      cross_entropy_backward_block<T, S>(p, smoothing, position, offset, lanes);
     });
   });
 }

@@ -2,8 +2,8 @@
 """Images of another size: nearest, linear, cubic and area interpolation.
 
 Coordinates are PyTorch's. The interpolation is separable: per dimension each element of the result
-is a weighted sum of neighbours (taps), two dimensions in one pass over memory; nearest neighbours
-of all dimensions take one gather. The gradient is the same with the transposed taps.
+is a weighted sum of neighbours (taps), two dimensions in one pass over memory; of nearest
+neighbours there is one. The gradient is the same with the transposed taps.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 
 from gradsmith.autograd import Node, record
 from gradsmith.autograd.mode import in_float32
-from gradsmith.backend import EXTENSIONS, FLOATING, Array, compute_dtype, like
+from gradsmith.backend import EXTENSIONS, FLOATING, compute_dtype, like
 from gradsmith.ops.elementwise import to
 from gradsmith.ops.indexing import index_select
 from gradsmith.ops.options import check_flag, check_number, check_sizes, names_errors
 from gradsmith.ops.pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from gradsmith.ops.resampling_taps import Taps, resize_taps
+from gradsmith.ops.resampling_taps import Taps, nearest_taps, resize_taps
 from gradsmith.ops.shape import reshape
+from gradsmith.ops.shape_copy import clone
 from gradsmith.tensor import Tensor, array_of, wrap
 
 Size = int | Sequence[int]
@@ -69,24 +70,15 @@ def _sizes_and_scales(
     return sizes, [None if recompute else float(factor) for factor in factors]
 
 
-def _nearest(mode: str, size: int, out: int, factor: float | None) -> Array:
-    """Return the neighbours' positions, rounded in float32 as PyTorch does."""
-    half = np.float32(0.0 if mode == "nearest" else 0.5)
-    scale = np.float64(np.float32(size / out if factor is None else 1 / factor))
-    # Rounded once, as a fused multiply-add.
-    centres = ((np.arange(out) + half) * scale - half).astype(np.float32)
-    source = np.floor(centres.clip(0, None) + half)
-    nearest: Array = np.minimum(source.astype(np.int64), size - 1)
-    return nearest
-
-
 # ---- applying them -------------------------------------------------------------------------------
 
 
-def _gathered(input: Tensor, positions: Sequence[Array]) -> Tensor:
-    """Return the elements at the grid of positions, one list per spatial dimension."""
-    count = len(positions)
-    lead, plane = input.shape[:-count], input.shape[-count:]
+def _gathered(input: Tensor, tables: list[Taps | None]) -> Tensor:
+    """Return the elements that single taps name, for dtypes that are not added up."""
+    lead, plane = input.shape[:2], input.shape[2:]
+    positions = [
+        np.arange(n) if taps is None else taps.index for n, taps in zip(plane, tables, strict=True)
+    ]
     flat = np.ravel_multi_index(np.ix_(*positions), plane)
     picked = index_select(
         reshape(input, (*lead, math.prod(plane))), -1, wrap(like(flat.reshape(-1), input._array))
@@ -110,6 +102,8 @@ def _resized(x: Tensor, axis: int, rows: Taps | None, columns: Taps | None) -> T
 
 def _interpolated(input: Tensor, tables: list[Taps | None]) -> Tensor:
     """Return the images with each spatial dimension resized by its taps, the last two at once."""
+    if all(taps is None for taps in tables):
+        return clone(input)
     # A second pass would round numbers of 16 bits twice.
     x = to(input, compute_dtype(input.dtype)) if len(tables) == 3 else input
     columns = tables[-1]
@@ -173,15 +167,15 @@ def interpolate(
     sizes, scales = _sizes_and_scales(
         op, array.shape[2:], size, scale_factor, recompute_scale_factor
     )
-    if mode.startswith("nearest"):
-        triples = zip(array.shape[2:], sizes, scales, strict=True)
-        return _gathered(input, [_nearest(mode, *each) for each in triples])
     if mode == "area":
         return _AREA[array.ndim - 3](input, sizes)
+    axes = zip(array.shape[2:], sizes, scales, strict=True)
+    if mode.startswith("nearest"):
+        nearest = [nearest_taps(*each, mode == "nearest-exact") for each in axes]
+        return (_interpolated if array.dtype in FLOATING else _gathered)(input, nearest)
     if array.dtype not in FLOATING:
         raise TypeError(f"{op}: input is {array.dtype}, expected a floating dtype for {mode!r}")
     kernel = (bool(align_corners), mode == "bicubic", antialias)
-    axes = zip(array.shape[2:], sizes, scales, strict=True)
     return _interpolated(input, [resize_taps(*each, *kernel) for each in axes])
 
 

@@ -126,3 +126,24 @@ def resize_taps(
         return Taps(size, start, positions.reshape(-1), weights.reshape(-1))
     positions, weights, counts = _smooth_taps(size, out, factor, align_corners, cubic)
     return Taps(size, _starts(counts.sum(1)), positions[counts], weights[counts])
+
+
+@lru_cache(_KEPT)
+def nearest_taps(size: int, out: int, factor: float | None, exact: bool) -> Taps | None:
+    """Return the one tap of each of ``out`` elements, None where each stays what it is.
+
+    Args:
+        size: elements of the input.
+        out: elements of the result.
+        factor: the scale, if that decides the coordinates instead of the sizes.
+        exact: whether the element is that whose area holds the point, instead of the one before.
+    """
+    # Rounded in float32, and once as by a fused multiply-add, as PyTorch does.
+    half = np.float32(0.5 if exact else 0.0)
+    scale = np.float64(np.float32(size / out if factor is None else 1 / factor))
+    centres = ((np.arange(out) + half) * scale - half).astype(np.float32)
+    source = np.floor(centres.clip(0, None) + half)
+    nearest = np.minimum(source.astype(np.int64), size - 1)
+    if out == size and (nearest == np.arange(size)).all():
+        return None
+    return Taps(size, np.arange(out + 1), nearest, np.ones(out))
