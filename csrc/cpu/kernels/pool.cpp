@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maximum and average pooling, forward and backward: channels-last arrays in pool_channels.h and
-// pool_averages.h, C order in pool_rows.h, of windows two wide in pool_pairs.h and, where neither
-// applies, pool_lines.h. The place of a maximum is kept in a vector of offsets, which are whole
-// numbers that the type holds exactly. Averages over short windows add up in the type's own
-// precision (float for 16 bits), long ones in double. In C order, the gradient of a maximum goes
-// back element by element into planes that stay near.
+// pool_averages.h, C order in pool_rows.h, of windows two wide in pool_pairs.h, of larger strides
+// in pool_strides.h and pool_spread.h and, where none applies, pool_lines.h. The place of a maximum
+// is kept in a vector of offsets, which are whole numbers that the type holds exactly. Averages
+// over short windows add up in the type's own precision (float for 16 bits), long ones in double.
+// In C order, the gradient of a maximum goes back element by element into planes that stay near.
 #include "ops/pool.h"
 
 #include "core/dispatch.h"
@@ -113,6 +113,7 @@ void run_max(const MaxPoolParams& p) {
   if (p.indices == nullptr && has_pairs(w)) return largest_of_pairs<T>(p);
   if (has_narrow_pairs<Vec<compute_t<T>>>(w)) return max_pairs<T>(p);
   if (has_pairs(w)) return places_of_pairs<T>(p);
+  if (has_stride_vectors(w)) return max_strides<T>(p);
   if (!has_row_vectors(w)) return max_lines<T>(p);
   GS_FOR_WINDOW(max_rows, T, w, p);
 }
@@ -123,6 +124,7 @@ void run_average(const AvgPoolParams& p) {
   if (p.inner > 1) return average_channels<T>(p);
   if (is_whole_plane(w)) return average_planes<T>(p);
   if (has_pairs(w) && is_short(w)) return average_pairs<T>(p);
+  if (has_stride_vectors(w) && is_short(w)) return average_strides<T>(p);
   if (!has_row_vectors(w) || !is_short(w)) return average_lines<T>(p);
   GS_FOR_WINDOW(average_rows, T, w, p);
 }
@@ -139,7 +141,10 @@ template <class T>
 void run_max_backward(const PoolIndexParams& p) {
   if (p.inner > 1) return max_channels_backward<T>(p);
   const bool is_exact = p.index_dtype == DType::int32 && p.in_count < kExactOffset;
-  if (p.has_windows && tiles_in_pairs(p.windows) && is_exact) return spread_maxima<T>(p);
+  if (p.has_windows && is_exact) {
+    if (tiles_in_pairs(p.windows)) return spread_maxima<T>(p);
+    if (spreads_maxima(p.windows)) return spread_strided_maxima<T>(p);
+  }
   if (p.index_dtype == DType::int32) return scatter_planes<T, std::int32_t>(p);
   scatter_planes<T, std::int64_t>(p);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling of arrays in C order where pool_rows.h does not apply: the rows of a window are combined
-// into one line, vectors along W, and the windows then walk the line. Whole planes add up in one
-// go. Backward, an average's line goes the other way: all rows of dy that meet a row of x, each
-// with its factor, add up to one line, which spreads over the row.
+// Pooling of arrays in C order where neither pool_rows.h nor pool_strides.h applies: the rows of a
+// window are combined into one line, vectors along W, and the windows then walk the line. Whole
+// planes add up in one go. Backward, an average's line goes the other way: all rows of dy that meet
+// a row of x, each with its factor, add up to one line, which spreads over the row.
 #pragma once
 
-#include "cpu/kernels/pool_rows.h"
+#include "cpu/kernels/pool_spread.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
@@ -24,17 +24,6 @@ GS_INLINE bool has_short_lines(const PoolWindows& w) {
     if (size > kMaxWindowRows) return false;
   }
   return true;
-}
-
-// Calls visit(offset of column 0 in the plane) for each row of a window.
-template <class Visit>
-GS_INLINE void for_window_rows(const PoolWindows& w, const Extent& depth, const Extent& height,
-                               const Visit& visit) {
-  for (std::int64_t d = depth.begin; d < depth.end; d += depth.step) {
-    for (std::int64_t h = height.begin; h < height.end; h += height.step) {
-      visit((d * w.in[1] + h) * w.in[2]);
-    }
-  }
 }
 
 // Calls row(x of the plane, offset of the output row in y, d, h, line) for every row of outputs,
@@ -189,6 +178,7 @@ struct SpreadPlan {
   const PoolWindows& windows;
   const InverseTable& inverses;
   const CoverTable& covers;
+  const SpreadTable<S>& strides;
   const S* inverse;           // per output column
   std::int64_t front, pitch;  // zeros in front of a line's outputs; elements of a line
   bool streams;               // rows of x go past the cache
@@ -252,6 +242,7 @@ GS_INLINE void spread_line(const SpreadPlan<T>& s, const compute_t<T>* line, T* 
   const PoolWindows& w = s.windows;
   if (!w.adaptive && w.stride[2] == 1) return spread_line<1, T>(w, line, s.streams, to);
   if (!w.adaptive && w.stride[2] == 2) return spread_line<2, T>(w, line, s.streams, to);
+  if (has_wide_stride(w)) return spread_strides(s.strides, w.in[2], line, s.streams, to);
   for (std::int64_t i = 0; i < w.in[2]; ++i) {
     const Cover& cover = s.covers.at(2, i);
     compute_t<T> sum = 0;
@@ -296,7 +287,8 @@ void spread_rows(const AvgPoolParams& p) {
   const Workspace space(static_cast<std::size_t>(w.out[2]) * sizeof(S));
   S* inverse = space.as<S>();
   for (std::int64_t t = 0; t < w.out[2]; ++t) inverse[t] = static_cast<S>(inverses.at(2, t));
-  const bool is_near = !w.adaptive && w.stride[2] <= 2;  // read as whole vectors
+  const SpreadTable<S> strides(w);
+  const bool is_near = !w.adaptive && w.stride[2] <= kMaxStride;  // read as whole vectors
   const std::int64_t front = is_near ? w.kernel[2] : 0;
   const std::int64_t behind = is_near ? w.kernel[2] + w.in[2] + kWidth : 0;
   const std::int64_t row_bytes = w.in[2] * std::int64_t{sizeof(T)};
@@ -304,6 +296,7 @@ void spread_rows(const AvgPoolParams& p) {
       w,
       inverses,
       covers,
+      strides,
       inverse,
       front,
       front + w.out[2] + behind,

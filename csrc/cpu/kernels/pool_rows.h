@@ -4,7 +4,7 @@
 // changes no result on both sides, so that windows may stick out. Then the taps of the windows
 // combine vectors of the line: neighbours with stride 1, even and odd lanes with stride 2. Of a
 // maximum whose place is wanted the line holds the places too, and of equal ones the first in the
-// plane wins. All other windows (adaptive ones, larger strides) are those of pool_lines.h.
+// plane wins. Larger strides are those of pool_strides.h, adaptive windows those of pool_lines.h.
 #pragma once
 
 #include "cpu/kernels/pool_averages.h"
@@ -17,9 +17,12 @@ constexpr std::int64_t kLines = 8;  // lines made before they are read, so that 
 constexpr std::int64_t kLineElements = 4096;              // of them, if more than one, to stay near
 constexpr std::int64_t kNoPlace = std::int64_t{1} << 30;  // behind every place
 
+GS_INLINE bool has_few_rows(const PoolWindows& w) {
+  return w.kernel[0] <= kMaxWindowRows && w.kernel[1] <= kMaxWindowRows &&
+         w.kernel[0] * w.kernel[1] <= kMaxWindowRows;
+}
 GS_INLINE bool has_row_vectors(const PoolWindows& w) {
-  return !w.adaptive && (w.stride[2] == 1 || w.stride[2] == 2) && w.kernel[0] <= kMaxWindowRows &&
-         w.kernel[1] <= kMaxWindowRows && w.kernel[0] * w.kernel[1] <= kMaxWindowRows;
+  return !w.adaptive && (w.stride[2] == 1 || w.stride[2] == 2) && has_few_rows(w);
 }
 
 template <class V>

@@ -138,6 +138,17 @@ GS_INLINE Mask<S> takes_over(Vec<S> value, Vec<S> best) {
   return value > best;
 }
 
+// Calls visit(offset of column 0 in the plane) for each row of a window.
+template <class Visit>
+GS_INLINE void for_window_rows(const PoolWindows& w, const Extent& depth, const Extent& height,
+                               const Visit& visit) {
+  for (std::int64_t d = depth.begin; d < depth.end; d += depth.step) {
+    for (std::int64_t h = height.begin; h < height.end; h += height.step) {
+      visit((d * w.in[1] + h) * w.in[2]);
+    }
+  }
+}
+
 // Calls visit(i-th row, plane, d, h) for rows begin..end of planes with `size` D, H, W.
 template <class Visit>
 GS_INLINE void for_rows(const std::int64_t* size, std::int64_t begin, std::int64_t end,

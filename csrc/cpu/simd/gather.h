@@ -4,6 +4,7 @@
 //   gather(p, index)   lane i is p[index[i]], the int32 indices in memory
 //   pick(low, high, PickLanes<T>(index))  the same of the 2 kWidth lanes of two vectors, by a
 //                                     permutation; where kHasPick<T>
+//   pick(value, PickLanes<T>(index))  the same of the kWidth lanes of one vector
 #pragma once
 
 #include "cpu/simd/simd.h"
@@ -51,6 +52,12 @@ GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lane
 GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, PickLanes<double> lanes) {
   return Vec<double>(_mm512_maskz_permutex2var_pd(lanes.present, low.v, lanes.at, high.v));
 }
+GS_INLINE Vec<float> pick(Vec<float> value, PickLanes<float> lanes) {
+  return Vec<float>(_mm512_maskz_permutexvar_ps(lanes.present, lanes.at, value.v));
+}
+GS_INLINE Vec<double> pick(Vec<double> value, PickLanes<double> lanes) {
+  return Vec<double>(_mm512_maskz_permutexvar_pd(lanes.present, lanes.at, value.v));
+}
 
 #elif defined(__AVX2__)
 
@@ -77,12 +84,33 @@ struct PickLanes<float> {
   GS_INLINE explicit PickLanes(const std::int32_t* index)
       : at(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index))) {}
 };
+// Words 2 n and 2 n + 1 for lane n.
+template <>
+struct PickLanes<double> {
+  __m256i at;
+
+  GS_INLINE explicit PickLanes(const std::int32_t* index) {
+    const __m128i lanes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(index));
+    const __m256i word = _mm256_slli_epi64(_mm256_cvtepi32_epi64(lanes), 1);
+    at = _mm256_add_epi32(_mm256_shuffle_epi32(word, 0xa0), _mm256_set1_epi64x(1ll << 32));
+  }
+};
 GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lanes) {
   const __m256 from_low = _mm256_permutevar8x32_ps(low.v, lanes.at);
   const __m256 from_high = _mm256_permutevar8x32_ps(high.v, lanes.at);
   const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(lanes.at, 28));
   const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(lanes.at, 31));
   return Vec<float>(_mm256_andnot_ps(none, _mm256_blendv_ps(from_low, from_high, is_high)));
+}
+GS_INLINE Vec<float> pick(Vec<float> value, PickLanes<float> lanes) {
+  const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(lanes.at, 31));
+  return Vec<float>(_mm256_andnot_ps(none, _mm256_permutevar8x32_ps(value.v, lanes.at)));
+}
+GS_INLINE Vec<double> pick(Vec<double> value, PickLanes<double> lanes) {
+  const __m256d none = _mm256_castsi256_pd(_mm256_srai_epi32(lanes.at, 31));
+  const __m256 words = _mm256_castpd_ps(value.v);
+  const __m256d picked = _mm256_castps_pd(_mm256_permutevar8x32_ps(words, lanes.at));
+  return Vec<double>(_mm256_andnot_pd(none, picked));
 }
 
 #endif
