@@ -60,7 +60,8 @@ asan: $(VENV)/installed $(VENV)/test-tools
 	  $(BIN)/python -m pytest -q -n auto -p no:cacheprovider \
 	  -k "TestCases and (forward or backward or layouts or threads or schedules) or test_large_problems or \
 	  test_gemm_paths or test_rnn_shapes or test_attention_blocks or test_pool_layouts or \
-	  test_pool_gradients or test_norm_long or test_elementwise_layout or test_vector_lanes"
+	  test_pool_gradients or test_pool_strides or test_resampling_paths or test_norm_long or \
+	  test_elementwise_layout or test_vector_lanes"
 
 clean:
 	rm -rf build $(VENV)
