@@ -92,7 +92,7 @@ def main(run: Run) -> None:
 def _bars(run: Run) -> None:
     patterns = bars_and_stripes(4).to(run.device)
     machine = models.DBM(16, 12, 6).to(run.device)
-    epochs = run.choose(100, 12)
+    epochs = run.choose(100, 16)
     learn(run, machine, patterns.repeat(64, 1), epochs=epochs, stage="bars", lr=0.2)
     with no_grad():
         exact, bound = machine.log_likelihood(patterns), machine.lower_bound(patterns)
