@@ -78,8 +78,11 @@ def test_averages_of_narrow_pairs(shape: tuple[int, ...], dtype: Any, isa: str) 
 
 @pytest.mark.parametrize("isa", ISAS[1:])
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 3, 1, 2)])
+@pytest.mark.parametrize("window", [2, (2, 3)])
 @pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
-def test_gradients_larger_than_the_caches(name: str, axes: tuple[int, ...], isa: str) -> None:
+def test_gradients_larger_than_the_caches(
+    name: str, window: Any, axes: tuple[int, ...], isa: str
+) -> None:
     """C order and channels-last; results of that size are stored past the cache."""
     memory = np.random.default_rng(0).standard_normal((1, 336, 336, 64), np.float32)
     x = memory.reshape(1, 64, 336, 336) if axes == (0, 1, 2, 3) else memory.transpose(axes)
@@ -87,23 +90,32 @@ def test_gradients_larger_than_the_caches(name: str, axes: tuple[int, ...], isa:
     for cap in (isa, "reference"):
         with isa_cap(cap):
             leaf = Tensor(x, requires_grad=True)
-            y = getattr(pool, name)(leaf, 2)
+            y = getattr(pool, name)(leaf, window)
             found.append(grad(y, leaf, y.detach())[0].numpy())
     got, expected = found
     assert_close(got, expected, "float32", "pointwise")
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("index", [-2, 30, 2**31 - 1])
-def test_gradients_refuse_indices_outside(index: int, isa: str) -> None:
+@pytest.mark.parametrize(
+    ("window", "image", "made", "index"),
+    [
+        (window, image, made, index)
+        for window, image, made in [(2, (5, 6), (2, 3)), (3, (6, 6), (2, 2))]
+        for index in (-2, image[0] * image[1], 2**31 - 1)
+    ],
+)
+def test_gradients_refuse_indices_outside(
+    window: int, image: tuple[int, int], made: tuple[int, int], index: int, isa: str
+) -> None:
     """Also where the windows are known."""
-    windows = pool.Windows("max_pool2d", 2, 2, 2, 0, 1, False)
-    indices = np.zeros((1, 1, 2, 3), np.int32)
-    indices[0, 0, 1, 2] = index
+    windows = pool.Windows("max_pool2d", 2, window, window, 0, 1, False)
+    indices = np.zeros((1, 1, *made), np.int32)
+    indices[0, 0, 1, -1] = index
     with isa_cap(isa), pytest.raises(IndexError, match=f"index {index} is out of range"):
         pool.scatter_to_maxima(
-            Tensor(np.ones((1, 1, 2, 3), np.float32)),
+            Tensor(np.ones((1, 1, *made), np.float32)),
             Tensor(indices),
-            (1, 1, 5, 6),
+            (1, 1, *image),
             pool._Maxima(2, False, windows),
         )

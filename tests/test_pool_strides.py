@@ -213,33 +213,3 @@ def test_windows_without_an_element(isa: str) -> None:
         else:
             assert y.shape == (2, 2, 1, 1)
             assert (indices.numpy() == -1).all()
-
-
-@pytest.mark.parametrize("isa", ISAS[1:])
-@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
-def test_gradients_larger_than_the_caches(name: str, isa: str) -> None:
-    """Results of that size are stored past the cache."""
-    x = np.random.default_rng(0).standard_normal((1, 64, 336, 336), np.float32)
-    found = []
-    for cap in (isa, "reference"):
-        with isa_cap(cap):
-            leaf = Tensor(x, requires_grad=True)
-            y = getattr(pool, name)(leaf, (2, 3))
-            found.append(grad(y, leaf, y.detach())[0].numpy())
-    got, expected = found
-    assert_close(got, expected, "float32", "pointwise")
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("index", [-2, 36, 2**31 - 1])
-def test_gradients_refuse_indices_outside(index: int, isa: str) -> None:
-    windows = pool.Windows("max_pool2d", 2, 3, 3, 0, 1, False)
-    indices = np.zeros((1, 1, 2, 2), np.int32)
-    indices[0, 0, 1, 0] = index
-    with isa_cap(isa), pytest.raises(IndexError, match=f"index {index} is out of range"):
-        pool.scatter_to_maxima(
-            Tensor(np.ones((1, 1, 2, 2), np.float32)),
-            Tensor(indices),
-            (1, 1, 6, 6),
-            pool._Maxima(2, False, windows),
-        )

@@ -132,8 +132,9 @@ void multiply_gemv(const Product<S>& product) {
   const bool is_ready = __is_same(S, T) && p.x_stride == 1;
   const Workspace converted(is_ready ? 0 : static_cast<std::size_t>(p.depth) * sizeof(T));
   const T* x = is_ready ? reinterpret_cast<const T*>(p.x) : converted.as<T>();
-  for (std::int64_t k = 0; k < p.depth && !is_ready; ++k) {
-    converted.as<T>()[k] = static_cast<T>(p.x[k * p.x_stride]);
+  if (!is_ready) {
+    T* to = converted.as<T>();
+    for (std::int64_t k = 0; k < p.depth; ++k) to[k] = static_cast<T>(p.x[k * p.x_stride]);
   }
   // Reading bounds these: a thread has to bring in a few pages to be worth it.
   const std::int64_t grain = larger(64, grain_of(4 * p.depth));

@@ -284,9 +284,7 @@ void spread_rows(const AvgPoolParams& p) {
   const WindowTable windows(w);
   const InverseTable inverses(p, windows);
   const CoverTable covers(w, windows);
-  const Workspace space(static_cast<std::size_t>(w.out[2]) * sizeof(S));
-  S* inverse = space.as<S>();
-  for (std::int64_t t = 0; t < w.out[2]; ++t) inverse[t] = static_cast<S>(inverses.at(2, t));
+  const InverseLine<S> inverse(inverses, w);
   const SpreadTable<S> strides(w);
   const bool is_near = !w.adaptive && w.stride[2] <= kMaxStride;  // read as whole vectors
   const std::int64_t front = is_near ? w.kernel[2] : 0;
@@ -297,7 +295,7 @@ void spread_rows(const AvgPoolParams& p) {
       inverses,
       covers,
       strides,
-      inverse,
+      inverse.begin(),
       front,
       front + w.out[2] + behind,
       streams_rows<Vec<S>>(gradient_bytes<T>(w, p.outer), static_cast<const T*>(p.x), row_bytes)};

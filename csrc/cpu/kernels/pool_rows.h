@@ -183,9 +183,8 @@ void average_rows(const AvgPoolParams& p) {
   const PoolWindows& w = p.windows;
   const WindowTable windows(w);
   const InverseTable inverses(p, windows);
-  const Workspace space(static_cast<std::size_t>(w.out[2]) * sizeof(S));
-  S* inverse = space.as<S>();
-  for (std::int64_t t = 0; t < w.out[2]; ++t) inverse[t] = static_cast<S>(inverses.at(2, t));
+  const InverseLine<S> line(inverses, w);
+  const S* inverse = line.begin();
   combined_rows<Sum, kTaps, kStride, T>(
       w, p.outer, p.x, p.y, windows, [&](std::int64_t d, std::int64_t h) {
         const V factor(static_cast<S>(inverses.at(0, d) * inverses.at(1, h)));

@@ -194,9 +194,8 @@ void average_strides(const AvgPoolParams& p) {
   const PoolWindows& w = p.windows;
   const WindowTable windows(w);
   const InverseTable inverses(p, windows);
-  const Workspace space(static_cast<std::size_t>(w.out[2]) * sizeof(S));
-  S* inverse = space.as<S>();
-  for (std::int64_t t = 0; t < w.out[2]; ++t) inverse[t] = static_cast<S>(inverses.at(2, t));
+  const InverseLine<S> line(inverses, w);
+  const S* inverse = line.begin();
   combine_strides<Sum, 1, T>(
       w, p.outer, p.x, p.y, windows,
       [&](const OutputRow<T>& row, S* factors, std::int64_t) {

@@ -70,6 +70,21 @@ class InverseTable {
   const double* of_[kSpatialDims];
 };
 
+// The inverses along W, from which a vector of outputs takes its own.
+template <class S>
+class InverseLine {
+ public:
+  InverseLine(const InverseTable& inverses, const PoolWindows& w)
+      : space_(static_cast<std::size_t>(w.out[2]) * sizeof(S)) {
+    S* line = space_.template as<S>();
+    for (std::int64_t t = 0; t < w.out[2]; ++t) line[t] = static_cast<S>(inverses.at(2, t));
+  }
+  GS_INLINE const S* begin() const { return space_.template as<S>(); }
+
+ private:
+  Workspace space_;
+};
+
 // The outputs begin..end whose windows cover an element.
 struct Cover {
   std::int64_t begin, end;
