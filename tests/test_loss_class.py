@@ -21,7 +21,7 @@ from tests.tolerance import assert_close
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("shape", [(67, 1003), (2, 45, 133)])
+@pytest.mark.parametrize("shape", [(67, 1003), (2, 45, 133), (2907, 10)])
 def test_cross_entropy_of_several_vectors(
     shape: tuple[int, ...], weighted: bool, smoothing: float, dtype: str, isa: str
 ) -> None:

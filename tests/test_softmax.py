@@ -78,16 +78,23 @@ class TestCases(CaseTests):
     pass
 
 
-def test_large_and_infinite_inputs() -> None:
-    x = Tensor(np.array([[1e4, 1e4 + 1], [-1e4, -math.inf], [0, math.nan]], np.float32))
-    y = softmax(x, 1).numpy()
-    np.testing.assert_allclose(y[0], [1 / (1 + math.e), math.e / (1 + math.e)], rtol=1e-6)
-    np.testing.assert_array_equal(y[1], [1, 0])
-    assert np.isnan(y[2]).all()
-    log_y = log_softmax(x, 1).numpy()
-    np.testing.assert_allclose(log_y[0], np.log(y[0]), rtol=1e-5)
-    np.testing.assert_array_equal(log_y[1], [0, -math.inf])
-    assert np.isnan(softmax(Tensor(np.full((1, 3), -math.inf, np.float32)), 1).numpy()).all()
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("length", [2, 37, 101])
+def test_large_and_infinite_inputs(length: int, isa: str) -> None:
+    """A row's neighbours, which are read with it if it is short, leave it alone."""
+    rows = np.full((5, length), -math.inf, np.float32)
+    rows[:4, :2] = [[1e4, 1e4 + 1], [-1e4, -math.inf], [0, math.nan], [3, 3]]
+    with isa_cap(isa):
+        y = softmax(Tensor(rows), 1).numpy()
+        log_y = log_softmax(Tensor(rows), 1).numpy()
+    np.testing.assert_allclose(y[0, :2], [1 / (1 + math.e), math.e / (1 + math.e)], rtol=1e-6)
+    np.testing.assert_array_equal(y[1, :2], [1, 0])
+    np.testing.assert_array_equal(y[3, :2], [0.5, 0.5])
+    assert not y[[0, 1, 3], 2:].any()
+    assert np.isnan(y[[2, 4]]).all()
+    np.testing.assert_allclose(log_y[0, :2], np.log(y[0, :2]), rtol=1e-5)
+    np.testing.assert_array_equal(log_y[1, :2], [0, -math.inf])
+    assert np.isnan(log_y[[2, 4]]).all()
 
 
 def test_logsumexp_of_infinities() -> None:
@@ -145,7 +152,10 @@ def test_errors(op: Any) -> None:
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 @pytest.mark.parametrize(
     ("shape", "dim"),
-    [((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1), ((3, 20, 77), 1), ((2, 700, 5), 1)],
+    [
+        *[((67, 1003), 1), ((67, 1003), 0), ((3, 101, 150), 1), ((3, 20, 77), 1), ((2, 700, 5), 1)],
+        *[((3307, 10), 1), ((701, 48), 1), ((5, 9, 3), 2)],
+    ],
 )
 def test_long(shape: tuple[int, ...], dim: int, op: str, dtype: str, isa: str) -> None:
     """Several vectors with a rest, on several threads: the definition and the same bits."""

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross-entropy of rows of adjacent logits; other orders by columns (loss_columns.h). Forward reads
-// a row from memory once (its maximum, then the sum of exponentials, from cache) and writes two
-// numbers per row; backward computes the probabilities again from those, so that no array of them
-// is ever stored. Exponentials in the type's own precision, float for 16 bits; sums in short chains
-// of it, joined in double, as are losses. Threads take whole rows.
+// Cross-entropy of rows of adjacent logits; short rows and other orders by columns
+// (loss_columns.h). Forward reads a row from memory once (its maximum, then the sum of
+// exponentials, from cache) and writes two numbers per row; backward computes the probabilities
+// again from those, so that no array of them is ever stored. Exponentials in the type's own
+// precision, float for 16 bits; sums in short chains of it, joined in double, as are losses.
+// Threads take whole rows.
 #include "ops/loss.h"
 
 #include "core/allocator.h"
@@ -24,6 +25,11 @@ Support supports(const Params& p) {
   GS_NEEDS(p.classes > 0);
   GS_NEEDS(p.inner == 1 || p.classes <= kMostClassesOfColumns);
   return {};
+}
+
+template <class Params>
+GS_INLINE bool goes_by_rows(const Params& p) {
+  return p.inner == 1 && p.classes > kShortRow;
 }
 
 template <class Params, class Body>
@@ -117,7 +123,7 @@ void cross_entropy_forward(const ClassLossParams& p) {
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
     const Smoothing<compute_t<T>> smoothing(p);
-    if (p.inner == 1) {
+    if (goes_by_rows(p)) {
       for_rows(p, [&](std::int64_t row) { losses[row] = forward_row<T>(p, smoothing, row); });
     } else {
       cross_entropy_columns<T>(p, smoothing, losses);
@@ -131,7 +137,7 @@ void cross_entropy_backward(const ClassLossBackwardParams& p) {
   visit_floating(p.dtype, [&](auto value) {
     using T = decltype(value);
     const Smoothing<compute_t<T>> smoothing(p);
-    if (p.inner != 1) return cross_entropy_backward_columns<T>(p, smoothing);
+    if (!goes_by_rows(p)) return cross_entropy_backward_columns<T>(p, smoothing);
     for_rows(p, [&](std::int64_t row) { backward_row<T>(p, smoothing, row); });
   });
 }

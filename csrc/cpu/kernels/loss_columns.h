@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cpu/class_loss.h"
-#include "cpu/kernels/softmax_strips.h"
+#include "cpu/kernels/softmax_short_rows.h"
 #include "ops/loss.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -71,7 +71,7 @@ void cross_entropy_columns(const ClassLossParams& p, const Smoothing<compute_t<T
                            double* losses) {
   using S = compute_t<T>;
   using V = Vec<S>;
-  for_columns<T, 1>(columns_of(p), {p.x}, nullptr, [&](const auto& strip, const auto& place) {
+  for_all_strips<T, 1>(columns_of(p), {p.x}, nullptr, [&](const auto& strip, const auto& place) {
     V most[strip.kCount], sum[strip.kCount];
     const S* x = place.source[0];
     strip.find_maximum(x, most);
@@ -126,7 +126,7 @@ void cross_entropy_backward_columns(const ClassLossBackwardParams& p,
   using S = compute_t<T>;
   using V = Vec<S>;
   const S* weight = smoothing.weight;
-  for_columns<T, 1>(columns_of(p), {p.x}, p.dx, [&](const auto& strip, const auto& place) {
+  for_all_strips<T, 1>(columns_of(p), {p.x}, p.dx, [&](const auto& strip, const auto& place) {
     constexpr int kWidth = V::kWidth, kCount = strip.kCount;
     const S* x = place.source[0];
     const S* maximum = static_cast<const S*>(p.maximum) + place.column;

@@ -2,8 +2,8 @@
 // Softmax and its logarithm along the last dimension: a row stays in cache through its passes
 // (maximum, exponentials with their sum, scaling), so memory is read and written once, past the
 // cache where that is more than it keeps. Exponentials in the type's own precision, float for
-// 16 bits; sums in short chains of it, joined in double. Threads take whole rows. Other dimensions
-// go by columns (softmax_columns.h).
+// 16 bits; sums in short chains of it, joined in double. Threads take whole rows. Short rows and
+// other dimensions go by columns (softmax_columns.h).
 #include "ops/softmax.h"
 
 #include "core/allocator.h"
@@ -110,13 +110,13 @@ void log_softmax_backward_rows(const SoftmaxBackwardParams& p) {
   });
 }
 
-#define GS_ENTRY(name, rows, columns, Params) \
-  void name(const Params& p) {                \
-    visit_floating(p.dtype, [&](auto t) {     \
-      using T = decltype(t);                  \
-      if (p.inner == 1) return rows<T>(p);    \
-      columns<T>(p);                          \
-    });                                       \
+#define GS_ENTRY(name, rows, columns, Params)                      \
+  void name(const Params& p) {                                     \
+    visit_floating(p.dtype, [&](auto t) {                          \
+      using T = decltype(t);                                       \
+      if (p.inner == 1 && p.length > kShortRow) return rows<T>(p); \
+      columns<T>(p);                                               \
+    });                                                            \
   }
 GS_ENTRY(softmax_forward, softmax_rows, softmax_columns, SoftmaxParams)
 GS_ENTRY(softmax_backward, softmax_backward_rows, softmax_backward_columns, SoftmaxBackwardParams)

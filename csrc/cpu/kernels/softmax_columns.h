@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax and its logarithm along a dimension that is not the last, by strips of columns.
+// Softmax and its logarithm by strips of columns: along a dimension that is not the last, or of
+// short rows.
 #pragma once
 
-#include "cpu/kernels/softmax_strips.h"
+#include "cpu/kernels/softmax_short_rows.h"
 #include "ops/softmax.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -10,7 +11,7 @@ namespace {
 
 template <class T>
 void softmax_columns(const SoftmaxParams& p) {
-  for_columns<T, 1>(p, {p.x}, p.y, [](const auto& strip, const Places<T, 1>& place) {
+  for_all_strips<T, 1>(p, {p.x}, p.y, [](const auto& strip, const auto& place) {
     Vec<compute_t<T>> most[strip.kCount], sum[strip.kCount];
     const auto* x = place.source[0];
     strip.find_maximum(x, most);
@@ -28,7 +29,7 @@ void softmax_columns(const SoftmaxParams& p) {
 
 template <class T>
 void log_softmax_columns(const SoftmaxParams& p) {
-  for_columns<T, 1>(p, {p.x}, p.y, [](const auto& strip, const Places<T, 1>& place) {
+  for_all_strips<T, 1>(p, {p.x}, p.y, [](const auto& strip, const auto& place) {
     Vec<compute_t<T>> most[strip.kCount], sum[strip.kCount];
     const auto* x = place.source[0];
     strip.find_maximum(x, most);
@@ -42,7 +43,7 @@ void log_softmax_columns(const SoftmaxParams& p) {
 
 template <class T>
 void softmax_backward_columns(const SoftmaxBackwardParams& p) {
-  for_columns<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const Places<T, 2>& place) {
+  for_all_strips<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const auto& place) {
     Vec<compute_t<T>> sum[strip.kCount];
     const auto *y = place.source[0], *dy = place.source[1];
     strip.add_up(
@@ -55,7 +56,7 @@ void softmax_backward_columns(const SoftmaxBackwardParams& p) {
 
 template <class T>
 void log_softmax_backward_columns(const SoftmaxBackwardParams& p) {
-  for_columns<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const Places<T, 2>& place) {
+  for_all_strips<T, 2>(p, {p.y, p.dy}, p.dx, [](const auto& strip, const auto& place) {
     Vec<compute_t<T>> sum[strip.kCount];
     const auto *y = place.source[0], *dy = place.source[1];
     strip.add_up(sum, [&](std::int64_t row, int j) { return strip.at(dy, row, j); });

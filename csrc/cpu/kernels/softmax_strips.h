@@ -185,7 +185,6 @@ template <class T, int kSources, class Params, class Run>
 GS_INLINE void for_columns(const Params& p, const void* const (&arrays)[kSources], void* result,
                            const Run& run) {
   using S = compute_t<T>;
-  if (p.length == 0 || p.inner == 0) return;
   const ColumnBlocks b = column_blocks<T, kSources>(p, result);
   const std::int64_t blocks = divide_up(p.inner, b.columns);
   const std::int64_t size = p.length * smaller(p.inner, b.columns);
