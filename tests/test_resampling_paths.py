@@ -64,6 +64,12 @@ CASES = [
     wide(interpolated("bilinear", (1, 1, 5, 19), (9, 37), False)),
     wide(interpolated("bilinear", (1, 1, 3, 90), (4, 37), False)),
     wide(interpolated("linear", (2, 2, 150), (20,), False)),
+    # Rows in fours and the rest of them: shrunk without a line, its gradient and the growing image
+    # within one vector of a line, also where a row is shorter than that.
+    wide(interpolated("bilinear", (3, 2, 17, 56), (9, 30), False)),
+    wide(interpolated("bilinear", (1, 3, 11, 35), (6, 17), True)),
+    wide(interpolated("bilinear", (1, 3, 9, 20), (17, 41), False)),
+    wide(interpolated("bilinear", (2, 2, 3, 6), (5, 29), False)),
     # Rows too few for vectors of taps.
     wide(interpolated("linear", (1, 3, 40), (71,), False)),
     # Only rows, only columns.
@@ -133,6 +139,20 @@ def test_nearest_channels_last(isa: str, channels: int, size: tuple[int, int]) -
         assert not F.interpolate(channels_last(x), size).is_contiguous()
     np.testing.assert_array_equal(last[0], definition.nearest(x, size))
     assert_close(last[1], first[1], "float32", "matmul", 8, str(size))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_gradients_of_infinite_pixels_stay_with_theirs(isa: str) -> None:
+    """A pixel with one tap takes nothing from where its neighbour has a second."""
+    dy = np.ones((1, 1, 30, 30), np.float32)
+    dy[0, 0, 10, 10] = np.inf
+    x = gs.zeros(1, 1, 56, 56).requires_grad_()
+    with isa_cap(isa):
+        F.interpolate(x, (30, 30), mode="bilinear").backward(gs.tensor(dy))
+    assert x.grad is not None
+    got = x.grad.numpy()
+    assert np.isinf(got).sum() == 4
+    assert not np.isnan(got).any()
 
 
 @pytest.mark.parametrize("isa", ISAS)

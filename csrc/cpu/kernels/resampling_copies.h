@@ -90,9 +90,11 @@ template <class T>
 GS_INLINE void copy_columns(const compute_t<T>* line, const VectorTaps<compute_t<T>>& taps,
                             const EqualRows<T>& rows) {
   using V = Vec<compute_t<T>>;
+  const bool is_near = taps.is_near();
   for_each_written<V>(rows.run, rows.streams, [&](std::int64_t i, auto lanes) {
     const std::int64_t k = i / V::kWidth;  // a tap for each vector
-    const V columns = tapped(line, taps.base(k), taps.at(k).index);
+    const V columns = is_near ? tapped_near(line, taps.base(k), taps.at(k).index)
+                              : tapped(line, taps.base(k), taps.at(k).index);
     T* to = rows.y + i;
     for (std::int64_t row = 0; row < rows.count; ++row, to += rows.run) store(columns, to, lanes);
   });

@@ -2,7 +2,8 @@
 // Weighted taps as the kernels of `resize` read them: weights in the type that adds up, and for
 // adjacent outputs whole vectors of indices and weights. The taps number k of a vector's outputs
 // mostly lie in two vectors of the input; a permutation of those takes a third of a gather's time.
-// Often all taps of such outputs lie in the same two, which then are loaded once: a span.
+// Often all taps of such outputs lie in the same two, which then are loaded once: a span; in
+// growing images even in one, and the table is near.
 #pragma once
 
 #include "core/allocator.h"
@@ -12,6 +13,8 @@
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
 namespace {
+
+constexpr std::int64_t kIndexLimit = 1LL << 30;  // elements of a line that 32-bit indices reach
 
 // The taps of outputs that each are a whole run of elements, `run` long.
 template <class C>
@@ -24,7 +27,13 @@ class RunTaps {
       next[k] = {taps.index[k] * run, static_cast<C>(taps.weight[k])};
     }
     tap = next;
+    has_pairs_ = taps.start != nullptr;
+    for (std::int64_t t = 0; has_pairs_ && t < taps.out; ++t) {
+      has_pairs_ = start[t + 1] - start[t] == 2;
+    }
   }
+
+  GS_INLINE bool has_pairs() const { return has_pairs_; }  // two taps for every output
 
   struct Tap {
     std::int64_t offset;
@@ -35,6 +44,7 @@ class RunTaps {
 
  private:
   Workspace space_;
+  bool has_pairs_;
 };
 
 // The taps of outputs in vectors. Where elements hold `inner` numbers each, every number is one.
@@ -56,29 +66,26 @@ class VectorTaps {
         first_space_(static_cast<std::size_t>(blocks_ + 1) * sizeof(std::int64_t)),
         tap_space_(static_cast<std::size_t>(count_taps(taps, inner)) * sizeof(Tap)),
         base_space_(static_cast<std::size_t>(first(blocks_)) * sizeof(std::int64_t)),
-        has_spans_(true) {
+        is_near_(kHasPick<C>) {
     for (std::int64_t block = 0; block < blocks_; ++block) {
-      const std::int64_t begin = first(block), end = first(block + 1);
-      for (std::int64_t k = begin; k < end; ++k) {
-        fill(taps, inner, block * kWidth, k - begin, tap_space_.as<Tap>() + k);
+      for (std::int64_t k = first(block); k < first(block + 1); ++k) {
+        fill(taps, inner, block * kWidth, k - first(block), tap_space_.as<Tap>() + k);
       }
-      const std::int64_t span = find_base(begin, end, taps.in * inner);
-      has_spans_ = has_spans_ && span != kAnywhere && end - begin == kTapsOfSpan;
-      for (std::int64_t k = begin; k < end; ++k) {
-        const std::int64_t base =
-            span != kAnywhere ? span : find_base(k, k + 1, taps.in * inner + 2 * kWidth);
-        base_space_.as<std::int64_t>()[k] = base;
-        if (base != kAnywhere) count_from(base, tap_space_.as<Tap>() + k);
-      }
+      const Reach all = reach(first(block), first(block + 1));
+      is_near_ = is_near_ && all.low <= all.high && all.high - all.low < kWidth;
     }
+    has_spans_ = !is_near_;
+    for (std::int64_t block = 0; block < blocks_; ++block) set_bases(block, taps.in * inner);
   }
 
   GS_INLINE std::int64_t count() const { return count_; }
-  // Whether all blocks are spans of two taps that overlap little: what blocks share is added up for
-  // each of them.
+  // Whether all blocks are spans of two taps, every output has both, and they overlap little: what
+  // blocks share is added up for each of them.
   GS_INLINE bool has_spans(std::int64_t elements) const {
     return has_spans_ && 2 * blocks_ <= divide_up(elements, kWidth) + 1;
   }
+  // Whether the taps of each block, at least one, lie in one vector from its base on.
+  GS_INLINE bool is_near() const { return is_near_; }
   GS_INLINE std::int64_t first(std::int64_t block) const {
     return first_space_.as<std::int64_t>()[block];
   }
@@ -104,33 +111,58 @@ class VectorTaps {
     return first[blocks_];
   }
 
-  // Tap number k of each output from n on.
+  // Tap number k of each output from n on; behind the last output those of the last.
   void fill(const ResizeTaps& taps, std::int64_t inner, std::int64_t n, std::int64_t k, Tap* tap) {
     for (int lane = 0; lane < kWidth; ++lane) {
-      const std::int64_t t = (n + lane) / inner;
+      const std::int64_t number = smaller(n + lane, count_ - 1), t = number / inner;
       tap->weight[lane] = C(0);
       tap->index[lane] = -1;
-      if (n + lane >= count_ || k >= taps.start[t + 1] - taps.start[t]) continue;
+      if (k >= taps.start[t + 1] - taps.start[t]) continue;
       const std::int64_t at = taps.start[t] + k;
       tap->weight[lane] = static_cast<C>(taps.weight[at]);
-      tap->index[lane] = static_cast<std::int32_t>(taps.index[at] * inner + (n + lane) % inner);
+      tap->index[lane] = static_cast<std::int32_t>(taps.index[at] * inner + number % inner);
     }
   }
 
-  // Where two vectors of `count` elements start that hold all that taps begin..end read.
-  std::int64_t find_base(std::int64_t begin, std::int64_t end, std::int64_t count) const {
-    std::int64_t low = count, high = 0;
+  // The elements that taps begin..end read, from the first to the last.
+  struct Reach {
+    std::int64_t low, high;
+    bool is_dense;  // every lane reads one
+  };
+  Reach reach(std::int64_t begin, std::int64_t end) const {
+    Reach reach{kIndexLimit, -1, true};
     for (std::int64_t k = begin; k < end; ++k) {
       for (const std::int32_t element : at(k).index) {
+        reach.is_dense = reach.is_dense && element >= 0;
         if (element < 0) continue;
-        low = smaller(low, element);
-        high = larger(high, element);
+        reach.low = smaller(reach.low, element);
+        reach.high = larger(reach.high, element);
       }
     }
-    if (!kHasPick<C> || high < low || high - low >= 2 * kWidth || count < 2 * kWidth) {
-      return kAnywhere;
+    return reach;
+  }
+
+  // Where two vectors of `count` elements start that hold the reach.
+  static std::int64_t find_base(const Reach& reach, std::int64_t count) {
+    const bool fits = reach.low <= reach.high && reach.high - reach.low < 2 * kWidth;
+    if (!kHasPick<C> || !fits || count < 2 * kWidth) return kAnywhere;
+    return smaller(reach.low, count - 2 * kWidth);
+  }
+
+  // For a line of `elements` with room for two vectors behind them; what holds all taps of a block
+  // lies within the elements if they are as many.
+  void set_bases(std::int64_t block, std::int64_t elements) {
+    const std::int64_t begin = first(block), end = first(block + 1);
+    const Reach all = reach(begin, end);
+    const std::int64_t span =
+        is_near_ ? larger(0, smaller(all.low, elements - kWidth)) : find_base(all, elements);
+    has_spans_ = has_spans_ && span != kAnywhere && all.is_dense && end - begin == kTapsOfSpan;
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t base =
+          span != kAnywhere ? span : find_base(reach(k, k + 1), elements + 2 * kWidth);
+      base_space_.as<std::int64_t>()[k] = base;
+      if (base != kAnywhere) count_from(base, tap_space_.as<Tap>() + k);
     }
-    return smaller(low, count - 2 * kWidth);
   }
 
   static void count_from(std::int64_t base, Tap* tap) {
@@ -141,7 +173,7 @@ class VectorTaps {
 
   std::int64_t count_, blocks_;
   Workspace first_space_, tap_space_, base_space_;
-  bool has_spans_;
+  bool is_near_, has_spans_;
 };
 
 // The values that a tap of a vector of outputs reads from the line.
@@ -153,6 +185,13 @@ GS_INLINE Vec<C> tapped(const C* line, std::int64_t base, const std::int32_t* in
       return pick(Vec<C>::load(line + base), Vec<C>::load(high), PickLanes<C>(index));
     }
   }
+  return gather(line, index);
+}
+
+// The same of a table that is near.
+template <class C>
+GS_INLINE Vec<C> tapped_near(const C* line, std::int64_t base, const std::int32_t* index) {
+  if constexpr (kHasPick<C>) return pick(Vec<C>::load(line + base), PickLanes<C>(index));
   return gather(line, index);
 }
 

@@ -5,6 +5,7 @@
 //   pick(low, high, PickLanes<T>(index))  the same of the 2 kWidth lanes of two vectors, by a
 //                                     permutation; where kHasPick<T>
 //   pick(value, PickLanes<T>(index))  the same of the kWidth lanes of one vector
+//   pick(low, high, PresentLanes<T>(index))  as with PickLanes where no index is negative
 #pragma once
 
 #include "cpu/simd/simd.h"
@@ -51,6 +52,27 @@ GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lane
 }
 GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, PickLanes<double> lanes) {
   return Vec<double>(_mm512_maskz_permutex2var_pd(lanes.present, low.v, lanes.at, high.v));
+}
+template <class T>
+struct PresentLanes;
+template <>
+struct PresentLanes<float> {
+  __m512i at;
+
+  GS_INLINE explicit PresentLanes(const std::int32_t* index) : at(_mm512_loadu_si512(index)) {}
+};
+template <>
+struct PresentLanes<double> {
+  __m512i at;
+
+  GS_INLINE explicit PresentLanes(const std::int32_t* index)
+      : at(_mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)))) {}
+};
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PresentLanes<float> lanes) {
+  return Vec<float>(_mm512_permutex2var_ps(low.v, lanes.at, high.v));
+}
+GS_INLINE Vec<double> pick(Vec<double> low, Vec<double> high, PresentLanes<double> lanes) {
+  return Vec<double>(_mm512_permutex2var_pd(low.v, lanes.at, high.v));
 }
 GS_INLINE Vec<float> pick(Vec<float> value, PickLanes<float> lanes) {
   return Vec<float>(_mm512_maskz_permutexvar_ps(lanes.present, lanes.at, value.v));
@@ -101,6 +123,23 @@ GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PickLanes<float> lane
   const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(lanes.at, 28));
   const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(lanes.at, 31));
   return Vec<float>(_mm256_andnot_ps(none, _mm256_blendv_ps(from_low, from_high, is_high)));
+}
+// The sign says which vector a lane is picked from.
+template <class T>
+struct PresentLanes;
+template <>
+struct PresentLanes<float> {
+  __m256i at;
+
+  GS_INLINE explicit PresentLanes(const std::int32_t* index) {
+    const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+    at = _mm256_or_si256(lanes, _mm256_slli_epi32(lanes, 28));
+  }
+};
+GS_INLINE Vec<float> pick(Vec<float> low, Vec<float> high, PresentLanes<float> lanes) {
+  const __m256 from_low = _mm256_permutevar8x32_ps(low.v, lanes.at);
+  const __m256 from_high = _mm256_permutevar8x32_ps(high.v, lanes.at);
+  return Vec<float>(_mm256_blendv_ps(from_low, from_high, _mm256_castsi256_ps(lanes.at)));
 }
 GS_INLINE Vec<float> pick(Vec<float> value, PickLanes<float> lanes) {
   const __m256 none = _mm256_castsi256_ps(_mm256_srai_epi32(lanes.at, 31));
