@@ -12,7 +12,7 @@ import pytest
 import gradsmith as gs
 import gradsmith.nn.functional as F
 from gradsmith.backend import is_channels_last
-from tests.cases import ISAS, Case, CaseTests, isa_cap
+from tests.cases import ISAS, Case, CaseTests, isa_cap, threads
 from tests.reference import elementwise as reference
 
 INF, NAN = np.inf, np.nan
@@ -221,3 +221,15 @@ def test_padding_of_images(mode: str, is_last: bool, dtype: str, isa: str) -> No
     expected = np.bincount(taken.reshape(-1), weights.reshape(-1), places.size).reshape(shape)
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.double().numpy(), expected)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("mode", NUMPY_MODES)
+def test_padding_begins_within_a_plane(mode: str, isa: str) -> None:
+    """Each of seven threads takes rows from somewhere on."""
+    x = np.random.default_rng(0).standard_normal((3, 4, 70, 3, 64)).astype(np.float32)
+    pairs: Any = ((0, 0), (0, 0), (3, 1), (2, 2), (1, 0))
+    with isa_cap(isa), threads(7):
+        y = F.pad(gs.tensor(x), (1, 0, 2, 2, 3, 1), mode)
+    taken = np.pad(x, pairs, NUMPY_MODES[mode])  # type: ignore[call-overload]
+    np.testing.assert_array_equal(y.numpy(), taken)

@@ -57,6 +57,37 @@ GS_INLINE std::int64_t row_in_x(const BorderParams& p, std::int64_t row) {
   return result;
 }
 
+// Those rows one after the other, from a row of y on. A division for each row took a fifth of
+// the time.
+class RowWalk {
+ public:
+  GS_INLINE RowWalk(const BorderParams& p, std::int64_t row)
+      : p_(p),
+        axis_(p.ndim > 1 ? p.axis[p.ndim - 2] : BorderAxis{1, 0, 0}),
+        padded_(axis_.padded()),
+        position_(row % padded_),
+        plane_(row / padded_),
+        start_(start()) {}
+
+  GS_INLINE std::int64_t next() {
+    const std::int64_t row = start_ + axis_.element(p_.mode, position_);
+    if (++position_ == padded_) {
+      position_ = 0;
+      ++plane_;
+      start_ = start();
+    }
+    return row;
+  }
+
+ private:
+  // Where the plane's first row that is no border comes from.
+  GS_INLINE std::int64_t start() const { return row_in_x(p_, plane_ * padded_ + axis_.before); }
+
+  const BorderParams& p_;
+  const BorderAxis axis_;
+  std::int64_t padded_, position_, plane_, start_;
+};
+
 template <class W>
 GS_INLINE void copy_side(const W* x, const Side& side, std::int64_t step, std::int64_t inner,
                          W* y) {
@@ -77,8 +108,9 @@ void put_borders(const BorderParams& p) {
   const Rows rows(p);
   parallel_for(rows.y_count, kElementwiseGrain / rows.y_length + 1,
                [&](std::int64_t begin, std::int64_t end) {
+                 RowWalk walk(p, begin);
                  for (std::int64_t row = begin; row < end; ++row) {
-                   const W* x = static_cast<const W*>(p.x) + row_in_x(p, row) * rows.x_length;
+                   const W* x = static_cast<const W*>(p.x) + walk.next() * rows.x_length;
                    W* y = static_cast<W*>(p.y) + row * rows.y_length;
                    copy_side(x, rows.sides[0], rows.step, p.inner, y);
                    copy_elements(x, rows.x_length, y + rows.axis.before * p.inner);
