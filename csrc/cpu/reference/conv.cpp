@@ -193,7 +193,7 @@ void add_dots(const ConvLayout& layout, const T* const* dy, const C* x, double* 
     const std::int64_t first = r * layout.row;
     std::int64_t i = 0;
     for (; i + kLanes <= layout.row; i += kLanes) {
-      Vector a, b;
+      Vector a = {}, b = {};
       load_lanes<C>(seen + i, &a);
       for (int j = 0; j < kCount; ++j) {
         load_lanes<C>(dy[j] + first + i, &b);
