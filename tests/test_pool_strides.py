@@ -145,6 +145,9 @@ AVERAGES = [
     ("avg_pool1d", (3, 5, 400), 64, 64, 0, False),
     ("avg_pool1d", (3, 5, 400), 65, 65, 0, False),
     ("avg_pool2d", (2, 3, 28, 28), 7, 7, 0, False),
+    ("avg_pool2d", (2, 3, 80, 11), (9, 3), (10, 4), 0, True),  # many rows of x that are equal
+    ("avg_pool2d", (2, 3, 43, 21), (8, 3), (8, 1), 1, True),
+    ("avg_pool2d", (2, 3, 43, 21), (6, 4), (8, 2), 1, True),
     ("avg_pool2d", (2, 3, 11, 29), (2, 3), (3, 4), 1, True),
     ("avg_pool2d", (2, 3, 11, 29), (3, 7), (2, 3), (1, 3), True),
     ("avg_pool2d", (2, 3, 40, 40), (9, 9), (3, 3), 4, False),

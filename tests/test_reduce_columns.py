@@ -11,7 +11,7 @@ from tests.cases import ISAS, NUMPY_DTYPES, isa_cap, threads
 from tests.tolerance import assert_close
 
 FAR = [(6011, 64), (4099, 100), (9001, 31), (30_001, 10), (803, 512), (1501, 301)]
-NEAR = [(17, 64), (45, 3), (129, 128), (257, 33), (8, 200)]
+NEAR = [(17, 64), (45, 3), (129, 128), (257, 33), (8, 200), (2, 2100), (7, 33), (3, 5)]
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -41,6 +41,23 @@ def test_middle_dimension_of_a_view(isa: str) -> None:
     with isa_cap(isa):
         got = gs.from_numpy(x).sum(1).numpy()
     assert_close(got, x.astype(np.float64).sum(1), "float32", "reduce", 130, "middle")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("rows", [2, 7, 8, 9])
+def test_few_rows_of_columns_in_another_order(rows: int, isa: str) -> None:
+    """Columns whose results do not lie side by side; NaN, infinities and negative zeros."""
+    x = np.random.default_rng(rows).standard_normal((5, rows, 6, 90)).astype(np.float32)
+    x[0, 0, 0, :9], x[1, :, 1, :9], x[2, 1, 2, :9] = np.nan, -np.inf, np.inf
+    x[3] = -0.0
+    given = x.transpose(0, 3, 1, 2)
+    with isa_cap(isa):
+        plain = gs.from_numpy(x).permute(0, 3, 1, 2)
+        got = [plain.sum(2), plain.mean(2), plain.amax(2), plain.amin(2)]
+    wide = given.astype(np.float64)
+    expected = [wide.sum(2), wide.mean(2), wide.max(2), wide.min(2)]
+    for array, want in zip(got, expected, strict=True):
+        np.testing.assert_allclose(array.numpy(), want, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -141,10 +141,7 @@ template <class T>
 void run_max_backward(const PoolIndexParams& p) {
   if (p.inner > 1) return max_channels_backward<T>(p);
   const bool is_exact = p.index_dtype == DType::int32 && p.in_count < kExactOffset;
-  if (p.has_windows && is_exact) {
-    if (tiles_in_pairs(p.windows)) return spread_maxima<T>(p);
-    if (spreads_maxima(p.windows)) return spread_strided_maxima<T>(p);
-  }
+  if (p.has_windows && is_exact && tiles_in_pairs(p.windows)) return spread_maxima<T>(p);
   if (p.index_dtype == DType::int32) return scatter_planes<T, std::int32_t>(p);
   scatter_planes<T, std::int64_t>(p);
 }

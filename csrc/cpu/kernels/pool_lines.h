@@ -207,9 +207,9 @@ GS_INLINE void gradient_line(const SpreadPlan<T>& s, const T* dy, std::int64_t d
 
 // Stride 1 or 2: element i = m * stride + phase is covered by the outputs m + (phase + pad - k) /
 // stride, for each k of the window that leaves no rest; `line` has zeros on both sides.
-template <int kStride, class T>
-GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, bool streams, T* to) {
-  using S = compute_t<T>;
+template <int kStride, class S, class Out>
+GS_INLINE void spread_line(const PoolWindows& w, const S* line, std::int64_t columns, bool streams,
+                           Out* to) {
   using V = Vec<S>;
   const auto gather = [&](std::int64_t m, std::int64_t phase) {
     V sum(S(0));
@@ -219,13 +219,13 @@ GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, bool 
     return sum;
   };
   const auto write = [&](V value, std::int64_t i) {
-    const std::int64_t lanes = w.in[2] - i;
+    const std::int64_t lanes = columns - i;
     if (lanes <= 0) return;
     if (streams) return store(value, to + i, StreamedLanes{});
     if (lanes >= V::kWidth) return value.store(to + i);
     value.store_tail(to + i, lanes);
   };
-  for (std::int64_t i = 0; i < w.in[2]; i += kStride * V::kWidth) {
+  for (std::int64_t i = 0; i < columns; i += kStride * V::kWidth) {
     const std::int64_t m = i / kStride;
     if constexpr (kStride == 1) {
       write(gather(m, 0), i);
@@ -237,42 +237,76 @@ GS_INLINE void spread_line(const PoolWindows& w, const compute_t<T>* line, bool 
   }
 }
 
-template <class T>
-GS_INLINE void spread_line(const SpreadPlan<T>& s, const compute_t<T>* line, T* to) {
+// `columns` of a row, which may be more than it has where there is room for whole vectors.
+template <class T, class Out>
+GS_INLINE void spread_line(const SpreadPlan<T>& s, const compute_t<T>* line, std::int64_t columns,
+                           bool streams, Out* to) {
   const PoolWindows& w = s.windows;
-  if (!w.adaptive && w.stride[2] == 1) return spread_line<1, T>(w, line, s.streams, to);
-  if (!w.adaptive && w.stride[2] == 2) return spread_line<2, T>(w, line, s.streams, to);
-  if (has_wide_stride(w)) return spread_strides(s.strides, w.in[2], line, s.streams, to);
+  if (!w.adaptive && w.stride[2] == 1) return spread_line<1>(w, line, columns, streams, to);
+  if (!w.adaptive && w.stride[2] == 2) return spread_line<2>(w, line, columns, streams, to);
+  if (has_wide_stride(w)) return spread_strides(s.strides, columns, line, streams, to);
   for (std::int64_t i = 0; i < w.in[2]; ++i) {
     const Cover& cover = s.covers.at(2, i);
     compute_t<T> sum = 0;
     for (std::int64_t t = cover.begin; t < cover.end; ++t) sum += line[t];
-    to[i] = static_cast<T>(sum);
+    to[i] = static_cast<Out>(sum);
   }
 }
 
-// Rows begin..end of x; `lines` has room for kLines lines and zeros around their outputs. Rows of
-// x that the same outputs cover share a line.
+// Neighbouring rows of x that the same outputs cover, which get the same.
+template <class S>
+struct EqualRows {
+  const S* line;
+  std::int64_t count;
+};
+
+// The line spreads once, into `row`, from where whole vectors go to all rows but the last: what
+// they write behind their row, the next one overwrites.
+template <class T>
+GS_INLINE void write_equal_rows(const SpreadPlan<T>& s, const EqualRows<compute_t<T>>& rows,
+                                compute_t<T>* row, T* to, const T* end) {
+  using V = Vec<compute_t<T>>;
+  const std::int64_t columns = s.windows.in[2], whole = divide_up(columns, V::kWidth) * V::kWidth;
+  if (rows.count == 1) return spread_line(s, rows.line, columns, s.streams, to);
+  spread_line(s, rows.line, whole, false, row);
+  for (std::int64_t i = 0; i < rows.count; ++i, to += columns) {
+    if (s.streams || end - to < whole) {
+      for_each_written<V>(columns, s.streams, [&](std::int64_t c, auto lanes) {
+        store(V::load(row + c), to + c, lanes);
+      });
+    } else {
+      for (std::int64_t c = 0; c < whole; c += V::kWidth) V::load(row + c).store(to + c);
+    }
+  }
+}
+
+// Rows begin..end of x; `lines` has room for kLines lines, zeros around their outputs, and behind
+// them for a row.
 template <class T>
 GS_INLINE void spread_range(const SpreadPlan<T>& s, const T* dy, std::int64_t begin,
                             std::int64_t end, compute_t<T>* lines, T* dx) {
   const PoolWindows& w = s.windows;
   const std::int64_t out_count = volume(w.out);
-  const compute_t<T>* of_row[kLines];
-  for (std::int64_t first = begin; first < end; first += kLines) {
-    const std::int64_t last = smaller(first + kLines, end);
-    compute_t<T>* next = lines + s.front;
-    for_rows(w.in, first, last,
-             [&](std::int64_t i, std::int64_t plane, std::int64_t d, std::int64_t h) {
-               if (i > first && h > 0 && s.covers.at(1, h) == s.covers.at(1, h - 1)) {
-                 of_row[i - first] = of_row[i - first - 1];
-                 return;
-               }
-               gradient_line(s, dy + plane * out_count, d, h, next);
-               of_row[i - first] = next;
-               next += s.pitch;
-             });
-    for (std::int64_t i = first; i < last; ++i) spread_line(s, of_row[i - first], dx + i * w.in[2]);
+  EqualRows<compute_t<T>> made[kLines];
+  PlaneRow at(w.in, begin);
+  T* to = dx + begin * w.in[2];
+  for (std::int64_t i = begin; i < end;) {
+    std::int64_t count = 0;
+    for (; count < kLines && i < end; ++count) {
+      const Cover& cover = s.covers.at(1, at.h);
+      const std::int64_t most = smaller(w.in[1] - at.h, end - i);
+      std::int64_t equal = 1;
+      while (equal < most && s.covers.at(1, at.h + equal) == cover) ++equal;
+      compute_t<T>* line = lines + count * s.pitch + s.front;
+      gradient_line(s, dy + at.plane * out_count, at.d, at.h, line);
+      made[count] = {line, equal};
+      at.skip(w.in, equal);
+      i += equal;
+    }
+    for (std::int64_t k = 0; k < count; ++k) {
+      write_equal_rows(s, made[k], lines + kLines * s.pitch, to, dx + end * w.in[2]);
+      to += made[k].count * w.in[2];
+    }
   }
 }
 
@@ -299,14 +333,16 @@ void spread_rows(const AvgPoolParams& p) {
       front,
       front + w.out[2] + behind,
       streams_rows<Vec<S>>(gradient_bytes<T>(w, p.outer), static_cast<const T*>(p.x), row_bytes)};
-  parallel_for(p.outer * w.in[0] * w.in[1], kPoolWork / (w.in[2] + 1) + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 const Workspace lines(static_cast<std::size_t>(kLines * plan.pitch) * sizeof(S));
-                 for (std::int64_t i = 0; i < kLines * plan.pitch; ++i) lines.as<S>()[i] = 0;
-                 spread_range(plan, static_cast<const T*>(p.y), begin, end, lines.as<S>(),
-                              static_cast<T*>(p.x));
-                 finish_streams();
-               });
+  parallel_for(
+      p.outer * w.in[0] * w.in[1], kPoolWork / (w.in[2] + 1) + 1,
+      [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t size = kLines * plan.pitch;
+        const Workspace lines(static_cast<std::size_t>(size + w.in[2] + kWidth) * sizeof(S));
+        for (std::int64_t i = 0; i < size; ++i) lines.as<S>()[i] = 0;
+        spread_range(plan, static_cast<const T*>(p.y), begin, end, lines.as<S>(),
+                     static_cast<T*>(p.x));
+        finish_streams();
+      });
 }
 
 }  // namespace

@@ -204,50 +204,97 @@ GS_INLINE V lane_numbers() {
   return V::load(numbers);
 }
 
-// The maximum of each column over the rows and its place in the plane. Returns whether there is a
-// NaN, which only kExact gets right: that test lengthens the chain from one element to the next.
+// Calls step(Vectors<kCount>, lanes, at) for the vectors of a row, whose positions are at(0) to
+// at(kCount - 1): whole ones, of which the last may overlap others, unless the row is shorter.
+template <class V, class Step>
+GS_INLINE void for_row_vectors(std::int64_t columns, const Step& step) {
+  const std::int64_t last = columns - V::kWidth;
+  if (last < 0) return step(Vectors<1>{}, FirstLanes{columns}, [](int) { return 0; });
+  for (std::int64_t i = 0; i < columns;) {
+    const auto at = [&](int v) { return smaller(i + v * V::kWidth, last); };
+    if (columns - i > 2 * V::kWidth) {
+      step(Vectors<4>{}, AllLanes{}, at);
+      i += 4 * V::kWidth;
+    } else if (columns - i > V::kWidth) {
+      step(Vectors<2>{}, AllLanes{}, at);
+      i += 2 * V::kWidth;
+    } else {
+      step(Vectors<1>{}, AllLanes{}, at);
+      i += V::kWidth;
+    }
+  }
+}
+
+// The maximum of each of the first columns over the rows and its place in the plane. Returns
+// whether there is a NaN, which only kExact gets right: that test lengthens the chain from one
+// element to the next.
 template <bool kExact, class T, class S>
-GS_INLINE bool max_of_rows(const PoolWindows& w, const WindowRows<T>& rows, S* best, S* places) {
+GS_INLINE bool max_of_rows(std::int64_t columns, const WindowRows<T>& rows, S* best, S* places) {
   using V = Vec<S>;
   const V lane = lane_numbers<V>(), lowest = Maximum<V>::none();
+  const V first(static_cast<S>(rows.depth * rows.height > 0 ? rows.offset : kNoPlace));
   Mask<S> nan = is_nan(lowest);
-  const std::int64_t first = rows.depth * rows.height > 0 ? rows.offset : kNoPlace;
-  for_each_vector<V>(0, w.in[2], [&](std::int64_t i, auto lanes) {
-    const V column = lane + V(static_cast<S>(i));
-    V value = lowest;
-    V place(static_cast<S>(first));
+  for_row_vectors<V>(columns, [&](auto group, auto lanes, const auto& at) {
+    constexpr int kVectors = decltype(group)::kCount;
+    V value[kVectors], place[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      value[v] = lowest;
+      place[v] = first;
+    }
     rows.each([&](std::int64_t row) {
-      const V next = load<V>(rows.x + row + i, lanes);
-      place = select(takes_over<kExact>(next, value), V(static_cast<S>(row)), place);
-      value = kExact ? maximum(value, next) : max(next, value);
-      nan = nan | is_nan(next);
+      const T* from = rows.x + row;
+      const V here(static_cast<S>(row));
+      for (int v = 0; v < kVectors; ++v) {
+        const V next = load<V>(from + at(v), lanes);
+        place[v] = select(takes_over<kExact>(next, value[v]), here, place[v]);
+        value[v] = kExact ? maximum(value[v], next) : max(next, value[v]);
+        nan = nan | is_nan(next);
+      }
     });
-    store(value, best + i, lanes);
-    store(place + column, places + i, lanes);
+    for (int v = 0; v < kVectors; ++v) {
+      store(value[v], best + at(v), lanes);
+      store(place[v] + (lane + V(static_cast<S>(at(v)))), places + at(v), lanes);
+    }
   });
   return any(nan);
 }
 
-// The outputs from t on, from the line of maxima and, `distance` behind it, of their places; a
-// place of -1 where the window holds no element.
+template <class T, class S>
+GS_INLINE bool line_of_maxima(std::int64_t columns, const WindowRows<T>& rows, S* best, S* places) {
+  if (GS_LIKELY(!max_of_rows<false>(columns, rows, best, places))) return false;
+  return max_of_rows<true>(columns, rows, best, places);
+}
+
+// A maximum and its place after one more element; of equal ones the first in the plane stays.
+template <bool kExact, class S>
+GS_INLINE void take_first(Vec<S> next, Vec<S> next_place, Vec<S>& value, Vec<S>& place) {
+  Mask<S> ties = next == value;
+  if constexpr (kExact) ties = ties | (is_nan(next) & is_nan(value));
+  const Mask<S> takes = takes_over<kExact>(next, value) | (ties & (next_place < place));
+  value = select(takes, next, value);
+  place = select(takes, next_place, place);
+}
+
+// -1 where the window holds no element.
+template <class V, class Lanes>
+GS_INLINE void store_places(V place, std::int32_t* indices, Lanes lanes) {
+  using S = typename V::Scalar;
+  store(select(place < V(static_cast<S>(kNoPlace)), place, V(S(-1))), indices, lanes);
+}
+
+// The outputs from t on, from the line of maxima and, `distance` behind it, of their places.
 template <int kTaps, int kStride, bool kExact, class T, class S, class Lanes>
 GS_INLINE void max_of_taps(const PoolWindows& w, const S* line, std::int64_t distance,
                            std::int64_t t, T* y, std::int32_t* indices, Lanes lanes) {
   using V = Vec<S>;
   const S* from = line + t * kStride - w.pad[2];
-  const V nowhere(static_cast<S>(kNoPlace));
-  V value = Maximum<V>::none(), place = nowhere;
+  V value = Maximum<V>::none(), place(static_cast<S>(kNoPlace));
   for_taps<kTaps>(w, [&](std::int64_t tap) {
-    const V next = load_outputs<V, kStride>(from + tap);
-    const V next_place = load_outputs<V, kStride>(from + tap + distance);
-    Mask<S> ties = next == value;
-    if constexpr (kExact) ties = ties | (is_nan(next) & is_nan(value));
-    const Mask<S> takes = takes_over<kExact>(next, value) | (ties & (next_place < place));
-    value = select(takes, next, value);
-    place = select(takes, next_place, place);
+    take_first<kExact>(load_outputs<V, kStride>(from + tap),
+                       load_outputs<V, kStride>(from + tap + distance), value, place);
   });
   store(value, y + t, lanes);
-  store(select(place < nowhere, place, V(S(-1))), indices + t, lanes);
+  store_places(place, indices + t, lanes);
 }
 
 template <int kTaps, int kStride, class T>
@@ -260,9 +307,7 @@ GS_INLINE void places_of_rows(const MaxPoolParams& p, const WindowTable& windows
   for_row_lines<T, S>(
       w, p.outer, p.x, windows, 2, outside,
       [&](const WindowRows<T>& rows, S* line) {
-        const bool has_nan = max_of_rows<false>(w, rows, line, line + size);
-        if (GS_UNLIKELY(has_nan)) max_of_rows<true>(w, rows, line, line + size);
-        return has_nan;
+        return line_of_maxima(w.in[2], rows, line, line + size);
       },
       [&](const S* line, bool has_nan, std::int64_t at, std::int64_t, std::int64_t) {
         T* y = static_cast<T*>(p.y) + at;

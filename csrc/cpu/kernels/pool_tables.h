@@ -70,14 +70,15 @@ class InverseTable {
   const double* of_[kSpatialDims];
 };
 
-// The inverses along W, from which a vector of outputs takes its own.
+// The inverses along W, from which a vector of outputs takes its own, and zeros behind them.
 template <class S>
 class InverseLine {
  public:
   InverseLine(const InverseTable& inverses, const PoolWindows& w)
-      : space_(static_cast<std::size_t>(w.out[2]) * sizeof(S)) {
+      : space_(static_cast<std::size_t>(w.out[2] + Vec<S>::kWidth) * sizeof(S)) {
     S* line = space_.template as<S>();
     for (std::int64_t t = 0; t < w.out[2]; ++t) line[t] = static_cast<S>(inverses.at(2, t));
+    for (int i = 0; i < Vec<S>::kWidth; ++i) line[w.out[2] + i] = S(0);
   }
   GS_INLINE const S* begin() const { return space_.template as<S>(); }
 
@@ -164,19 +165,32 @@ GS_INLINE void for_window_rows(const PoolWindows& w, const Extent& depth, const 
   }
 }
 
+// Where row i of planes with `size` D, H, W lies.
+struct PlaneRow {
+  std::int64_t plane, d, h;
+
+  GS_INLINE PlaneRow(const std::int64_t* size, std::int64_t i)
+      : plane(i / (size[0] * size[1])), d(i / size[1] % size[0]), h(i % size[1]) {}
+
+  // Goes on by `rows`, at most to the first of the next height.
+  GS_INLINE void skip(const std::int64_t* size, std::int64_t rows) {
+    h += rows;
+    if (h < size[1]) return;
+    h = 0;
+    if (++d < size[0]) return;
+    d = 0;
+    ++plane;
+  }
+};
+
 // Calls visit(i-th row, plane, d, h) for rows begin..end of planes with `size` D, H, W.
 template <class Visit>
 GS_INLINE void for_rows(const std::int64_t* size, std::int64_t begin, std::int64_t end,
                         const Visit& visit) {
-  std::int64_t h = begin % size[1], d = begin / size[1] % size[0];
-  std::int64_t plane = begin / (size[0] * size[1]);
+  PlaneRow at(size, begin);
   for (std::int64_t i = begin; i < end; ++i) {
-    visit(i, plane, d, h);
-    if (++h < size[1]) continue;
-    h = 0;
-    if (++d < size[0]) continue;
-    d = 0;
-    ++plane;
+    visit(i, at.plane, at.d, at.h);
+    at.skip(size, 1);
   }
 }
 

@@ -9,11 +9,9 @@
 #include "ops/reduce.h"
 
 #include "core/dispatch.h"
+#include "cpu/kernels/reduce_operations.h"
 #include "cpu/kernels/reduce_scan.h"
 #include "cpu/kernels/reduce_tasks.h"
-#include "cpu/simd/fetch.h"
-#include "cpu/simd/polynomial.h"
-#include "cpu/simd/sums.h"
 #include "ops/op_table.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -21,7 +19,6 @@ namespace {
 
 constexpr std::int64_t kTogether = 8;  // rows of columns taken in turn
 constexpr int kNarrowBytes = 256;      // of columns that stay in registers
-constexpr int kSecondCache = 2;        // of __builtin_prefetch's localities
 
 Support supports_reduce(const ReduceParams& p) {
   const Walk walk = walk_of(p);
@@ -34,163 +31,29 @@ Support supports_reduce(const ReduceParams& p) {
   return {};
 }
 
-// An operation: State is what partial results are kept in and `join` combines; `of_row` reduces
-// adjacent elements; `step` takes a vector of elements into one of columns, for at most kRows rows.
-template <class T>
-struct Sum {
-  using State = double;
-  using V = Vec<compute_t<T>>;
-  static constexpr double kStart = 0;
-  static constexpr std::int64_t kRows = 32;  // more would round too often in float
-
-  GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    Vec<double> sum(0.0);
-    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
-      touch_next<V>(x + i);
-      sums[0] = sums[0] + load<V>(x + i, lanes);
-    });
-    return reduce_add(sum);
-  }
-  GS_INLINE static V step(V columns, V x) { return columns + x; }
-  GS_INLINE static State join(State a, State b) { return a + b; }
-};
-
-template <class T>
-struct SquareSum : Sum<T> {
-  using State = double;
-  using V = Vec<compute_t<T>>;
-
-  GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    Vec<double> sum(0.0);
-    add_up<V, 1>(n, &sum, [&](std::int64_t i, auto lanes, V* sums) {
-      touch_next<V>(x + i);
-      sums[0] = SquareSum::step(sums[0], load<V>(x + i, lanes));
-    });
-    return reduce_add(sum);
-  }
-  GS_INLINE static V step(V columns, V x) { return fma(x, x, columns); }
-};
-
-template <class T>
-struct Product {
-  using State = double;
-  using V = Vec<compute_t<T>>;
-  static constexpr double kStart = 1;
-  static constexpr std::int64_t kRows = 8;  // factors of a chain
-
-  GS_INLINE static State of_row(const T* x, std::int64_t n) {
-    constexpr std::int64_t kStride = kChains * V::kWidth;
-    Vec<double> low[kChains], high[kChains];
-    for (int k = 0; k < kChains; ++k) low[k] = high[k] = Vec<double>(1.0);
-    std::int64_t i = 0;
-    if constexpr (!__is_same(V, Vec<double>)) i = take_chains(x, n, low, high);
-    for (; i + kStride <= n; i += kStride) {
-      for (int k = 0; k < kChains; ++k) take(V::load(x + i + k * V::kWidth), &low[k], &high[k]);
-    }
-    for_each_vector<V>(i, n, [&](std::int64_t at, auto lanes) {
-      take(keep(load<V>(x + at, lanes), compute_t<T>(1), lanes), &low[0], &high[0]);
-    });
-    for (int k = 0; k < kChains; ++k) low[k] = low[k] * high[k];
-    for (int half = kChains / 2; half > 0; half /= 2) {
-      for (int k = 0; k < half; ++k) low[k] = low[k] * low[k + half];
-    }
-    double products[Vec<double>::kWidth];
-    low[0].store(products);
-    for (int half = Vec<double>::kWidth / 2; half > 0; half /= 2) {
-      for (int k = 0; k < half; ++k) products[k] *= products[k + half];
-    }
-    return products[0];
-  }
-  GS_INLINE static State join(State a, State b) { return a * b; }
-
-  // Takes kCount rows at their offsets from x into a product per column, vector by vector: one
-  // whose chain ends near the ends of the type's range or beyond is multiplied in double instead.
-  template <std::int64_t kCount, bool kFar>
-  GS_INLINE static void take_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
-                                  double* columns) {
-    constexpr int kHalf = Vec<double>::kWidth;
-    std::int64_t i = 0;
-    for (; i + V::kWidth <= n; i += V::kWidth) {
-      V chain = V::load(x + offsets[0] + i);
-      for (std::int64_t row = 0; row < kCount; ++row) {
-        if constexpr (kFar) __builtin_prefetch(x + offsets[kCount + row] + i, 0, kSecondCache);
-        if (row > 0) chain = chain * V::load(x + offsets[row] + i);
-      }
-      Vec<double> low = Vec<double>::load(columns + i), high(1.0);
-      if constexpr (V::kWidth > kHalf) high = Vec<double>::load(columns + i + kHalf);
-      if (GS_LIKELY(!any(!is_inside(chain)))) {
-        take(chain, &low, &high);
-      } else {
-        for (std::int64_t row = 0; row < kCount; ++row) {
-          take(V::load(x + offsets[row] + i), &low, &high);
-        }
-      }
-      low.store(columns + i);
-      if constexpr (V::kWidth > kHalf) high.store(columns + i + kHalf);
-    }
-    for (; i < n; ++i) {
-      for (std::int64_t row = 0; row < kCount; ++row) {
-        columns[i] *= static_cast<compute_t<T>>(x[offsets[row] + i]);
-      }
-    }
-  }
-
- private:
-  // Takes chains of a few factors, up to one that ends near the ends of float's range or beyond:
-  // what left that range on the way has become 0 (not denormal, see core/float_mode.h), infinite or
-  // NaN, and stays so. Returns where the rest begins, which is multiplied in double.
-  GS_INLINE static std::int64_t take_chains(const T* x, std::int64_t n, Vec<double>* low,
-                                            Vec<double>* high) {
-    constexpr std::int64_t kStride = kChains * V::kWidth;
-    std::int64_t i = 0;
-    for (; i + kRows * kStride <= n; i += kRows * kStride) {
-      V chain[kChains];
-      for (int k = 0; k < kChains; ++k) chain[k] = V::load(x + i + k * V::kWidth);
-      for (std::int64_t at = i + kStride; at < i + kRows * kStride; at += kStride) {
-        for (int k = 0; k < kChains; ++k) {
-          touch_next<V>(x + at + k * V::kWidth);
-          chain[k] = chain[k] * V::load(x + at + k * V::kWidth);
-        }
-      }
-      auto inside = is_inside(chain[0]);
-      for (int k = 1; k < kChains; ++k) inside = inside & is_inside(chain[k]);
-      if (any(!inside)) break;
-      for (int k = 0; k < kChains; ++k) take(chain[k], &low[k], &high[k]);
-    }
-    return i;
-  }
-  GS_INLINE static auto is_inside(V x) {
-    const V magnitude = abs(x);
-    using S = typename V::Scalar;
-    return (magnitude >= V(choose<S>(0x1p-100f, 0x1p-900))) &
-           (magnitude <= V(choose<S>(0x1p100f, 0x1p900)));
-  }
-
-  // Of floats, one half of the lanes goes into each product.
-  GS_INLINE static void take(V x, Vec<double>* low, Vec<double>* high) {
-    if constexpr (__is_same(V, Vec<double>)) {
-      *low = *low * x;
-    } else {
-      *low = *low * widen_low(x);
-      *high = *high * widen_high(x);
-    }
-  }
-};
-
-// Takes kCount rows at their offsets from x into `columns`: each row is read in one stretch, and a
+// Takes the rows at their offsets from x into `columns`: each row is read in one stretch, and a
 // column's sum so far is loaded and stored once for all of them. From afar the next rows, whose
-// offsets follow, are called into the second cache: rows in turn are no stream that it would see.
+// offsets follow, are called in: rows in turn are no stream that the second cache would see.
+// kCount: the number of rows, or 0 for any.
 template <class T, class Operation, std::int64_t kCount, bool kFar>
-GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t n,
+GS_INLINE void add_rows(const T* x, const std::int64_t* offsets, std::int64_t count, std::int64_t n,
                         compute_t<T>* columns) {
   using V = typename Operation::V;
-  for_each_vector<V>(0, n, [&](std::int64_t i, auto lanes) {
-    V column = load<V>(columns + i, lanes);
-    for (std::int64_t row = 0; row < kCount; ++row) {
-      if constexpr (kFar) __builtin_prefetch(x + offsets[kCount + row] + i, 0, kSecondCache);
-      column = Operation::step(column, load<V>(x + offsets[row] + i, lanes));
+  const std::int64_t rows = kCount > 0 ? kCount : count;
+  for_column_lines<V, kFar>(n, [&](std::int64_t i, auto group, auto lanes) {
+    constexpr int kVectors = decltype(group)::kVectors;
+    V column[kVectors];
+    for (int v = 0; v < kVectors; ++v) column[v] = load<V>(columns + i + v * V::kWidth, lanes);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const T* from = x + offsets[row] + i;
+      if constexpr (kFar) {
+        __builtin_prefetch(x + offsets[rows + row] + i, 0, kSecondCache);
+      }
+      for (int v = 0; v < kVectors; ++v) {
+        column[v] = Operation::step(column[v], load<V>(from + v * V::kWidth, lanes));
+      }
     }
-    store(column, columns + i, lanes);
+    for (int v = 0; v < kVectors; ++v) store(column[v], columns + i + v * V::kWidth, lanes);
   });
 }
 
@@ -231,9 +94,9 @@ GS_INLINE void add_chunk(const T* x, const std::int64_t* offsets, std::int64_t r
     for (std::int64_t i = 0; i < n; ++i) columns[i] = static_cast<S>(Operation::kStart);
     std::int64_t row = 0;
     for (; row + kTogether <= rows; row += kTogether) {
-      add_rows<T, Operation, kTogether, kFar>(x, offsets + row, n, columns);
+      add_rows<T, Operation, kTogether, kFar>(x, offsets + row, kTogether, n, columns);
     }
-    for (; row < rows; ++row) add_rows<T, Operation, 1, false>(x, offsets + row, n, columns);
+    if (row < rows) add_rows<T, Operation, 0, false>(x, offsets + row, rows - row, n, columns);
   }
   for (std::int64_t i = 0; i < n; ++i) states[i] = Operation::join(states[i], columns[i]);
 }
@@ -278,12 +141,38 @@ void reduce_columns(const ReduceParams& p, const Walk& w, const Finish& finish) 
   run_tasks<Operation>(columns.tasks, columns, reduce_tile, write);
 }
 
+// Columns of no more rows than are taken in turn, whose sums in the type's own precision are final.
+template <class T, class Operation, class Finish>
+void reduce_few_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
+  using S = compute_t<T>;
+  const ColumnTasks columns(p.kept_count, p.reduced_count, w.length);
+  std::int64_t offsets[kTogether];
+  for (std::int64_t r = 0; r < p.reduced_count; ++r) offsets[r] = w.reduced.offset_of(r);
+  parallel_for(columns.tasks.tiles, kTask / columns.tasks.work + 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 S sums[kTile];
+                 for (std::int64_t t = begin; t < end; ++t) {
+                   const auto [first, n] = columns(t);
+                   for (std::int64_t i = 0; i < n; ++i) sums[i] = S(Operation::kStart);
+                   const std::int64_t at = w.kept.offset_of(t / columns.across);
+                   const T* from = static_cast<const T*>(p.x) + at + t % columns.across * kTile;
+                   add_rows<T, Operation, 0, false>(from, offsets, p.reduced_count, n, sums);
+                   write_columns(w, static_cast<T*>(p.y), first, n, sums, finish);
+                 }
+               });
+}
+
 template <class T, class Operation, class Finish>
 void reduce_with(const ReduceParams& p, const Finish& finish) {
   const Walk walk = walk_of(p);
   if (walk.is_rows) return reduce_rows<T, T, Operation>(p, walk, finish);
-  const std::int64_t bytes = p.kept_count * p.reduced_count * std::int64_t{sizeof(T)};
-  if (bytes > kNearBytes) return reduce_columns<T, Operation, true>(p, walk, finish);
+  if constexpr (!__is_same(Operation, Product<T>)) {
+    if (p.reduced_count <= kTogether) return reduce_few_rows<T, Operation>(p, walk, finish);
+  }
+  const std::int64_t size = sizeof(T), bytes = p.kept_count * p.reduced_count * size;
+  if (calls_rows<typename Operation::V>(bytes, walk.length * size)) {
+    return reduce_columns<T, Operation, true>(p, walk, finish);
+  }
   reduce_columns<T, Operation, false>(p, walk, finish);
 }
 

@@ -138,6 +138,10 @@ template <class Out, class State, class Finish>
 GS_INLINE void write_columns(const Walk& w, Out* y, std::int64_t first, std::int64_t n,
                              const State* states, const Finish& finish) {
   Out* out = y + w.column_in_y(first / w.length, first % w.length);
+  if (w.y_step == 1) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = finish(states[i]);
+    return;
+  }
   for (std::int64_t i = 0; i < n; ++i) out[i * w.y_step] = finish(states[i]);
 }
 
@@ -152,7 +156,7 @@ void reduce_rows(const ReduceParams& p, const Walk& w, const Finish& finish) {
   const auto reduce_tile = [&](std::int64_t t, std::int64_t b, State* states) {
     const auto [first, n] = rows(t);
     std::int64_t offsets[kTile];
-    for (std::int64_t i = 0; i < n; ++i) offsets[i] = w.kept.offset_of(first + i);
+    w.kept.offsets_of(first, n, offsets);
     const std::int64_t last = smaller((b + 1) * rows.block, rows.pieces);
     for (std::int64_t piece = b * rows.block; piece < last; ++piece) {
       const std::int64_t start = piece % pieces_of_run * kRun;

@@ -35,6 +35,15 @@ struct Dims {
     }
     return count == 0 ? 0 : offset + index * stride[0];
   }
+  // Those of the positions first, first + 1 ...; most often there is one dimension.
+  GS_INLINE void offsets_of(std::int64_t first, std::int64_t n, std::int64_t* offsets) const {
+    if (count > 1) {
+      for (std::int64_t i = 0; i < n; ++i) offsets[i] = offset_of(first + i);
+    } else {
+      const std::int64_t step = count == 0 ? 0 : stride[0];
+      for (std::int64_t i = 0; i < n; ++i) offsets[i] = (first + i) * step;
+    }
+  }
 };
 
 struct Walk {

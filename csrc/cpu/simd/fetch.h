@@ -12,6 +12,11 @@ namespace gradsmith::cpu::GS_SIMD {
 constexpr std::int64_t kNearBytes = 1 << 20;   // arrays that stay in the caches
 constexpr std::int64_t kAheadBytes = 1 << 12;  // how far in front of its use memory is fetched
 
+// Whether vectors V are whole lines. Zen 3, where they are half of one, follows a few short rows in
+// turn by itself, and asking for them only takes time.
+template <class V>
+constexpr bool kFetchesRows = sizeof(V) >= 64;
+
 // The first of `count` elements may lie behind the array.
 template <class T>
 GS_INLINE void fetch_ahead(const T* from, std::int64_t count) {
