@@ -172,7 +172,7 @@ struct PlaneRow {
   GS_INLINE PlaneRow(const std::int64_t* size, std::int64_t i)
       : plane(i / (size[0] * size[1])), d(i / size[1] % size[0]), h(i % size[1]) {}
 
-  // Goes on by `rows`, at most to the first of the next height.
+  // Goes on by `rows`, at most to the end of its depth.
   GS_INLINE void skip(const std::int64_t* size, std::int64_t rows) {
     h += rows;
     if (h < size[1]) return;

@@ -152,7 +152,8 @@ class RowFetcher {
   explicit RowFetcher(const ResizeParams& p) {
     const std::int64_t length = p.columns.in * p.inner, plane = p.rows.in * length;
     share_ = plane / larger(p.rows.out, 1);
-    is_far_ = kHasLongVectors && p.outer * plane * std::int64_t{sizeof(T)} > kNearBytes &&
+    is_far_ = kFetchesRows<Vec<compute_t<T>>> &&
+              p.outer * plane * std::int64_t{sizeof(T)} > kNearBytes &&
               length * std::int64_t{sizeof(T)} <= kAheadBytes;
   }
   GS_INLINE void fetch(const T* plane, std::int64_t row) const {
@@ -182,7 +183,7 @@ void resize_lines(const ResizeParams& p, const Columns& take) {
       for_rows<T>(p, first, last, [&](const T* plane, std::int64_t row, T*) {
         fetcher.fetch(plane, row);
         if (is_identity(p.rows)) {
-          widen_line(plane, length, line);
+          convert_adjacent(plane, length, line);
         } else {
           add_runs(plane, rows, row, length, false, line);
         }

@@ -6,6 +6,7 @@
 #include "core/allocator.h"
 #include "core/parallel.h"
 #include "cpu/kernels/resampling_taps.h"
+#include "cpu/simd/copy.h"
 #include "cpu/simd/stream.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -25,13 +26,6 @@ bool streams_result(const ResizeParams& p, std::int64_t run) {
   const std::int64_t bytes =
       p.outer * p.inner * kSize * (p.rows.in * p.columns.in + p.rows.out * p.columns.out);
   return streams_rows<Vec<compute_t<T>>>(bytes, static_cast<const T*>(p.y), run * kSize);
-}
-
-template <class S, class C>
-GS_INLINE void widen_line(const S* from, std::int64_t count, C* to) {
-  for_each_vector<Vec<C>>(0, count, [&](std::int64_t i, auto lanes) {
-    store(load<Vec<C>>(from + i, lanes), to + i, lanes);
-  });
 }
 
 // Whether each output is one element with the weight 1.
@@ -81,7 +75,7 @@ GS_INLINE const compute_t<T>* pickable(const T* x, std::int64_t length, compute_
   if constexpr (__is_same(T, compute_t<T>)) {
     if (length >= 2 * Vec<T>::kWidth) return x;
   }
-  widen_line(x, length, line);
+  convert_adjacent(x, length, line);
   return line;
 }
 

@@ -62,20 +62,13 @@ struct RowBlock {
   }
 };
 
-template <class From, class To>
-GS_INLINE void convert_elements(const From* from, To* to, std::int64_t n) {
-  for_each_vector<Vec<compute_t<To>>>(0, n, [&](std::int64_t i, auto lanes) {
-    store(load<Vec<compute_t<To>>>(from + i, lanes), to + i, lanes);
-  });
-}
-
 // Between rows of T and columns of what T computes in; `space` holds the converted rows.
 template <class T, class S>
 GS_INLINE void take_rows(const RowBlock<S>& block, const T* from, S* space, S* to) {
   if constexpr (__is_same(T, S)) {
     block.to_columns(from, to);
   } else {
-    convert_elements(from, space, block.rows * block.length);
+    convert_adjacent(from, block.rows * block.length, space);
     block.to_columns(space, to);
   }
 }
@@ -85,7 +78,7 @@ GS_INLINE void give_rows(const RowBlock<S>& block, const S* from, S* space, T* t
     block.to_rows(from, to);
   } else {
     block.to_rows(from, space);
-    convert_elements(space, to, block.rows * block.length);
+    convert_adjacent(space, block.rows * block.length, to);
   }
 }
 

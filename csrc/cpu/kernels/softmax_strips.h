@@ -10,6 +10,7 @@
 #include "core/allocator.h"
 #include "core/index.h"
 #include "core/parallel.h"
+#include "cpu/simd/copy.h"
 #include "cpu/simd/exponentials.h"
 
 namespace gradsmith::cpu::GRADSMITH_TARGET {
@@ -105,13 +106,11 @@ GS_INLINE ColumnBlocks column_blocks(const Params& p, const void* result) {
 }
 
 // Rows [0, length) of `columns` columns, converted.
-template <class V, class T>
+template <class T, class S>
 void gather_columns(const T* from, std::int64_t stride, std::int64_t length, std::int64_t columns,
-                    std::int64_t pitch, typename V::Scalar* to) {
+                    std::int64_t pitch, S* to) {
   for (std::int64_t row = 0; row < length; ++row, from += stride, to += pitch) {
-    for_each_vector<V>(0, columns, [&](std::int64_t i, auto lanes) {
-      store(load<V>(from + i, lanes), to + i, lanes);
-    });
+    convert_adjacent(from, columns, to);
   }
 }
 
@@ -173,7 +172,7 @@ GS_INLINE Places<T, kSources> places_of(const Params& p, const ColumnBlocks& b,
     }
     if (!b.gathered) continue;
     S* to = space + k * p.length * b.pitch;
-    gather_columns<Vec<S>>(from, p.inner, p.length, columns, b.pitch, to);
+    gather_columns(from, p.inner, p.length, columns, b.pitch, to);
     places.source[k] = to;
     places.aside = to;
   }

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cpu/simd/simd.h"
+#include "cpu/simd/stream.h"
 
 namespace gradsmith::cpu::GS_SIMD {
 
@@ -14,6 +14,15 @@ GS_INLINE void copy_adjacent(const T* from, std::int64_t count, T* to) {
   std::int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) Vec<T>::load(from + i).store(to + i);
   if (i < count) Vec<T>::load_tail(from + i, count - i).store_tail(to + i, count - i);
+}
+
+// The same from the type that is stored to the one that computes, or back.
+template <class From, class To>
+GS_INLINE void convert_adjacent(const From* from, std::int64_t count, To* to) {
+  using V = Vec<compute_t<To>>;
+  for_each_vector<V>(0, count, [&](std::int64_t i, auto lanes) {
+    store(load<V>(from + i, lanes), to + i, lanes);
+  });
 }
 
 // Any number of words of 1, 2, 4 or 8 bytes.
